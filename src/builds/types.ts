@@ -1,0 +1,37 @@
+import type { Index } from "../oci/types.ts";
+import type { Source } from "../sources/types.ts";
+
+export interface Build {
+	readonly buildId: string;
+	readonly build: {
+		/** The staging reference. */
+		readonly img: string;
+		/** What the staging reference holds for this architecture; null: needs build. */
+		readonly resolved: Index | null;
+		readonly sourceId: string;
+		readonly arch: string;
+		readonly parents: Readonly<Record<string, string>>;
+		readonly resolvedParents: Readonly<Record<string, Index>>;
+	};
+	/** With this architecture alone in `arches`. */
+	readonly source: Source;
+}
+
+/** `builds.json`: by build id, in the order of the sources. */
+export type Builds = Readonly<Record<string, Build>>;
+
+/** The cache of lookups (spec/builds.md, Cache). */
+export interface LookupCache {
+	readonly indexes: Readonly<Record<string, Index>>;
+}
+
+/** Why a source has no build for an architecture yet. */
+export interface Waiting {
+	readonly sourceId: string;
+	readonly arch: string;
+	/** The FROM that is not available. */
+	readonly parent: string;
+	/** The source of ours behind it, if it is one. */
+	readonly parentSourceId: string | null;
+	readonly reason: "parent-not-built" | "parent-waiting" | "parent-missing" | "parent-lacks-architecture";
+}

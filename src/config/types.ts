@@ -1,0 +1,67 @@
+import type { Platform } from "../oci/types.ts";
+
+/** How one architecture is named, and where it is built. An architecture is not a runner (docs/design.md). */
+export interface Architecture {
+	readonly platform: Platform;
+	/** What stands before `NAME:TAG` in this architecture's own tags; may begin with a registry host. Null: it has none. */
+	readonly namespace: string | null;
+	/** The label of the runner. */
+	readonly runner: string;
+	/** A remote BuildKit node, `tcp://HOST:PORT`. */
+	readonly builder?: string;
+	/** Whether it may be built under emulation; results then say so. */
+	readonly emulate?: boolean;
+	/** An architecture whose machine runs this one natively. */
+	readonly via?: string;
+}
+
+/** Everything a program can name differently from Docker's; `dockerProgram` has Docker's values. */
+export interface Program {
+	readonly name: string;
+	/** By bashbrew architecture, in the order in which they are listed to people. */
+	readonly architectures: Readonly<Record<string, Architecture>>;
+	/** The architecture of an entry that names none. */
+	readonly defaultArchitecture: string;
+	readonly registries: {
+		/**
+		 * The staging repository of each build: `BUILD` is replaced by its id, `ARCH` by its architecture.
+		 * spec/builds.md: `oisupport/staging-ARCH:BUILD`.
+		 */
+		readonly staging: string;
+		/** What stands before `NAME:TAG` where it is published; may begin with a registry host. Docker's: `library`. */
+		readonly namespace: string;
+		/** By canonical host: the origin (`http` or `https`) that reads of it go to. */
+		readonly mirrors: Readonly<Record<string, string>>;
+		/** Hosts to be spoken to in plain HTTP, besides loopback addresses and `localhost:PORT`. */
+		readonly plainHttp: readonly string[];
+	};
+	readonly annotations: {
+		/** Carries the bashbrew architecture of a manifest. */
+		readonly architecture: string;
+		/** The page of an image: `{name}` is the image. With and without an organisation. */
+		readonly pageOfOfficial: string;
+		readonly pageOfOrganisation: string;
+	};
+	readonly buildkit: {
+		/** The value of `BUILDKIT_SYNTAX`; null: the builder's own frontend. */
+		readonly syntax: string | null;
+		/** The image of a builder that has to be made, pinned by digest. */
+		readonly image: string;
+		readonly provenanceBuilderId: string;
+	};
+	readonly sbom: {
+		/** Generator image with its arguments; null: no SBOM is made. */
+		readonly generator: string | null;
+		/** Names of the images that are known to work. */
+		readonly repositories: readonly string[];
+		readonly architectures: readonly string[];
+	};
+	/** Which attestations a layout may hold: `legacy` is the old system's set. */
+	readonly attestations: "current" | "legacy";
+	readonly git: {
+		/** Prefix to prefix, for fetching only; the longest match wins. */
+		readonly rewrite: Readonly<Record<string, string>>;
+	};
+	/** Minutes after which a build is ended. */
+	readonly timeLimit: number;
+}

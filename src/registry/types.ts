@@ -1,0 +1,35 @@
+import type { Readable } from "node:stream";
+import type { Descriptor, Reference } from "../oci/types.ts";
+
+export interface RegistryManifest {
+	/** The `Content-Type` of the answer, exactly. */
+	readonly mediaType: string;
+	/** Checked against the bytes. */
+	readonly digest: string;
+	readonly bytes: Uint8Array;
+}
+
+export type BlobSource = () => Readable;
+
+/**
+ * A client for registries that speak the OCI distribution API. Of a reference with a tag and a digest the digest
+ * is asked for; one with neither asks for `latest`.
+ * "Missing" is 404, the registry's own codes for it, and 401 or 403 where the options say that they hide things.
+ */
+export interface RegistryClient {
+	/** What a tag or digest points at, without its content; undefined where it is missing. */
+	headManifest(reference: Reference): Promise<{ mediaType: string; digest: string; size: number } | undefined>;
+	/** Undefined where it is missing. At most 4 MiB. */
+	getManifest(reference: Reference): Promise<RegistryManifest | undefined>;
+	/** Puts under the tag, or under the digest where there is no tag. The registry's digest must equal ours. */
+	putManifest(reference: Reference, mediaType: string, bytes: Uint8Array): Promise<{ digest: string }>;
+	/** Whether the blob is in the repository. */
+	hasBlob(repository: Reference, digest: string): Promise<boolean>;
+	/** A stream that fails at its end if digest or size differ; undefined where the blob is missing. */
+	getBlob(repository: Reference, descriptor: Pick<Descriptor, "digest" | "size">): Promise<Readable | undefined>;
+	/** Uploads (streamed, digest and size checked). Does not look first. */
+	putBlob(repository: Reference, descriptor: Pick<Descriptor, "digest" | "size">, source: BlobSource): Promise<void>;
+	/** Cross-repository mount on one host; false where the registry did not do it. */
+	mountBlob(repository: Reference, digest: string, from: Reference): Promise<boolean>;
+	listTags(repository: Reference): AsyncIterable<string>;
+}
