@@ -1,0 +1,47 @@
+import type { Program } from "./types.ts";
+
+/** Docker's own values: the defaults of every program (spec/README.md, Architectures; spec/build.md). */
+export const dockerProgram: Program = {
+	name: "docker-official-images",
+	architectures: {
+		amd64: { platform: { os: "linux", architecture: "amd64" }, namespace: "amd64", runner: "ubuntu-24.04" },
+		arm32v5: { platform: { os: "linux", architecture: "arm", variant: "v5" }, namespace: "arm32v5", runner: "arm32v5" },
+		arm32v6: { platform: { os: "linux", architecture: "arm", variant: "v6" }, namespace: "arm32v6", runner: "arm32v6" },
+		arm32v7: { platform: { os: "linux", architecture: "arm", variant: "v7" }, namespace: "arm32v7", runner: "arm32v7" },
+		arm64v8: {
+			platform: { os: "linux", architecture: "arm64", variant: "v8" },
+			namespace: "arm64v8",
+			runner: "ubuntu-24.04-arm",
+		},
+		i386: { platform: { os: "linux", architecture: "386" }, namespace: "i386", runner: "ubuntu-24.04", via: "amd64" },
+		mips64le: { platform: { os: "linux", architecture: "mips64le" }, namespace: "mips64le", runner: "mips64le" },
+		ppc64le: { platform: { os: "linux", architecture: "ppc64le" }, namespace: "ppc64le", runner: "ppc64le" },
+		riscv64: { platform: { os: "linux", architecture: "riscv64" }, namespace: "riscv64", runner: "riscv64" },
+		s390x: { platform: { os: "linux", architecture: "s390x" }, namespace: "s390x", runner: "s390x" },
+		"windows-amd64": {
+			platform: { os: "windows", architecture: "amd64" },
+			namespace: "winamd64",
+			runner: "windows-2025",
+		},
+	},
+	defaultArchitecture: "amd64",
+	registries: { staging: "oisupport/staging-ARCH:BUILD", namespace: "library", mirrors: {}, plainHttp: [] },
+	annotations: {
+		architecture: "com.docker.official-images.bashbrew.arch",
+		pageOfOfficial: "https://hub.docker.com/_/{name}",
+		pageOfOrganisation: "https://hub.docker.com/r/{name}",
+	},
+	buildkit: {
+		syntax: null,
+		image: "moby/buildkit:buildx-stable-1",
+		provenanceBuilderId: "https://github.com/docker-library",
+	},
+	sbom: {
+		generator: null,
+		repositories: [],
+		architectures: ["amd64", "arm32v5", "arm32v7", "arm64v8", "i386", "ppc64le", "riscv64", "s390x"],
+	},
+	attestations: "current",
+	git: { rewrite: {} },
+	timeLimit: 360,
+};

@@ -1,0 +1,4 @@
+export type * from "./types.ts";
+export { nodeIo, type NodeIoOptions } from "./node.ts";
+export { runCommand, type CommandOptions, type CommandResult } from "./command.ts";
+export { printable } from "./printable.ts";

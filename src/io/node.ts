@@ -1,0 +1,118 @@
+import { spawn } from "node:child_process";
+import http from "node:http";
+import https from "node:https";
+import { setTimeout as wait } from "node:timers/promises";
+import type { Clock, Exec, Io, Log, Send } from "./types.ts";
+
+export interface NodeIoOptions {
+	readonly log?: Log;
+	readonly signal?: AbortSignal;
+	readonly env?: Io["env"];
+}
+
+/** The real world, by Node's own modules. */
+export function nodeIo(options: NodeIoOptions = {}): Io {
+	const env = options.env ?? process.env;
+	return {
+		exec: nodeExec(env),
+		http: nodeSend(env),
+		clock: nodeClock,
+		log: options.log ?? (() => {}),
+		signal: options.signal ?? new AbortController().signal,
+		env,
+	};
+}
+
+const nodeClock: Clock = {
+	now: () => Date.now(),
+	sleep: async (milliseconds, signal) => {
+		await wait(milliseconds, undefined, signal === undefined ? {} : { signal }).catch((error: unknown) => {
+			signal?.throwIfAborted();
+			throw error;
+		});
+	},
+};
+
+function nodeExec(env: Io["env"]): Exec {
+	return ([program, ...args], options = {}) => {
+		const child = spawn(program, args, {
+			...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+			env: { ...env, ...options.env } as NodeJS.ProcessEnv,
+			stdio: ["pipe", "pipe", "pipe"],
+			windowsHide: true,
+		});
+		// A child that ends before it has read its input is judged by its exit code, not by EPIPE.
+		child.stdin.on("error", () => {});
+		let killer: NodeJS.Timeout | undefined;
+		const end = () => {
+			child.kill("SIGINT");
+			killer = setTimeout(() => child.kill("SIGKILL"), options.killAfter ?? 3000);
+		};
+		const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve, reject) => {
+			child.once("error", reject);
+			child.once("exit", (code, signal) => {
+				resolve({ code, signal });
+			});
+		}).finally(() => {
+			clearTimeout(killer);
+			options.signal?.removeEventListener("abort", end);
+		});
+		// Who only reads the streams must not bring the program down; who awaits `exited` still gets the error.
+		exited.catch(() => {});
+		if (options.signal?.aborted) end();
+		else options.signal?.addEventListener("abort", end, { once: true });
+		return {
+			stdin: child.stdin,
+			stdout: child.stdout,
+			stderr: child.stderr,
+			exited,
+			kill: (signal) => {
+				child.kill(signal);
+			},
+		};
+	};
+}
+
+/** Connections are kept and shared by all requests of one `Io`; proxies are taken from its environment. */
+function nodeSend(env: Io["env"]): Send {
+	const options = { keepAlive: true, maxSockets: 16, proxyEnv: env as NodeJS.ProcessEnv };
+	const agents = { "http:": new http.Agent(options), "https:": new https.Agent(options) };
+	return (request) =>
+		new Promise((resolve, reject) => {
+			const secure = request.url.protocol === "https:";
+			const body = request.body;
+			const length = body === undefined ? undefined : body.length;
+			const outgoing = (secure ? https : http).request(request.url, {
+				method: request.method,
+				agent: secure ? agents["https:"] : agents["http:"],
+				headers: {
+					"accept-encoding": "identity",
+					...request.headers,
+					...(length === undefined &&
+					request.method !== "POST" &&
+					request.method !== "PUT" &&
+					request.method !== "PATCH"
+						? {}
+						: { "content-length": String(length ?? 0) }),
+				},
+				...(request.signal === undefined ? {} : { signal: request.signal }),
+			});
+			outgoing.once("error", reject);
+			outgoing.once("response", (response) => {
+				const headers: Record<string, string> = {};
+				for (const [name, values] of Object.entries(response.headersDistinct))
+					headers[name] = (values ?? []).join(", ");
+				resolve({ status: response.statusCode ?? 0, headers, body: response });
+			});
+			if (body === undefined) outgoing.end();
+			else if (body instanceof Uint8Array) outgoing.end(body);
+			else {
+				const stream = body.open();
+				stream.once("error", (error) => {
+					outgoing.destroy(error);
+				});
+				stream.pipe(outgoing);
+				outgoing.once("close", () => stream.destroy());
+			}
+		});
+}

@@ -1,0 +1,10 @@
+/**
+ * Text from outside, safe to show: control characters (so ANSI sequences and new lines of a log), separators and
+ * direction marks become `\u{…}`; cut to `limit` characters.
+ */
+export function printable(text: string, limit = 500): string {
+	const cut = text.length > limit ? `${text.slice(0, limit)}…` : text;
+	return cut.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, (character) =>
+		character === "\t" ? " " : `\\u{${character.codePointAt(0)!.toString(16)}}`,
+	);
+}
