@@ -60,9 +60,11 @@ export async function runCommand(
 			.split("\n")
 			.slice(-5)
 			.map((line) => printable(line.trim()));
-		throw new BrewlineError(code, `${name}: ${how}${lines[0] === "" ? "" : `: ${lines.join("; ")}`}`, {
-			...(options.hint === undefined ? {} : { hint: options.hint }),
-		});
+		throw new BrewlineError(
+			code,
+			`${name}: ${how}${lines[0] === "" ? "" : `: ${lines.join("; ")}`}`,
+			options.hint === undefined ? {} : { hint: options.hint },
+		);
 	}
 	return { stdout: Buffer.concat(chunks), stderr };
 }

@@ -37,7 +37,7 @@ function nodeExec(env: Io["env"]): Exec {
 	return ([program, ...args], options = {}) => {
 		const child = spawn(program, args, {
 			...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-			env: { ...env, ...options.env } as NodeJS.ProcessEnv,
+			env: { ...env, ...options.env },
 			stdio: ["pipe", "pipe", "pipe"],
 			windowsHide: true,
 		});
