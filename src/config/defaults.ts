@@ -3,6 +3,8 @@ import type { Program } from "./types.ts";
 /** Docker's own values: the defaults of every program (spec/README.md, Architectures; spec/build.md). */
 export const dockerProgram: Program = {
 	name: "docker-official-images",
+	library: "library",
+	externalPins: ".external-pins",
 	architectures: {
 		amd64: { platform: { os: "linux", architecture: "amd64" }, namespace: "amd64", runner: "ubuntu-24.04" },
 		arm32v5: { platform: { os: "linux", architecture: "arm", variant: "v5" }, namespace: "arm32v5", runner: "arm32v5" },

@@ -1,2 +1,5 @@
 export type * from "./types.ts";
 export { dockerProgram } from "./defaults.ts";
+export { defineProgram, servedArchitectures } from "./program.ts";
+export { loadConfig, parseConfig } from "./load.ts";
+export { configSchema, type ConfigInput, type ProgramInput } from "./schema.ts";

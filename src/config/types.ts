@@ -5,8 +5,8 @@ export interface Architecture {
 	readonly platform: Platform;
 	/** What stands before `NAME:TAG` in this architecture's own tags; may begin with a registry host. Null: it has none. */
 	readonly namespace: string | null;
-	/** The label of the runner. */
-	readonly runner: string;
+	/** The label of the runner that serves it; null: it is known, and nothing here serves it. */
+	readonly runner: string | null;
 	/** A remote BuildKit node, `tcp://HOST:PORT`. */
 	readonly builder?: string;
 	/** Whether it may be built under emulation; results then say so. */
@@ -18,6 +18,9 @@ export interface Architecture {
 /** Everything a program can name differently from Docker's; `dockerProgram` has Docker's values. */
 export interface Program {
 	readonly name: string;
+	/** The folder of the definitions, and the one of the external pins; absolute, or relative to the working folder. */
+	readonly library: string;
+	readonly externalPins: string;
 	/** By bashbrew architecture, in the order in which they are listed to people. */
 	readonly architectures: Readonly<Record<string, Architecture>>;
 	/** The architecture of an entry that names none. */

@@ -1,0 +1,102 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { describe, expect, it } from "vitest";
+import { BrewlineError } from "../errors.ts";
+import { defineProgram, dockerProgram, loadConfig, parseConfig, servedArchitectures } from "./index.ts";
+
+function failure(text: string): BrewlineError {
+	try {
+		parseConfig(text, "brewline.yaml");
+	} catch (error) {
+		if (error instanceof BrewlineError) return error;
+		throw error;
+	}
+	throw new Error("it was accepted");
+}
+
+describe("defineProgram", () => {
+	it("is Docker's program where nothing is given", () => {
+		expect(defineProgram()).toEqual(dockerProgram);
+		expect(parseConfig("", "brewline.yaml")).toEqual(dockerProgram);
+	});
+
+	it("fills what an architecture leaves out, and knows Docker's others without serving them", () => {
+		const program = defineProgram({ architectures: { s390x: null, amd64: { namespace: "localhost:5000/amd64" } } });
+		expect(servedArchitectures(program)).toEqual(["s390x", "amd64"]);
+		expect(program.architectures["s390x"]).toEqual(dockerProgram.architectures["s390x"]);
+		expect(program.architectures["amd64"]?.namespace).toBe("localhost:5000/amd64");
+		expect(program.architectures["arm64v8"]).toEqual({ ...dockerProgram.architectures["arm64v8"], runner: null });
+	});
+
+	it("takes an architecture that Docker does not have, if its platform and runner are given", () => {
+		const program = defineProgram({
+			architectures: { loong64: { platform: "linux/loong64", runner: "loong" }, amd64: {} },
+		});
+		expect(program.architectures["loong64"]).toEqual({
+			platform: { os: "linux", architecture: "loong64" },
+			namespace: null,
+			runner: "loong",
+		});
+		expect(() => defineProgram({ architectures: { loong64: { runner: "loong" }, amd64: {} } })).toThrow(
+			/platform is missing/,
+		);
+		expect(() => defineProgram({ architectures: { i386: { via: "vax" }, amd64: {} } })).toThrow(/no architecture vax/);
+	});
+});
+
+describe("parseConfig", () => {
+	it("names an unknown key with its place, and the nearest one", () => {
+		const error = failure("program:\n  registries:\n    stagng: x/staging-ARCH:BUILD\n");
+		expect(error.code).toBe("config");
+		expect(error.message).toBe("program.registries.stagng: no such key");
+		expect(error.at).toEqual({ file: "brewline.yaml", line: 3, column: 5 });
+		expect(error.hint).toContain("did you mean staging?");
+	});
+
+	it("names a key under an architecture", () => {
+		const error = failure("program:\n  architectures:\n    amd64: { runer: x }\n");
+		expect(error.message).toBe("program.architectures.amd64.runer: no such key");
+		expect(error.hint).toContain("did you mean runner?");
+	});
+
+	it("reports all errors at once", () => {
+		const error = failure("program:\n  nme: x\n  timeLimit: 0\n  registries: { staging: nothing }\n");
+		expect(error.errors.map(({ at }) => at?.line)).toEqual(expect.arrayContaining([2, 3, 4]));
+	});
+
+	it.each([
+		["not YAML", "program: [\n", /./],
+		["a key twice", "program: { name: a, name: b }\n", /unique/i],
+		["a list", "- a\n", /object|expected/i],
+		["a mirror with a path", "program: { registries: { mirrors: { docker.io: 'http://x/y' } } }\n", /without a path/],
+		["a namespace in upper case", "program: { registries: { namespace: LIBRARY } }\n", /namespace/],
+		["aliases that grow without bound", `a: &a [1]\n${bomb()}`, /./],
+	])("refuses %s", (_name, text, message) => {
+		expect(failure(text).message).toMatch(message);
+	});
+});
+
+function bomb(): string {
+	let text = "";
+	for (let i = 0; i < 20; i++) {
+		const before = i === 0 ? "a" : `b${i - 1}`;
+		text += `b${i}: &b${i} [${Array.from({ length: 20 }, () => `*${before}`).join(", ")}]\n`;
+	}
+	return text;
+}
+
+describe("loadConfig", () => {
+	it("counts folders from the file's own", async () => {
+		const folder = await mkdtemp(path.join(tmpdir(), "config-"));
+		try {
+			await writeFile(path.join(folder, "brewline.yaml"), "program: { library: ../images }\n");
+			const program = await loadConfig(path.join(folder, "brewline.yaml"));
+			expect(program.library).toBe(path.join(path.dirname(folder), "images"));
+			expect(program.externalPins).toBe(path.join(folder, ".external-pins"));
+			await expect(loadConfig(path.join(folder, "none.yaml"))).rejects.toMatchObject({ code: "config" });
+		} finally {
+			await rm(folder, { recursive: true });
+		}
+	});
+});

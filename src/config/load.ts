@@ -1,0 +1,173 @@
+import { readFile, stat } from "node:fs/promises";
+import path from "node:path";
+import { LineCounter, isMap, isScalar, parseDocument, type Document } from "yaml";
+import * as z from "zod/mini";
+import { BrewlineError, type Location } from "../errors.ts";
+import { printable } from "../io/index.ts";
+import { defineProgram } from "./program.ts";
+import { configSchema } from "./schema.ts";
+import type { Program } from "./types.ts";
+
+const maxConfigBytes = 1024 * 1024;
+
+/** Reads `brewline.yaml`; folders in it count from the file's own. All errors of the file come in one. */
+export async function loadConfig(file: string): Promise<Program> {
+	const size = await stat(file).then(
+		(found) => found.size,
+		(error: unknown) => {
+			throw new BrewlineError("config", `cannot read the configuration ${file}`, {
+				cause: error,
+				hint: "name another file with --config, or leave the option out to go without one",
+			});
+		},
+	);
+	if (size > maxConfigBytes) {
+		throw new BrewlineError("config", `the configuration is larger than ${maxConfigBytes} bytes`, { at: { file } });
+	}
+	const program = parseConfig(await readFile(file, "utf8"), file);
+	const folder = path.dirname(path.resolve(file));
+	return {
+		...program,
+		library: path.resolve(folder, program.library),
+		externalPins: path.resolve(folder, program.externalPins),
+	};
+}
+
+/** The program that a configuration's text describes; `file` is for messages. */
+export function parseConfig(text: string, file: string): Program {
+	const lines = new LineCounter();
+	const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true });
+	const place = (offset: number): Location => {
+		const { line, col } = lines.linePos(offset);
+		return { file, line, column: col };
+	};
+	if (document.errors.length > 0) {
+		throw collect(
+			document.errors.map(
+				(error) => new BrewlineError("config", error.message.split("\n")[0] ?? "not YAML", { at: place(error.pos[0]) }),
+			),
+		);
+	}
+	let value: unknown;
+	try {
+		value = document.toJS({ maxAliasCount: 100 });
+	} catch (error) {
+		throw new BrewlineError("config", "the configuration has too many aliases", { at: { file }, cause: error });
+	}
+	const parsed = configSchema.safeParse(value ?? {}, { error: z.locales.en().localeError });
+	if (!parsed.success) {
+		throw collect(parsed.error.issues.flatMap((issue) => describe(issue, document, place)));
+	}
+	try {
+		return defineProgram(parsed.data.program ?? {});
+	} catch (error) {
+		if (error instanceof BrewlineError && error.at === undefined) {
+			throw new BrewlineError(error.code, error.message, { at: { file }, ...(error.hint ? { hint: error.hint } : {}) });
+		}
+		throw error;
+	}
+}
+
+function collect(errors: readonly BrewlineError[]): BrewlineError {
+	const [first] = errors;
+	if (errors.length === 1 && first !== undefined) return first;
+	return new BrewlineError("config", `${errors.length} errors in the configuration`, {
+		errors,
+		...(first?.at === undefined ? {} : { at: first.at }),
+	});
+}
+
+type Issue = z.core.$ZodIssue;
+
+function describe(issue: Issue, document: Document, place: (offset: number) => Location): BrewlineError[] {
+	const where = issue.path.map(String);
+	if (issue.code === "unrecognized_keys") {
+		const known = keysAt(where);
+		return issue.keys.map((key) => {
+			const near = nearest(key, known);
+			return new BrewlineError("config", `${[...where, printable(key)].join(".")}: no such key`, {
+				at: place(offsetOf(document, [...where, key])),
+				hint:
+					near === undefined
+						? `known here are: ${known.join(", ")}`
+						: `did you mean ${near}? Known here are: ${known.join(", ")}`,
+			});
+		});
+	}
+	return [
+		new BrewlineError(
+			"config",
+			[where.map((part) => printable(part)).join("."), issue.message].filter(Boolean).join(": "),
+			{
+				at: place(offsetOf(document, where)),
+			},
+		),
+	];
+}
+
+/** Where the key at the end of the path stands; the deepest one that is there. */
+function offsetOf(document: Document, where: readonly string[]): number {
+	let node: unknown = document.contents;
+	let offset = 0;
+	for (const part of where) {
+		if (!isMap(node)) break;
+		const pair = node.items.find((item) => isScalar(item.key) && String(item.key.value) === part);
+		if (pair === undefined) break;
+		if (isScalar(pair.key) && pair.key.range) offset = pair.key.range[0];
+		node = pair.value;
+	}
+	return offset;
+}
+
+/** The keys that the schema knows at a path; the names under a record are anybody's. */
+function keysAt(where: readonly string[]): string[] {
+	let schema: unknown = configSchema;
+	for (const part of ["", ...where]) {
+		if (part !== "") schema = child(schema, part);
+		schema = unwrap(schema);
+	}
+	const shape = (schema as { def?: { shape?: Record<string, unknown> } } | undefined)?.def?.shape;
+	return shape === undefined ? [] : Object.keys(shape);
+}
+
+interface SchemaLike {
+	readonly def?: {
+		readonly type?: string;
+		readonly innerType?: unknown;
+		readonly valueType?: unknown;
+		readonly shape?: Record<string, unknown>;
+	};
+}
+
+function unwrap(schema: unknown): unknown {
+	let inner = schema as SchemaLike | undefined;
+	while (inner?.def?.innerType !== undefined) inner = inner.def.innerType as SchemaLike;
+	return inner;
+}
+
+function child(schema: unknown, part: string): unknown {
+	const def = (schema as SchemaLike | undefined)?.def;
+	return def?.shape?.[part] ?? def?.valueType;
+}
+
+function nearest(word: string, known: readonly string[]): string | undefined {
+	const close = known
+		.map((candidate) => ({
+			candidate,
+			distance: editDistance(word.slice(0, 64).toLowerCase(), candidate.toLowerCase()),
+		}))
+		.sort((a, b) => a.distance - b.distance)[0];
+	return close !== undefined && close.distance <= Math.max(2, close.candidate.length / 3) ? close.candidate : undefined;
+}
+
+function editDistance(a: string, b: string): number {
+	let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
+	for (let i = 1; i <= a.length; i++) {
+		const current = [i];
+		for (let j = 1; j <= b.length; j++) {
+			current.push(Math.min(previous[j]! + 1, current[j - 1]! + 1, previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
+		}
+		previous = current;
+	}
+	return previous[b.length]!;
+}

@@ -1,0 +1,103 @@
+import * as z from "zod/mini";
+import { BrewlineError } from "../errors.ts";
+import type { Platform } from "../oci/types.ts";
+import { dockerProgram } from "./defaults.ts";
+import { configSchema, type ProgramInput } from "./schema.ts";
+import type { Architecture, Program } from "./types.ts";
+
+/**
+ * A program from what differs from Docker's (`dockerProgram`).
+ * Where `architectures` is given, it names all that are served; Docker's other ones stay known, so that definitions
+ * may name them. What an architecture leaves out is Docker's value for the one of that name.
+ */
+export function defineProgram(input: ProgramInput = {}): Program {
+	const checked = configSchema.safeParse({ program: input }, { error: z.locales.en().localeError });
+	if (!checked.success) {
+		const [issue] = checked.error.issues;
+		throw new BrewlineError(
+			"config",
+			`${issue?.path.map(String).join(".") ?? "program"}: ${issue?.message ?? "invalid"}`,
+		);
+	}
+	const base = dockerProgram;
+	return {
+		...base,
+		...defined({
+			name: input.name,
+			library: input.library,
+			externalPins: input.externalPins,
+			attestations: input.attestations,
+			timeLimit: input.timeLimit,
+		}),
+		...architecturesOf(input),
+		registries: { ...base.registries, ...defined(input.registries ?? {}) },
+		annotations: { ...base.annotations, ...defined(input.annotations ?? {}) },
+		buildkit: { ...base.buildkit, ...defined(input.buildkit ?? {}) },
+		sbom: { ...base.sbom, ...defined(input.sbom ?? {}) },
+		git: { ...base.git, ...defined(input.git ?? {}) },
+	};
+}
+
+/** The architectures that something serves. */
+export function servedArchitectures(program: Program): string[] {
+	return Object.keys(program.architectures).filter((name) => program.architectures[name]?.runner !== null);
+}
+
+function architecturesOf(input: ProgramInput): Pick<Program, "architectures" | "defaultArchitecture"> {
+	const known = dockerProgram.architectures;
+	const given = input.architectures;
+	const architectures: Record<string, Architecture> = {};
+	if (given === undefined) Object.assign(architectures, known);
+	else {
+		for (const [name, value] of Object.entries(given)) {
+			architectures[name] = architectureOf(name, value ?? {}, known[name]);
+		}
+		for (const [name, value] of Object.entries(known)) architectures[name] ??= { ...value, runner: null };
+	}
+	for (const [name, { via }] of Object.entries(architectures)) {
+		if (via !== undefined && architectures[via] === undefined) {
+			throw new BrewlineError("config", `program.architectures.${name}.via: there is no architecture ${via}`);
+		}
+	}
+	const defaultArchitecture = input.defaultArchitecture ?? dockerProgram.defaultArchitecture;
+	if (architectures[defaultArchitecture] === undefined) {
+		throw new BrewlineError("config", `program.defaultArchitecture: there is no architecture ${defaultArchitecture}`);
+	}
+	return { architectures, defaultArchitecture };
+}
+
+type ArchitectureInput = NonNullable<NonNullable<ProgramInput["architectures"]>[string]>;
+
+function architectureOf(name: string, input: ArchitectureInput, known: Architecture | undefined): Architecture {
+	const platform = input.platform === undefined ? known?.platform : parsePlatform(input.platform);
+	if (platform === undefined) {
+		throw new BrewlineError("config", `program.architectures.${name}: platform is missing`, {
+			hint: `give one, as in platform: linux/amd64; only Docker's own architectures have a default`,
+		});
+	}
+	const runner = input.runner === undefined ? known?.runner : input.runner;
+	if (runner === undefined) {
+		throw new BrewlineError("config", `program.architectures.${name}: runner is missing`, {
+			hint: "give the label of the machines that build it, or null where nothing does",
+		});
+	}
+	return {
+		...known,
+		...defined({ builder: input.builder, emulate: input.emulate, via: input.via }),
+		platform,
+		namespace: input.namespace === undefined ? (known?.namespace ?? null) : input.namespace,
+		runner,
+	};
+}
+
+function parsePlatform(text: string): Platform {
+	const [os = "", architecture = "", variant] = text.split("/");
+	return { os, architecture, ...(variant === undefined ? {} : { variant }) };
+}
+
+type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
+
+/** The same without the keys whose value is undefined, which would cover the defaults. */
+function defined<T extends object>(value: T): Defined<T> {
+	return Object.fromEntries(Object.entries(value).filter(([, entry]) => entry !== undefined)) as Defined<T>;
+}

@@ -1,0 +1,85 @@
+import * as z from "zod/mini";
+
+const host = z.string().check(z.regex(/^(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(?::[0-9]{1,5})?$/i));
+const architectureName = z.string().check(z.regex(/^[a-z0-9]+(?:-[a-z0-9]+)*$/));
+const platform = z.string().check(z.regex(/^[a-z0-9]+\/[a-z0-9]+(?:\/[a-z0-9.]+)?$/));
+/** Path components of a repository, perhaps with a host in front (spec/publish.md, References). */
+const repository = z
+	.string()
+	.check(
+		z.maxLength(255),
+		z.regex(
+			/^(?:(?:[A-Za-z0-9.-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?\/)?[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*$/,
+		),
+	);
+const stagingTemplate = z.string().check(
+	z.maxLength(400),
+	z.refine((text) => text.includes("BUILD"), { error: "must contain BUILD, which becomes the id of the build" }),
+	z.regex(/^[A-Za-z0-9[\]:._/-]+$/),
+);
+const origin = z
+	.string()
+	.check(z.regex(/^https?:\/\/[^/?#@\s]+\/?$/, { error: "must be an http or https address without a path" }));
+const label = z.string().check(z.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/));
+const imageReference = z.string().check(z.regex(/^[A-Za-z0-9[\]:._/@-]+$/));
+
+const architecture = z.strictObject({
+	platform: z.optional(platform),
+	namespace: z.optional(z.nullable(repository)),
+	runner: z.optional(z.nullable(label)),
+	builder: z.optional(
+		z.string().check(z.regex(/^tcp:\/\/[^/?#@\s]+:[0-9]{1,5}$/, { error: "must be tcp://HOST:PORT" })),
+	),
+	emulate: z.optional(z.boolean()),
+	via: z.optional(architectureName),
+});
+
+const program = z.strictObject({
+	name: z.optional(z.string().check(z.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/))),
+	library: z.optional(z.string().check(z.minLength(1))),
+	externalPins: z.optional(z.string().check(z.minLength(1))),
+	architectures: z.optional(z.record(architectureName, z.nullable(architecture))),
+	defaultArchitecture: z.optional(architectureName),
+	registries: z.optional(
+		z.strictObject({
+			staging: z.optional(stagingTemplate),
+			namespace: z.optional(repository),
+			mirrors: z.optional(z.record(host, origin)),
+			plainHttp: z.optional(z.array(host)),
+		}),
+	),
+	annotations: z.optional(
+		z.strictObject({
+			architecture: z.optional(z.string().check(z.regex(/^[a-z0-9]+(?:[.-][a-z0-9]+)*$/))),
+			pageOfOfficial: z.optional(z.string()),
+			pageOfOrganisation: z.optional(z.string()),
+		}),
+	),
+	buildkit: z.optional(
+		z.strictObject({
+			syntax: z.optional(z.nullable(imageReference)),
+			image: z.optional(imageReference),
+			provenanceBuilderId: z.optional(z.url()),
+		}),
+	),
+	sbom: z.optional(
+		z.strictObject({
+			generator: z.optional(z.nullable(z.string())),
+			repositories: z.optional(z.array(z.string())),
+			architectures: z.optional(z.array(architectureName)),
+		}),
+	),
+	attestations: z.optional(z.enum(["current", "legacy"])),
+	git: z.optional(
+		z.strictObject({
+			rewrite: z.optional(z.record(z.string().check(z.minLength(8)), z.string().check(z.minLength(1)))),
+		}),
+	),
+	timeLimit: z.optional(z.int().check(z.minimum(1), z.maximum(7200))),
+});
+
+/** `brewline.yaml` as it is written: everything may be left out, and unknown keys are errors. */
+export const configSchema = z.strictObject({ program: z.optional(program) });
+
+export type ConfigInput = z.infer<typeof configSchema>;
+export type ProgramInput = z.infer<typeof program>;
