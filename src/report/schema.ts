@@ -1,0 +1,58 @@
+import * as z from "zod/mini";
+
+const failure = z.strictObject({
+	code: z.string(),
+	message: z.string(),
+	hint: z.optional(z.string()),
+	at: z.optional(z.strictObject({ file: z.string(), line: z.optional(z.int()), column: z.optional(z.int()) })),
+});
+
+/** `report.json`: what `--json` prints, and what the summaries are drawn from. */
+export const reportSchema = z.strictObject({
+	format: z.literal("brewline-report"),
+	version: z.literal(1),
+	program: z.string(),
+	/** The commit of the library, where it is known. */
+	library: z.nullable(z.string()),
+	dryRun: z.boolean(),
+	/** RFC 3339, UTC. */
+	started: z.string(),
+	seconds: z.number(),
+	outcome: z.enum(["complete", "incomplete", "failed", "cancelled"]),
+	builds: z.array(
+		z.strictObject({
+			buildId: z.string(),
+			arch: z.string(),
+			/** The first one is how people call it. */
+			tags: z.array(z.string()),
+			/** `planned`: would be built, in a dry run. */
+			state: z.enum(["built", "present", "planned", "failed", "timed-out", "cancelled"]),
+			/** Why it was built or not. */
+			reason: z.string(),
+			digest: z.nullable(z.string()),
+			seconds: z.number(),
+			emulated: z.boolean(),
+			log: z.nullable(z.string()),
+			error: z.nullable(failure),
+		}),
+	),
+	waiting: z.array(z.strictObject({ tag: z.string(), arch: z.string(), reason: z.string() })),
+	tags: z.array(
+		z.strictObject({
+			reference: z.string(),
+			/** Null: nothing is published under it. */
+			digest: z.nullable(z.string()),
+			platforms: z.array(z.string()),
+			/** In a dry run: what would happen. */
+			change: z.enum(["created", "updated", "unchanged", "held", "failed"]),
+			/** What was held back or kept, and why. */
+			notes: z.array(z.string()),
+		}),
+	),
+	errors: z.array(failure),
+});
+
+export type Report = Readonly<z.infer<typeof reportSchema>>;
+export type BuildReport = Report["builds"][number];
+export type TagReport = Report["tags"][number];
+export type FailureReport = z.infer<typeof failure>;

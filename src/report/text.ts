@@ -1,0 +1,83 @@
+import { printable } from "../io/index.ts";
+import { failureText } from "./failure.ts";
+import type { BuildReport, Report, TagReport } from "./schema.ts";
+import type { Style } from "./style.ts";
+
+/** The end of a run for a terminal or a log: what was built, what waits, every tag with its platforms and digest. */
+export function renderText(report: Report, style: Style): string {
+	const lines: string[] = [];
+	const built = report.builds.filter(({ state }) => state !== "present");
+	if (built.length > 0) {
+		lines.push(style.bold("Builds"));
+		for (const build of built) lines.push(`  ${buildLine(build, style)}`);
+	}
+	if (report.waiting.length > 0) {
+		lines.push(style.bold("Waiting"));
+		for (const { tag, arch, reason } of report.waiting) {
+			lines.push(`  ${printable(tag)} ${printable(arch)}: ${printable(reason)}`);
+		}
+	}
+	if (report.tags.length > 0) {
+		lines.push(style.bold("Tags"));
+		const width = Math.min(60, Math.max(...report.tags.map(({ reference }) => reference.length)));
+		for (const tag of report.tags) lines.push(...tagLines(tag, width, style));
+	}
+	for (const failure of report.errors) lines.push(`${style.red("error")} ${failureText(failure)}`);
+	lines.push(closingLine(report, style));
+	return `${lines.join("\n")}\n`;
+}
+
+function buildLine(build: BuildReport, style: Style): string {
+	const name = `${printable(build.tags[0] ?? build.buildId)} ${printable(build.arch)}`;
+	const time = build.seconds > 0 ? `, ${build.seconds.toFixed(1)} s` : "";
+	const emulated = build.emulated ? ", emulated" : "";
+	const color = build.state === "built" ? style.green : build.state === "planned" ? style.yellow : style.red;
+	const error = build.error === null ? "" : `\n    ${failureText(build.error).replaceAll("\n", "\n    ")}`;
+	const log = build.log === null || build.error === null ? "" : `\n    log: ${printable(build.log)}`;
+	return `${color(build.state)} ${name} (${printable(build.reason)}${emulated}${time})${error}${log}`;
+}
+
+function tagLines(tag: TagReport, width: number, style: Style): string[] {
+	const change =
+		tag.change === "unchanged"
+			? style.dim(tag.change)
+			: tag.change === "held" || tag.change === "failed"
+				? style.red(tag.change)
+				: style.green(tag.change);
+	const head = `  ${printable(tag.reference).padEnd(width)}  ${tag.digest ?? "-"}  ${change}`;
+	return [
+		head,
+		`    ${style.dim(tag.platforms.map((platform) => printable(platform)).join(", ") || "no platform")}`,
+		...tag.notes.map((note) => `    ${style.yellow(printable(note, 1000))}`),
+	];
+}
+
+/** One line: the outcome and the counts that matter. */
+export function closingLine(report: Report, style: Style): string {
+	const counts = countsOf(report)
+		.filter(([, count]) => count > 0)
+		.map(([name, count]) => `${count} ${name}`);
+	const color =
+		report.outcome === "complete" ? style.green : report.outcome === "incomplete" ? style.yellow : style.red;
+	const dry = report.dryRun ? "dry run, nothing was changed; " : "";
+	return `${color(report.outcome)}: ${dry}${counts.join(", ") || "nothing to do"} in ${report.seconds.toFixed(1)} s`;
+}
+
+/** What a run did, as pairs of a name and a number. */
+export function countsOf(report: Report): (readonly [string, number])[] {
+	const builds = (...states: readonly BuildReport["state"][]) =>
+		report.builds.filter(({ state }) => states.includes(state)).length;
+	const tags = (change: TagReport["change"]) => report.tags.filter((tag) => tag.change === change).length;
+	return [
+		["built", builds("built")],
+		["to build", builds("planned")],
+		["reused", builds("present")],
+		["failed", builds("failed", "timed-out", "cancelled")],
+		["waiting", report.waiting.length],
+		[report.dryRun ? "tags to create" : "tags created", tags("created")],
+		[report.dryRun ? "tags to update" : "tags updated", tags("updated")],
+		["tags unchanged", tags("unchanged")],
+		["tags held", tags("held")],
+		["tags failed", tags("failed")],
+	];
+}
