@@ -1,0 +1,24 @@
+export {
+	annotationsOf,
+	builderOf,
+	contextUrl,
+	dispatchInputs,
+	parentsOf,
+	titleOf,
+	wantsSbom,
+	windowsVersionOf,
+	withCreated,
+} from "./annotations.ts";
+export { planFormat, printPlan, readPlan, writePlan, type Plan } from "./file.ts";
+export { readHandover, sha256, writeHandover, type HandoverFormat, type ReadOptions } from "./handover.ts";
+export {
+	builders,
+	legFormat,
+	printLeg,
+	readLeg,
+	type BuilderName,
+	type Leg,
+	type LegBuild,
+	type LegParent,
+} from "./leg.ts";
+export { legBuildOf, legIdOf, plan, type PlanInput, type PlanOptions, type PlanOutput } from "./plan.ts";
