@@ -2,8 +2,15 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
 	test: {
+		reporters: [process.env["CI"] ? "dot" : "default", "./scripts/reporter.ts"],
 		projects: [
-			{ test: { name: "unit", include: ["src/**/*.test.ts", "test/conformance/**/*.test.ts"], testTimeout: 30_000 } },
+			{
+				test: {
+					name: "unit",
+					include: ["src/**/*.test.ts", "test/conformance/**/*.test.ts", "test/fixtures/**/*.test.ts"],
+					testTimeout: 60_000,
+				},
+			},
 			{
 				test: {
 					name: "e2e",

@@ -1,0 +1,108 @@
+/** Builds `lib/` (the package: plain JavaScript and declarations) and `dist/` (one bundle for each entry of an action). */
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { readdir, rm, stat } from "node:fs/promises";
+import path from "node:path";
+import { rolldown } from "rolldown";
+
+const root = path.dirname(import.meta.dirname);
+
+/** Bytes; what a user's job loads before the first line of an action runs. */
+const limits = { entry: 300_000, post: 25_000, all: 3_000_000 };
+
+export async function build(): Promise<void> {
+	await Promise.all([
+		rm(path.join(root, "lib"), { recursive: true, force: true }),
+		rm(path.join(root, "dist"), { recursive: true, force: true }),
+	]);
+	compile();
+	await bundle();
+}
+
+function compile(): void {
+	const tsc = path.join(root, "node_modules/typescript/bin/tsc");
+	const { status } = spawnSync(process.execPath, [tsc, "--project", "tsconfig.build.json"], {
+		cwd: root,
+		stdio: "inherit",
+	});
+	if (status !== 0) throw new Error("the package does not compile");
+}
+
+async function bundle(): Promise<void> {
+	const actions = path.join(root, "src/actions");
+	const input: Record<string, string> = {};
+	for (const name of await readdir(actions)) {
+		for (const [file, entry] of [
+			["main.ts", name],
+			["post.ts", `${name}-post`],
+		] as const) {
+			const source = path.join(actions, name, file);
+			if (existsSync(source)) input[entry] = source;
+		}
+	}
+	// One by one: a chunk that two entries share would weigh on both.
+	const sizes: { name: string; bytes: number; parts: [string, number][] }[] = [];
+	for (const [name, source] of Object.entries(input)) {
+		const bundled = await rolldown({
+			input: { [name]: source },
+			platform: "node",
+			cwd: root,
+			logLevel: "warn",
+			resolve: {
+				alias: {
+					// Only for OIDC, and nine tenths of the weight of @actions/core.
+					"@actions/http-client": path.join(actions, "no-http-client.ts"),
+					"@actions/http-client/lib/auth": path.join(actions, "no-http-client.ts"),
+				},
+			},
+		});
+		const { output } = await bundled.write({
+			dir: path.join(root, "dist"),
+			format: "esm",
+			minify: true,
+			entryFileNames: "[name].js",
+			chunkFileNames: `${name}-[name].js`,
+			comments: { legal: true },
+		});
+		await bundled.close();
+		const chunks = output.filter((chunk) => chunk.type === "chunk");
+		sizes.push({
+			name,
+			bytes: chunks.reduce((sum, chunk) => sum + Buffer.byteLength(chunk.code), 0),
+			parts: contributors(chunks.flatMap((chunk) => Object.entries(chunk.modules))),
+		});
+	}
+	report(sizes);
+	await checkAll();
+}
+
+function contributors(
+	modules: readonly (readonly [string, { readonly renderedLength: number }])[],
+): [string, number][] {
+	const byOwner = new Map<string, number>();
+	for (const [id, { renderedLength }] of modules) {
+		const owner =
+			/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(id)?.[1] ?? path.relative(root, id).split("/").slice(0, 2).join("/");
+		byOwner.set(owner, (byOwner.get(owner) ?? 0) + renderedLength);
+	}
+	return [...byOwner].sort((a, b) => b[1] - a[1]).slice(0, 4);
+}
+
+function report(
+	sizes: readonly { name: string; bytes: number; parts: readonly (readonly [string, number])[] }[],
+): void {
+	for (const { name, bytes, parts } of sizes) {
+		const most = parts.map(([owner, length]) => `${owner} ${Math.round(length / 1000)}`).join(", ");
+		console.log(`dist/${name}.js ${Math.round(bytes / 1000)} kB (before minifying: ${most})`);
+		const limit = name.endsWith("-post") ? limits.post : limits.entry;
+		if (bytes > limit) throw new Error(`dist/${name}.js has ${bytes} bytes, more than ${limit}`);
+	}
+}
+
+async function checkAll(): Promise<void> {
+	let all = 0;
+	for (const name of await readdir(path.join(root, "dist"))) all += (await stat(path.join(root, "dist", name))).size;
+	if (all > limits.all) throw new Error(`dist/ has ${all} bytes, more than ${limits.all}`);
+}
+
+if (import.meta.main) await build();
