@@ -1,0 +1,1 @@
+export { readDockerfile, resolveFroms, scanDockerfile, type Dockerfile, type Froms } from "./scan.ts";
