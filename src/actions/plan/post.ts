@@ -1,0 +1,3 @@
+import { logOut } from "../log-out.ts";
+
+await logOut();
