@@ -51,7 +51,7 @@ export function buildkitCommand(
 			"BUILDKIT_DOCKERFILE_CHECK=skip=all",
 			"--file",
 			build.git.file,
-			input.context ?? contextUrl(build.git.repository, build.git.commit, build.git.directory),
+			input.context ?? definitionContext(build),
 		],
 	};
 }
@@ -91,8 +91,15 @@ export interface ClassicCommands {
 	readonly push: readonly Command[];
 }
 
-/** All that the classic builder runs, in order (spec/build.md; conformance `commands.json`). */
-export function classicCommands(leg: Pick<Leg, "platformString">, build: LegBuild): ClassicCommands {
+/**
+ * All that the classic builder runs, in order (spec/build.md; conformance `commands.json`). `context` as in
+ * `BuildkitInput`.
+ */
+export function classicCommands(
+	leg: Pick<Leg, "platformString">,
+	build: LegBuild,
+	context: string = definitionContext(build),
+): ClassicCommands {
 	return {
 		pull: build.parents.flatMap(({ reference, from }): Command[] => [
 			{ argv: ["docker", "pull", reference] },
@@ -109,12 +116,16 @@ export function classicCommands(leg: Pick<Leg, "platformString">, build: LegBuil
 					leg.platformString,
 					"--file",
 					build.git.file,
-					contextUrl(build.git.repository, build.git.commit, build.git.directory),
+					context,
 				],
 			},
 		],
 		push: [{ argv: ["docker", "push", build.staging.reference] }],
 	};
+}
+
+function definitionContext({ git }: LegBuild): string {
+	return contextUrl(git.repository, git.commit, git.directory);
 }
 
 function tagOptions(build: LegBuild): readonly string[] {

@@ -26,6 +26,8 @@ export const gitAddress = matching(
 	2000,
 	"must be a git address: https, http, ssh, git or file",
 );
+/** The same, or after `git.rewrite` also a folder of the machine: the operator's choice, not the definition's. */
+export const fetchAddress = z.union([gitAddress, matching(/^\/[^\p{Cc}]*$/u, 2000, "must be an absolute path")]);
 export const gitRef = matching(
 	/^(?!.*(?:\.\.|\/\/|@\{|\.$|\/$))[^\s\p{Cc}~^:?*[\\-][^\s\p{Cc}~^:?*[\\]*$/u,
 	1000,
@@ -56,5 +58,5 @@ export const host = matching(
 export const platform = z.strictObject({
 	os: z.string().check(z.regex(/^[a-z0-9]{1,20}$/)),
 	architecture: z.string().check(z.regex(/^[a-z0-9_]{1,20}$/)),
-	variant: z.optional(z.string().check(z.regex(/^[a-z0-9.]{1,20}$/))),
+	variant: z.exactOptional(z.string().check(z.regex(/^[a-z0-9.]{1,20}$/))),
 });

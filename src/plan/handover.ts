@@ -1,8 +1,8 @@
-import { createHash } from "node:crypto";
-import type * as z from "zod/mini";
+import * as z from "zod/mini";
 import { BrewlineError } from "../errors.ts";
 import { printable } from "../io/printable.ts";
 import { parseJsonObject, tabJson } from "../json/index.ts";
+import { sha256Of } from "../oci/index.ts";
 
 /** What is common to all hand-over files of ours (docs/design.md, Hand-over files). */
 export interface HandoverFormat<T> {
@@ -24,17 +24,12 @@ export interface ReadOptions {
 	readonly digest?: string;
 }
 
-/** The `sha256:…` of bytes or of text in UTF-8. */
-export function sha256(bytes: Uint8Array | string): string {
-	return `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
-}
-
 /** Parses a hand-over file. Anything that is not exactly as expected is an error with the code `handover`. */
 export function readHandover<T>(bytes: Uint8Array | string, format: HandoverFormat<T>, options: ReadOptions): T {
 	const file = printable(options.file);
-	if (options.digest !== undefined && sha256(bytes) !== options.digest) {
+	if (options.digest !== undefined && sha256Of(bytes) !== options.digest) {
 		throw new BrewlineError("handover", `${file} is not the file that was planned: its SHA-256 differs`, {
-			hint: `expected ${printable(options.digest)}, found ${sha256(bytes)}; take both files from the same run`,
+			hint: `expected ${printable(options.digest)}, found ${sha256Of(bytes)}; take both files from the same run`,
 			at: { file },
 		});
 	}
@@ -65,7 +60,7 @@ export function writeHandover<T>(value: T, format: HandoverFormat<T>, file: stri
 }
 
 function checked<T>(value: unknown, format: HandoverFormat<T>, file: string): T {
-	const result = format.schema.safeParse(value);
+	const result = format.schema.safeParse(value, { error: z.locales.en().localeError });
 	if (!result.success) {
 		const issues = result.error.issues.map((issue) => {
 			const where = issue.path.map(String).join(".");

@@ -10,7 +10,7 @@ export {
 	withCreated,
 } from "./annotations.ts";
 export { planFormat, printPlan, readPlan, writePlan, type Plan } from "./file.ts";
-export { readHandover, sha256, writeHandover, type HandoverFormat, type ReadOptions } from "./handover.ts";
+export { readHandover, writeHandover, type HandoverFormat, type ReadOptions } from "./handover.ts";
 export {
 	builders,
 	legFormat,

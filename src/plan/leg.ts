@@ -4,6 +4,7 @@ import {
 	architecture,
 	builderAddress,
 	digest,
+	fetchAddress,
 	gitAddress,
 	gitCommit,
 	gitRef,
@@ -38,7 +39,7 @@ const legBuild = z.strictObject({
 		/** The definition's own address: annotations, ids and provenance name this one. */
 		repository: gitAddress,
 		/** Where it is fetched from: the same after `git.rewrite`. */
-		fetchFrom: gitAddress,
+		fetchFrom: fetchAddress,
 		commit: gitCommit,
 		ref: gitRef,
 		directory: relativePath,
@@ -46,8 +47,6 @@ const legBuild = z.strictObject({
 		/** `SOURCE_DATE_EPOCH`, Unix seconds. */
 		epoch: z.int().check(z.minimum(0)),
 	}),
-	/** BuildKit's git URL of the context by the definition's own address; null for `oci-import`. */
-	context: z.nullable(line),
 	tags: z.array(imageReference).check(z.maxLength(1000)),
 	archTags: z.array(imageReference).check(z.maxLength(1000)),
 	staging: z.strictObject({

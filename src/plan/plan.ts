@@ -3,13 +3,12 @@ import type { Architecture, Program } from "../config/types.ts";
 import { BrewlineError } from "../errors.ts";
 import type { Io } from "../io/types.ts";
 import { printable } from "../io/printable.ts";
-import type { Platform } from "../oci/types.ts";
+import { canonicalReference, parseReference, repositoryOf, sha256Of, type Platform } from "../oci/index.ts";
 import type { Sources } from "../sources/types.ts";
 import {
 	annotationsOf,
 	archOf,
 	builderOf,
-	contextUrl,
 	entryOf,
 	parentsOf,
 	titleOf,
@@ -17,7 +16,6 @@ import {
 	windowsVersionOf,
 } from "./annotations.ts";
 import type { Plan } from "./file.ts";
-import { sha256 } from "./handover.ts";
 import { printLeg, type Leg, type LegBuild } from "./leg.ts";
 
 export interface PlanInput {
@@ -31,7 +29,7 @@ export interface PlanOptions {
 	readonly program: Program;
 	/** The commit of the library's repository. */
 	readonly library?: string;
-	/** Whether anything was ever read from a repository, besides what the builds themselves show. */
+	/** Whether anything was ever read from a repository (`HOST/NAME`), besides what the builds themselves show. */
 	readonly everRead?: (repository: string) => boolean;
 }
 
@@ -50,7 +48,7 @@ export async function plan(input: PlanInput, io: Io, options: PlanOptions): Prom
 	const seen = new Set<string>();
 	for (const build of Object.values(input.builds)) {
 		if (build.build.resolved !== null) {
-			seen.add(repositoryOf(build.build.img));
+			seen.add(stagingRepository(build.build.img));
 		}
 	}
 	const read = (repository: string) => seen.has(repository) || (options.everRead?.(repository) ?? false);
@@ -79,7 +77,7 @@ export async function plan(input: PlanInput, io: Io, options: PlanOptions): Prom
 		try {
 			const id = freeId(build, digests);
 			const leg = legOf(id, build, { ...architecture, runner: architecture.runner }, program, read);
-			digests.set(id, sha256(printLeg(leg)));
+			digests.set(id, sha256Of(printLeg(leg)));
 			legs.push(leg);
 		} catch (error) {
 			if (!(error instanceof BrewlineError)) {
@@ -193,10 +191,9 @@ export function legBuildOf(build: Build, program: Program, read: (repository: st
 			file: entry.File === "" ? "Dockerfile" : entry.File,
 			epoch: entry.SOURCE_DATE_EPOCH,
 		},
-		context: builder === "oci-import" ? null : contextUrl(entry.GitRepo, entry.GitCommit, entry.Directory),
 		tags: arch.tags,
 		archTags: arch.archTags,
-		staging: { reference: build.build.img, read: read(repositoryOf(build.build.img)) },
+		staging: { reference: build.build.img, read: read(stagingRepository(build.build.img)) },
 		parents: parentsOf(build),
 		annotations: annotationsOf(build, program),
 		sbom: wantsSbom(build, program.sbom) ? program.sbom.generator : null,
@@ -212,9 +209,9 @@ function threePartPlatform(platform: Platform): Leg["platform"] {
 	};
 }
 
-/** Of a reference: all before its tag and digest. */
-function repositoryOf(reference: string): string {
-	return reference.replace(/@.*$/, "").replace(/:[^:/]*$/, "");
+/** The repository of a staging reference, canonically: equal for equal repositories. */
+function stagingRepository(reference: string): string {
+	return canonicalReference(repositoryOf(parseReference(reference)));
 }
 
 function rewritten(address: string, rewrite: Program["git"]["rewrite"]): string {

@@ -5,6 +5,7 @@ import { buildkitCommand, classicCommands } from "../../src/build/index.ts";
 import type { Build, Builds } from "../../src/builds/types.ts";
 import { dockerProgram, type Program } from "../../src/config/index.ts";
 import { annotationsOf, builderOf, dispatchInputs, legBuildOf, wantsSbom, withCreated } from "../../src/plan/index.ts";
+import { BrewlineError } from "../../src/errors.ts";
 import { conformance, describeConformance } from "../support/conformance.ts";
 
 interface Step {
@@ -79,7 +80,7 @@ describeConformance("pipeline/commands.json", () => {
 	}
 
 	/** As data and in key order: what an implementation without a shell has to do in the same way. */
-	function comparable(expected: Expected): unknown {
+	function comparable(expected: Expected): string {
 		return JSON.stringify({
 			arch: expected.arch,
 			builder: expected.builder,
@@ -96,6 +97,17 @@ describeConformance("pipeline/commands.json", () => {
 		return { argv, env };
 	}
 
+	function outcome(run: () => string): string | undefined {
+		try {
+			return run();
+		} catch (error) {
+			if (error instanceof BrewlineError) {
+				return undefined;
+			}
+			throw error;
+		}
+	}
+
 	describe("real builds", () => {
 		for (const example of data.cases) {
 			it(`${example.inputs["firstTag"]} ${example.arch} ${example.buildId.slice(0, 8)}`, () => {
@@ -107,13 +119,12 @@ describeConformance("pipeline/commands.json", () => {
 
 	describe("made-up builds", () => {
 		for (const example of data.synthetic) {
+			// One value either way: the output, or that there is none.
 			it(example.name, () => {
-				const run = () => commands(example.input, example.environment ?? data.environment);
-				if (example.output === undefined) {
-					expect(run).toThrow(/./);
-				} else {
-					expect(comparable(run())).toBe(comparable(example.output));
-				}
+				const expected = example.output === undefined ? undefined : comparable(example.output);
+				expect(outcome(() => comparable(commands(example.input, example.environment ?? data.environment)))).toBe(
+					expected,
+				);
 			});
 		}
 	});
