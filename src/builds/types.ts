@@ -20,10 +20,13 @@ export interface Build {
 /** `builds.json`: by build id, in the order of the sources. */
 export type Builds = Readonly<Record<string, Build>>;
 
-/** The cache of lookups (spec/builds.md, Cache). */
+/** The cache of lookups (spec/builds.md, Cache). Null: looked up and not there; read and believed, never written. */
 export interface LookupCache {
-	readonly indexes: Readonly<Record<string, Index>>;
+	readonly indexes: Readonly<Record<string, Index | null>>;
 }
+
+/** What a reference holds, as a synthesised index that is not restricted to an architecture; undefined: not there. */
+export type Lookup = (reference: string) => Promise<Index | undefined>;
 
 /** Why a source has no build for an architecture yet. */
 export interface Waiting {

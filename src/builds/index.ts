@@ -1,0 +1,14 @@
+export type * from "./types.ts";
+export { builds, type BuildsInput, type BuildsOptions, type BuildsOutput } from "./builds.ts";
+export { readBuilds, readLookupCache, writeBuilds, writeLookupCache, type ReadFileOptions } from "./file.ts";
+export {
+	buildIdOf,
+	checkStagingTemplate,
+	outsideReference,
+	restrictedTo,
+	stagingReference,
+	type BuildIdentity,
+} from "./identity.ts";
+export { limit, type Limit } from "./limit.ts";
+export { queue, type Queue, type QueuedBuild, type QueueRecord, type QueueRecords } from "./queue.ts";
+export { buildSchema, buildsSchema, indexSchema, lookupCacheSchema } from "./schema.ts";

@@ -1,0 +1,107 @@
+import * as z from "zod/mini";
+import { isDigest, tryParseReference, type Index } from "../oci/index.ts";
+import type { Build } from "./types.ts";
+
+/**
+ * What is read of builds.json and the cache. Keys that are not known are passed over: the formats are the existing
+ * system's, and have grown before. The schemas check; what is used is what was read, in its own order of keys.
+ */
+const digest = z.string().check(z.refine(isDigest, { error: "must be a digest" }));
+const reference = z
+	.string()
+	.check(z.refine((text) => tryParseReference(text) !== undefined, { error: "must be an image reference" }));
+const sha256Hex = z.string().check(z.regex(/^[0-9a-f]{64}$/, { error: "must be 64 lower-case hex digits" }));
+const architecture = z
+	.string()
+	.check(z.maxLength(40), z.regex(/^[a-z0-9]+(?:-[a-z0-9]+)*$/, { error: "must be an architecture's name" }));
+const strings = z.record(z.string(), z.string());
+
+const platform = z.object({
+	architecture: z.string(),
+	os: z.string(),
+	"os.version": z.optional(z.string()),
+	"os.features": z.optional(z.array(z.string())),
+	variant: z.optional(z.string()),
+});
+
+const descriptor = z.object({
+	mediaType: z.string(),
+	digest,
+	size: z.number().check(z.refine((size) => Number.isSafeInteger(size) && size >= 0, { error: "must be a size" })),
+	urls: z.optional(z.array(z.string())),
+	annotations: z.optional(strings),
+	data: z.optional(z.string()),
+	platform: z.optional(platform),
+	artifactType: z.optional(z.string()),
+});
+
+/** A resolved index (spec/builds.md). */
+export const indexSchema: z.ZodMiniType<Index> = z.object({
+	schemaVersion: z.literal(2),
+	mediaType: z.string(),
+	artifactType: z.optional(z.string()),
+	manifests: z.array(descriptor),
+	subject: z.optional(descriptor),
+	annotations: z.optional(strings),
+}) as unknown as z.ZodMiniType<Index>;
+
+/** Empty ones hold nothing for their architecture, which is what null says. */
+const restrictedIndex = indexSchema.check(
+	z.refine((index) => index.manifests.length > 0, { error: "must have a manifest" }),
+);
+
+const entry = z.object({
+	GitRepo: z.string(),
+	GitFetch: z.string(),
+	GitCommit: z.string(),
+	Directory: z.string(),
+	File: z.string(),
+	Builder: z.string(),
+	SOURCE_DATE_EPOCH: z.number(),
+});
+
+const sourceArch = z.object({
+	tags: z.array(reference),
+	archTags: z.array(reference),
+	froms: z.array(z.string()),
+	lastStageFrom: z.string(),
+	platformString: z.string(),
+	platform,
+	parents: z.record(z.string(), z.object({ sourceId: z.nullable(sha256Hex), pin: z.nullable(digest) })),
+});
+
+export const buildSchema: z.ZodMiniType<Build> = z
+	.object({
+		buildId: sha256Hex,
+		build: z.object({
+			img: reference,
+			resolved: z.nullable(restrictedIndex),
+			sourceId: sha256Hex,
+			arch: architecture,
+			parents: z.record(z.string(), digest),
+			resolvedParents: z.record(z.string(), restrictedIndex),
+		}),
+		source: z.object({
+			sourceId: sha256Hex,
+			reproducibleGitChecksum: sha256Hex,
+			entries: z.array(entry).check(z.minLength(1)),
+			arches: z.record(architecture, sourceArch),
+		}),
+	})
+	.check(
+		z.refine(({ build, source }) => build.sourceId === source.sourceId, {
+			error: "must be a build of the source that it holds",
+		}),
+		z.refine(({ build, source }) => Object.keys(source.arches).join() === build.arch, {
+			error: "must hold its own architecture alone",
+		}),
+	) as unknown as z.ZodMiniType<Build>;
+
+export const buildsSchema = z.record(sha256Hex, buildSchema).check(
+	z.refine((builds) => Object.entries(builds).every(([id, { buildId }]) => id === buildId), {
+		error: "must have each build under its own id",
+	}),
+);
+
+/** Null: looked up, and not there. */
+export const lookupCacheSchema = z.object({ indexes: z.record(reference, z.nullable(indexSchema)) });
