@@ -30,3 +30,20 @@ export {
 	type Sortable,
 } from "./normal.ts";
 export { goDescriptor, goIndex, goPlatform } from "./goOrder.ts";
+export { layoutRules, type LayoutRules } from "./rules.ts";
+export {
+	isImageType,
+	isIndexType,
+	maxManifestSize,
+	validateAttestation,
+	validateDescriptor,
+	validateDigest,
+	validateImage,
+	validateIndex,
+	validateLayoutFile,
+	type AttestationContext,
+	type IndexOptions,
+} from "./validate.ts";
+export { readLayout, validateLayout, type Layout, type LayoutItem, type LayoutOptions } from "./layout.ts";
+export { blobFile, blobName, initLayout, writeBlob, writeIndexJson, writeRootIndex } from "./layoutFiles.ts";
+export { normalizeImportedIndex, type ImportOptions } from "./import.ts";
