@@ -1,0 +1,12 @@
+export type * from "./types.ts";
+export {
+	assembleSources,
+	type AssembleOptions,
+	type SourceCandidate,
+	type SourceFacts,
+	type SourcePlace,
+} from "./assemble.ts";
+export { recordedFacts } from "./facts.ts";
+export { readSources, sourcesSchema, writeSources } from "./file.ts";
+export { sourceIdOf } from "./id.ts";
+export { readExternalPins } from "./pins.ts";
