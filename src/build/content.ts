@@ -1,22 +1,7 @@
-import { readFile, stat } from "node:fs/promises";
-import path from "node:path";
 import { BrewlineError, type ErrorCode } from "../errors.ts";
 import { printable } from "../io/printable.ts";
 import { parseJsonObject } from "../json/index.ts";
-import { mediaTypes, parseDigest, tryParseDigest, type Descriptor } from "../oci/index.ts";
-
-/** Largest manifest that registries take, in bytes. */
-export const manifestLimit = 4 * 1024 * 1024;
-
-/** The file of a blob in an OCI layout. The digest, which becomes a path, is checked. */
-export function blobFile(layout: string, digest: string): string {
-	const { algorithm, encoded } = parseDigest(digest);
-	return path.join(layout, "blobs", algorithm, encoded);
-}
-
-export function isIndex(mediaType: string): boolean {
-	return mediaType === mediaTypes.ociIndex || mediaType === mediaTypes.dockerList;
-}
+import { isIndexType, maxManifestSize, tryParseDigest, type Descriptor } from "../oci/index.ts";
 
 /** What stands directly below an index or an image manifest. */
 export interface Below {
@@ -25,22 +10,18 @@ export interface Below {
 	readonly layers: readonly Descriptor[];
 }
 
-/** Reads an index or image manifest as far as it is followed. Not a validation: of content that is only passed on. */
-export function readBelow(
-	mediaType: string,
-	bytes: Uint8Array | string,
-	what: string,
-	code: ErrorCode = "layout",
-): Below {
-	const json = parseJsonObject(bytes, { what, maxBytes: manifestLimit, code });
+/** Reads an index or image manifest as far as it is followed; not a validation, which is for what is pushed. */
+export function readBelow(mediaType: string, bytes: Uint8Array | string, what: string, code: ErrorCode): Below {
+	const json = parseJsonObject(bytes, { what, maxBytes: maxManifestSize, code });
 	const list = (key: string) => {
-		const value: unknown = json[key];
+		// Go writes null for an empty list.
+		const value: unknown = json[key] ?? [];
 		if (!Array.isArray(value) || !value.every(isDescriptor)) {
 			throw new BrewlineError(code, `${printable(what)}: "${key}" is no list of descriptors`);
 		}
 		return value as readonly Descriptor[];
 	};
-	if (isIndex(mediaType)) {
+	if (isIndexType(mediaType)) {
 		return { manifests: list("manifests"), config: undefined, layers: [] };
 	}
 	const config: unknown = json["config"];
@@ -62,28 +43,4 @@ function isDescriptor(value: unknown): value is Descriptor {
 		Number.isSafeInteger(size) &&
 		(size as number) >= 0
 	);
-}
-
-/** The bytes of a small file: a manifest, a config. */
-export async function readSmall(file: string, what: string): Promise<Buffer> {
-	const info = await stat(file).catch((cause: unknown) => {
-		throw new BrewlineError("layout", `${what} is missing`, { cause });
-	});
-	if (!info.isFile() || info.size > manifestLimit) {
-		throw new BrewlineError("layout", `${what} is no file of at most 4 MiB`);
-	}
-	return readFile(file);
-}
-
-/** The one descriptor in a layout's `index.json`. */
-export async function rootOf(layout: string): Promise<Descriptor> {
-	const bytes = await readSmall(path.join(layout, "index.json"), "index.json of the layout");
-	const [root, ...others] = readBelow(mediaTypes.ociIndex, bytes, "index.json of the layout").manifests;
-	if (root === undefined || others.length > 0) {
-		throw new BrewlineError(
-			"layout",
-			`index.json of the layout names ${root === undefined ? "no manifest" : `${others.length + 1} manifests`}, not one`,
-		);
-	}
-	return root;
 }

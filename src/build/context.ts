@@ -1,7 +1,8 @@
-import type { RegistryClient } from "../registry/types.ts";
+import type { GitRepository, GitStore } from "../git/index.ts";
 import type { Io } from "../io/types.ts";
 import type { Platform } from "../oci/index.ts";
 import type { Leg, LegBuild } from "../plan/index.ts";
+import type { RegistryClient } from "../registry/types.ts";
 import type { BuildLog } from "./log.ts";
 
 /** How BuildKit gets at what a build needs (docs/design.md, Builders). */
@@ -22,9 +23,6 @@ export interface Builder {
 	readonly context: "git" | "tar" | "git-rewritten";
 }
 
-/** Extracts `COMMIT:DIRECTORY` of a build into an empty folder: no path and no symlink may lead out of it. */
-export type ExportTree = (git: LegBuild["git"], target: string, io: Io) => Promise<void>;
-
 /** What a builder works with. */
 export interface BuilderContext {
 	/** Its signal ends the build: the time limit and the end of the program. */
@@ -37,7 +35,15 @@ export interface BuilderContext {
 	readonly log: BuildLog;
 	/** Undefined: there is no engine. */
 	readonly builder: Builder | undefined;
-	readonly exportTree: ExportTree;
+	/** Reads from the cache of git repositories, by the definition's own address. */
+	readonly git: GitStore;
 	/** What it does now, for people. */
 	readonly progress: (detail: string) => void;
+}
+
+/** The repository of a build, with its commit in the cache. */
+export async function fetchedRepository({ git, build }: Pick<BuilderContext, "git" | "build">): Promise<GitRepository> {
+	const repository = git.repository(build.git.repository);
+	await repository.ensure([{ commit: build.git.commit, fetch: build.git.ref }]);
+	return repository;
 }

@@ -17,3 +17,8 @@ export {
 	type LegResult,
 	type Run,
 } from "./result.ts";
+export { build, type BuildOptions } from "./build.ts";
+export type { Builder } from "./context.ts";
+export { isNative } from "./emulation.ts";
+export { importLayout, type ImportInput } from "./oci-import.ts";
+export { stagedDigest } from "./platforms.ts";

@@ -1,14 +1,22 @@
 import { createWriteStream } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { pipeline } from "node:stream/promises";
 import { BrewlineError } from "../errors.ts";
 import { printable } from "../io/printable.ts";
-import { tabJson } from "../json/index.ts";
-import { mediaTypes, parseReference, type Descriptor, type Reference } from "../oci/index.ts";
+import {
+	blobFile,
+	initLayout,
+	isIndexType,
+	parseReference,
+	writeBlob,
+	writeIndexJson,
+	type Descriptor,
+	type Reference,
+} from "../oci/index.ts";
 import type { LegParent } from "../plan/index.ts";
 import type { RegistryClient } from "../registry/types.ts";
-import { blobFile, isIndex, readBelow } from "./content.ts";
+import { readBelow } from "./content.ts";
 import { eachLimited } from "./push.ts";
 
 /** Where a parent's image for the leg's architecture is. */
@@ -26,8 +34,7 @@ export async function fetchParents(
 	parents: readonly LegParent[],
 	layout: string,
 ): Promise<void> {
-	await mkdir(path.join(layout, "blobs", "sha256"), { recursive: true });
-	await mkdir(path.join(layout, "blobs", "sha512"), { recursive: true });
+	await initLayout(layout);
 	const copied = new Set<string>();
 	const manifests: Descriptor[] = [];
 	for (const parent of parents) {
@@ -42,13 +49,12 @@ export async function fetchParents(
 				hint: "plan again: its digest may have moved",
 			});
 		}
-		if (isIndex(found.mediaType)) {
+		if (isIndexType(found.mediaType)) {
 			throw new BrewlineError("registry", `the parent ${printable(parent.reference)} is an index, not an image`);
 		}
 		const what = `the manifest of ${printable(parent.reference)}`;
 		const { config, layers } = readBelow(found.mediaType, found.bytes, what, "registry");
-		await writeFile(blobFile(layout, parent.digest), found.bytes);
-		manifests.push({ mediaType: found.mediaType, digest: parent.digest, size: found.bytes.byteLength });
+		manifests.push({ mediaType: found.mediaType, ...(await writeBlob(layout, found.bytes)) });
 		const blobs = [config!, ...layers].filter((blob) => !copied.has(blob.digest) && copied.add(blob.digest));
 		await eachLimited(blobs, 4, async (blob) => {
 			const file = blobFile(layout, blob.digest);
@@ -56,12 +62,9 @@ export async function fetchParents(
 			if (stream === undefined) {
 				throw new BrewlineError("registry", `a blob of the parent ${printable(parent.reference)} is missing`);
 			}
+			await mkdir(path.dirname(file), { recursive: true });
 			await pipeline(stream, createWriteStream(file));
 		});
 	}
-	await writeFile(path.join(layout, "oci-layout"), tabJson({ imageLayoutVersion: "1.0.0" }));
-	await writeFile(
-		path.join(layout, "index.json"),
-		tabJson({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests }),
-	);
+	await writeIndexJson(layout, { manifests });
 }

@@ -1,24 +1,35 @@
+import { readFile } from "node:fs/promises";
 import { BrewlineError } from "../errors.ts";
 import { parseJsonObject } from "../json/index.ts";
 import {
+	blobFile,
 	isAttestation,
+	isImageType,
+	isIndexType,
+	maxManifestSize,
 	parseReference,
-	samePlatform,
 	platformString,
+	readLayout,
+	samePlatform,
+	withDigest,
+	repositoryOf,
 	type Descriptor,
+	type LayoutOptions,
 	type Platform,
+	type Reference,
 } from "../oci/index.ts";
 import type { RegistryClient } from "../registry/types.ts";
-import { blobFile, isIndex, manifestLimit, readBelow, readSmall, rootOf } from "./content.ts";
+import { readBelow } from "./content.ts";
+import type { ValidLayout } from "./push.ts";
 
 type ReadContent = (descriptor: Descriptor) => Promise<Uint8Array>;
 
 /** The platforms of the images in a manifest or index; attestations are none. */
 async function platformsOf(mediaType: string, bytes: Uint8Array, read: ReadContent): Promise<readonly Platform[]> {
-	const { manifests, config } = readBelow(mediaType, bytes, "a manifest");
+	const { manifests, config } = readBelow(mediaType, bytes, "a manifest", "layout");
 	if (config !== undefined) {
 		return platformIn(
-			parseJsonObject(await read(config), { what: "an image's config", maxBytes: manifestLimit, code: "layout" }),
+			parseJsonObject(await read(config), { what: "an image's config", maxBytes: maxManifestSize, code: "layout" }),
 		);
 	}
 	const platforms: Platform[] = [];
@@ -40,10 +51,16 @@ function platformIn(value: object): readonly Platform[] {
 	return [{ os, architecture, ...(typeof variant === "string" ? { variant } : {}) }];
 }
 
-/** That a layout holds an image of the platform, and of no other. */
-export async function checkLayoutPlatform(layout: string, platform: Platform): Promise<void> {
-	const read: ReadContent = ({ digest }) => readSmall(blobFile(layout, digest), `blob ${digest}`);
-	const root = await rootOf(layout);
+/** Validates a layout, which must hold an image of the platform, and of no other. */
+export async function checkLayout(folder: string, platform: Platform, options: LayoutOptions): Promise<ValidLayout> {
+	const layout = await readLayout(folder, options);
+	const { root } = layout;
+	const read: ReadContent = ({ digest, size }) => {
+		if (size > maxManifestSize) {
+			throw new BrewlineError("layout", `the config ${digest} is larger than 4 MiB`);
+		}
+		return readFile(blobFile(folder, digest));
+	};
 	const platforms = await platformsOf(root.mediaType, await read(root), read);
 	if (platforms.length === 0 || !platforms.every((found) => samePlatform(found, platform))) {
 		const found = platforms.map(platformString).join(", ") || "no platform";
@@ -51,6 +68,7 @@ export async function checkLayoutPlatform(layout: string, platform: Platform): P
 			hint: "a FROM with a --platform of its own in the last stage?",
 		});
 	}
+	return layout;
 }
 
 /** The digest of what the staging reference holds, if that has an image of the platform. */
@@ -60,15 +78,14 @@ export async function stagedDigest(
 	platform: Platform,
 ): Promise<string | undefined> {
 	const reference = parseReference(staging);
-	const { host, repository } = reference;
 	const found = await client.getManifest(reference);
 	if (found === undefined) {
 		return undefined;
 	}
 	const read: ReadContent = async ({ mediaType, digest, size }) => {
 		const content =
-			isIndex(mediaType) || mediaType.includes(".manifest.")
-				? (await client.getManifest({ host, repository, digest }))?.bytes
+			isIndexType(mediaType) || isImageType(mediaType)
+				? (await client.getManifest(withDigest(repositoryOf(reference), digest)))?.bytes
 				: await readBlob(client, reference, { digest, size });
 		if (content === undefined) {
 			throw new BrewlineError("registry", `${staging} is not whole: ${digest} is missing`);
@@ -81,10 +98,10 @@ export async function stagedDigest(
 
 async function readBlob(
 	client: RegistryClient,
-	reference: ReturnType<typeof parseReference>,
+	reference: Reference,
 	descriptor: Pick<Descriptor, "digest" | "size">,
 ): Promise<Uint8Array | undefined> {
-	if (descriptor.size > manifestLimit) {
+	if (descriptor.size > maxManifestSize) {
 		throw new BrewlineError("registry", `the config ${descriptor.digest} is larger than 4 MiB`);
 	}
 	const stream = await client.getBlob(reference, descriptor);

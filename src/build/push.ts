@@ -1,11 +1,21 @@
 import { createReadStream } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { BrewlineError } from "../errors.ts";
-import type { Descriptor, Reference } from "../oci/index.ts";
+import {
+	isIndexType,
+	repositoryOf,
+	withDigest,
+	type LayoutItem,
+	type readLayout,
+	type Reference,
+} from "../oci/index.ts";
 import type { RegistryClient } from "../registry/types.ts";
-import { blobFile, isIndex, readBelow, rootOf } from "./content.ts";
+import { readBelow } from "./content.ts";
 
 const parallelBlobs = 4;
+
+/** A layout that was validated, by `readLayout` of brewline/oci. */
+export type ValidLayout = Awaited<ReturnType<typeof readLayout>>;
 
 export interface PushOptions {
 	/** Images that may share blobs: what they have on the same host is mounted instead of sent. */
@@ -14,62 +24,55 @@ export interface PushOptions {
 }
 
 /**
- * Pushes the one manifest that a layout's `index.json` names, with everything below it, under a reference: children
- * first, the reference last. What is there already is not sent. The layout must have been validated.
+ * Pushes the one manifest that a layout's `index.json` names, with everything below it, under a
+ * reference: children first, the reference last. What is there already is not sent.
  * Returns the digest, which the registry confirmed.
  */
 export async function pushLayout(
 	client: RegistryClient,
-	layout: string,
+	{ root, items }: ValidLayout,
 	reference: Reference,
 	options: PushOptions = {},
 ): Promise<string> {
-	const { host, repository } = reference;
-	const there: Reference = { host, repository };
-	const root = await rootOf(layout);
-	const done = new Set<string>();
-	const mountable = lazily(() => mountableBlobs(client, host, options.mountFrom ?? []));
+	const repository = repositoryOf(reference);
+	const mountable = lazily(() => mountableBlobs(client, repository.host, options.mountFrom ?? []));
 
-	const pushBlob = async (descriptor: Descriptor): Promise<void> => {
+	const pushBlob = async ({ digest, size, file }: LayoutItem): Promise<void> => {
 		options.signal?.throwIfAborted();
-		const { digest, size } = descriptor;
-		if (await client.hasBlob(there, digest)) {
+		if (await client.hasBlob(repository, digest)) {
 			return;
 		}
 		const from = (await mountable()).get(digest);
-		if (from !== undefined && (await client.mountBlob(there, digest, from))) {
+		if (from !== undefined && (await client.mountBlob(repository, digest, from))) {
 			return;
 		}
-		await client.putBlob(there, { digest, size }, () => createReadStream(blobFile(layout, digest)));
+		await client.putBlob(repository, { digest, size }, () => createReadStream(file));
 	};
 
-	const pushManifest = async (descriptor: Descriptor, target: Reference): Promise<void> => {
-		const { mediaType, digest } = descriptor;
+	const pushManifest = async ({ mediaType, digest, file }: LayoutItem, target: Reference): Promise<void> => {
 		options.signal?.throwIfAborted();
 		if ((await client.headManifest(target))?.digest === digest) {
 			return;
 		}
-		const bytes = await readFile(blobFile(layout, digest));
-		const { manifests, config, layers } = readBelow(mediaType, bytes, `manifest ${digest}`);
-		for (const child of manifests) {
-			if (!done.has(child.digest)) {
-				done.add(child.digest);
-				await pushManifest(child, { ...there, digest: child.digest });
-			}
-		}
-		const blobs = config === undefined ? [] : [config, ...layers];
-		await eachLimited(
-			blobs.filter((blob) => !done.has(blob.digest) && done.add(blob.digest)),
-			parallelBlobs,
-			pushBlob,
-		);
-		const put = await client.putManifest(target, mediaType, bytes);
+		const put = await client.putManifest(target, mediaType, await readFile(file));
 		if (put.digest !== digest) {
 			throw new BrewlineError("digest", `the registry stored ${put.digest} where ${digest} was sent`);
 		}
 	};
 
-	await pushManifest(root, reference);
+	if ((await client.headManifest(reference))?.digest === root.digest) {
+		return root.digest;
+	}
+	let blobs: LayoutItem[] = [];
+	for (const item of items) {
+		if (item.kind === "blob") {
+			blobs.push(item);
+			continue;
+		}
+		await eachLimited(blobs, parallelBlobs, pushBlob);
+		blobs = [];
+		await pushManifest(item, item.digest === root.digest ? reference : withDigest(repository, item.digest));
+	}
 	return root.digest;
 }
 
@@ -87,12 +90,12 @@ async function mountableBlobs(
 			}
 			throw error;
 		});
-		if (found === undefined || isIndex(found.mediaType)) {
+		if (found === undefined || isIndexType(found.mediaType)) {
 			continue;
 		}
 		const { layers } = readBelow(found.mediaType, found.bytes, "the manifest of a parent", "registry");
 		for (const layer of layers) {
-			blobs.set(layer.digest, { host, repository: image.repository });
+			blobs.set(layer.digest, repositoryOf(image));
 		}
 	}
 	return blobs;

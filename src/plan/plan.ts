@@ -1,6 +1,7 @@
 import type { Build, Builds, Waiting } from "../builds/types.ts";
 import type { Architecture, Program } from "../config/types.ts";
 import { BrewlineError } from "../errors.ts";
+import { rewriteAddress } from "../git/index.ts";
 import type { Io } from "../io/types.ts";
 import { printable } from "../io/printable.ts";
 import { canonicalReference, parseReference, repositoryOf, sha256Of, type Platform } from "../oci/index.ts";
@@ -183,7 +184,7 @@ export function legBuildOf(build: Build, program: Program, read: (repository: st
 		builder,
 		git: {
 			repository: entry.GitRepo,
-			fetchFrom: rewritten(entry.GitRepo, program.git.rewrite),
+			fetchFrom: rewriteAddress(entry.GitRepo, program.git.rewrite),
 			commit: entry.GitCommit,
 			ref: entry.GitFetch,
 			directory: entry.Directory,
@@ -212,13 +213,6 @@ function threePartPlatform(platform: Platform): Leg["platform"] {
 /** The repository of a staging reference, canonically: equal for equal repositories. */
 function stagingRepository(reference: string): string {
 	return canonicalReference(repositoryOf(parseReference(reference)));
-}
-
-function rewritten(address: string, rewrite: Program["git"]["rewrite"]): string {
-	const prefix = Object.keys(rewrite)
-		.filter((prefix) => address.startsWith(prefix))
-		.reduce((longest, prefix) => (prefix.length > longest.length ? prefix : longest), "");
-	return prefix === "" ? address : rewrite[prefix]! + address.slice(prefix.length);
 }
 
 const waitingFor: Readonly<Record<Waiting["reason"], (arch: string) => string>> = {
