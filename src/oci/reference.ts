@@ -37,15 +37,23 @@ export function tryParseReference(text: string): Reference | undefined {
 	return typeof result === "string" ? undefined : result;
 }
 
+/** What stands before the first `/`, if there is one. */
+function headOf(text: string): string {
+	return text.slice(0, Math.max(text.indexOf("/"), 0));
+}
+
+function looksLikeHost(head: string): boolean {
+	return /[.:[]/.test(head);
+}
+
 /** The reference, or what is wrong with the text. */
 function read(text: string): Reference | string {
-	const slash = text.indexOf("/");
-	const head = slash === -1 ? "" : text.slice(0, slash);
-	const hasHost = /[.:[]/.test(head);
+	const head = headOf(text);
+	const hasHost = looksLikeHost(head);
 	if (hasHost && !hostPattern.test(head)) {
 		return "what stands before the first / is no host";
 	}
-	const path = hasHost ? text.slice(slash + 1) : text;
+	const path = hasHost ? text.slice(head.length + 1) : text;
 	const at = path.indexOf("@");
 	const name = at === -1 ? path : path.slice(0, at);
 	const digest = at === -1 ? undefined : path.slice(at + 1);
@@ -79,16 +87,15 @@ export function canonicalReference(reference: Reference): string {
 }
 
 /**
- * As people write it: without `docker.io/`, then without `library/`. Of a Hub repository with more parts behind
- * `library/` that is read as another one (`library/org/name`): so it is for people and for the formats that have it so.
+ * As people write it: without `docker.io/`, then without `library/`. It parses to the same reference, but for Hub
+ * repositories with more parts behind `library/`: `library/org/name` is printed `org/name`, as everywhere else.
  */
 export function printReference(reference: Reference): string {
-	if (reference.host !== hubHost) {
-		return canonicalReference(reference);
-	}
 	const prefix = "library/";
-	const { repository } = reference;
-	return (repository.startsWith(prefix) ? repository.slice(prefix.length) : repository) + suffix(reference);
+	const { host, repository } = reference;
+	const short = repository.startsWith(prefix) ? repository.slice(prefix.length) : repository;
+	// What would then be read as a host keeps the real one before it.
+	return host === hubHost && !looksLikeHost(headOf(short)) ? short + suffix(reference) : canonicalReference(reference);
 }
 
 function suffix(reference: Reference): string {
