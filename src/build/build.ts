@@ -4,13 +4,12 @@ import { BrewlineError, messageOf } from "../errors.ts";
 import { openGitStore, type GitStoreOptions } from "../git/index.ts";
 import { printable } from "../io/printable.ts";
 import type { Io, TaskState } from "../io/types.ts";
-import { parseReference, platformString } from "../oci/index.ts";
+import { parseReference } from "../oci/index.ts";
 import type { Leg, LegBuild } from "../plan/index.ts";
 import type { RegistryClient } from "../registry/types.ts";
 import { buildWithBuildkit, needBuilder } from "./buildkit.ts";
 import { buildWithClassic } from "./classic.ts";
-import type { Builder, BuilderContext } from "./context.ts";
-import { isNative } from "./emulation.ts";
+import { isEmulated, type Builder, type BuilderContext } from "./context.ts";
 import { openLog, type BuildLog } from "./log.ts";
 import { importFromGit } from "./oci-import.ts";
 import { parentImage } from "./parents.ts";
@@ -47,24 +46,43 @@ const patience = 4000;
  */
 export async function build(leg: Leg, io: Io, options: BuildOptions): Promise<LegResult> {
 	const builds: BuildResult[] = [];
-	for (const [position, build] of leg.builds.entries()) {
-		const name = leg.builds.length === 1 ? leg.id : `${leg.id}.${position + 1}`;
-		builds.push(await buildOne(name, leg, build, io, options));
+	await mkdir(options.workDirectory, { recursive: true });
+	const scratch = await mkdtemp(path.join(options.workDirectory, "leg-"));
+	try {
+		for (const [position, build] of leg.builds.entries()) {
+			const name = leg.builds.length === 1 ? leg.id : `${leg.id}.${position + 1}`;
+			const folder = path.join(scratch, String(position));
+			await mkdir(folder);
+			builds.push(await buildOne(name, leg, build, folder, io, options));
+			if (!io.signal.aborted) {
+				await rm(folder, { recursive: true, force: true, maxRetries: 3 });
+			}
+		}
+		const result: LegResult = {
+			format: "brewline-result",
+			version: 1,
+			leg: leg.id,
+			run: options.run ?? { id: "local", attempt: 1 },
+			builds,
+		};
+		if (options.results !== undefined) {
+			await writeResult(options.results, result);
+		}
+		return result;
+	} finally {
+		// After the result: who is told to end has seconds, and this can take longer.
+		await rm(scratch, { recursive: true, force: true, maxRetries: 3 });
 	}
-	const result: LegResult = {
-		format: "brewline-result",
-		version: 1,
-		leg: leg.id,
-		run: options.run ?? { id: "local", attempt: 1 },
-		builds,
-	};
-	if (options.results !== undefined) {
-		await writeResult(options.results, result);
-	}
-	return result;
 }
 
-async function buildOne(name: string, leg: Leg, build: LegBuild, io: Io, options: BuildOptions): Promise<BuildResult> {
+async function buildOne(
+	name: string,
+	leg: Leg,
+	build: LegBuild,
+	scratch: string,
+	io: Io,
+	options: BuildOptions,
+): Promise<BuildResult> {
 	const start = io.clock.now();
 	const file = options.logs === undefined ? undefined : path.join(options.logs, `${name}.log`);
 	const log = openLog(io, name, file);
@@ -92,13 +110,10 @@ async function buildOne(name: string, leg: Leg, build: LegBuild, io: Io, options
 	void after(io, leg.timeLimit * 60_000, over.signal, () => {
 		limit.abort(new BrewlineError("timeout", `not done after ${leg.timeLimit} minutes`));
 	});
-	let scratch: string | undefined;
 	let emulated = false;
 	try {
 		io.signal.throwIfAborted();
-		await mkdir(options.workDirectory, { recursive: true });
-		scratch = await mkdtemp(path.join(options.workDirectory, "build-"));
-		const present = await ended(
+		const outcome = await ended(
 			io,
 			signal,
 			(async () => {
@@ -129,7 +144,7 @@ async function buildOne(name: string, leg: Leg, build: LegBuild, io: Io, options
 				return { status: "built", digest } as const;
 			})(),
 		);
-		return result(present.status, { digest: present.digest, emulated });
+		return result(outcome.status, { digest: outcome.digest, emulated });
 	} catch (error) {
 		const cancelled = io.signal.aborted;
 		const status = cancelled ? "cancelled" : limit.signal.aborted ? "timed-out" : "failed";
@@ -142,11 +157,6 @@ async function buildOne(name: string, leg: Leg, build: LegBuild, io: Io, options
 	} finally {
 		over.abort();
 		log.close();
-		if (scratch !== undefined) {
-			await rm(scratch, { recursive: true, force: true, maxRetries: 3 }).catch((error: unknown) => {
-				io.log({ type: "message", level: "warning", text: `cannot remove ${scratch}: ${messageOf(error)}` });
-			});
-		}
 	}
 }
 
@@ -171,16 +181,13 @@ function checkEmulation(leg: Leg, build: LegBuild, builder: Builder | undefined)
 	if (build.builder === "oci-import") {
 		return false;
 	}
-	const { native } = needBuilder({ builder, build });
-	if (isNative(native, leg.platform, leg.runner.via)) {
+	if (!isEmulated(needBuilder({ builder, build }), leg.platform)) {
 		return false;
 	}
 	if (!leg.runner.emulate) {
-		throw new BrewlineError(
-			"engine",
-			`${leg.platformString} does not run natively on this builder (${platformString(native)})`,
-			{ hint: `set architectures.${leg.arch}.emulate to true to build it under emulation, or give it another runner` },
-		);
+		throw new BrewlineError("engine", `${leg.platformString} does not run natively on this builder`, {
+			hint: `set architectures.${leg.arch}.emulate to true to build it under emulation, or give it another runner`,
+		});
 	}
 	return true;
 }

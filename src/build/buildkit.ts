@@ -3,7 +3,7 @@ import { BrewlineError } from "../errors.ts";
 import { parseReference } from "../oci/index.ts";
 import { contextUrl, withCreated, type Leg, type LegBuild, type LegParent } from "../plan/index.ts";
 import { buildkitCommand } from "./commands.ts";
-import type { Builder, BuilderContext } from "./context.ts";
+import { isThisMachine, type Builder, type BuilderContext } from "./context.ts";
 import { openContext } from "./git-context.ts";
 import { runLogged } from "./log.ts";
 import { reduceIndex, unpackLayout } from "./layout.ts";
@@ -37,7 +37,7 @@ export async function buildWithBuildkit(context: BuilderContext): Promise<string
 		cwd: scratch,
 		log,
 		...(input === undefined ? {} : { input }),
-		...(builder.name === undefined ? {} : { env: { BUILDX_BUILDER: builder.name } }),
+		env: environmentOf(builder),
 	});
 	const layout = path.join(scratch, "layout");
 	await unpackLayout(path.join(scratch, output), layout, io.signal);
@@ -56,17 +56,34 @@ export function needBuilder({ builder, build }: Pick<BuilderContext, "builder" |
 }
 
 /** The argument that names the context: a git URL, or `-` for a tar on standard input. */
-export function contextFor({ git }: LegBuild, { context }: Pick<Builder, "context">): string {
-	if (context === "tar" || (git.fetchFrom !== git.repository && context === "git")) {
-		return "-";
-	}
-	return contextUrl(git.fetchFrom, git.commit, git.directory);
+export function contextFor({ git }: Pick<LegBuild, "git">, builder: Pick<Builder, "context" | "hostNetwork">): string {
+	const url = /^https?:\/\/([^/]+)\//.exec(git.fetchFrom);
+	const reachable = url !== null && (builder.hostNetwork || !isThisMachine(url[1]!));
+	const asGit =
+		builder.context === undefined ? reachable && git.fetchFrom === git.repository : builder.context === "git";
+	return asGit ? contextUrl(git.fetchFrom, git.commit, git.directory) : "-";
 }
 
 /** Whether BuildKit would not find a parent by its reference where this program does. */
-function needsLayout(parent: LegParent, { registries }: Leg, { parents }: Builder): boolean {
+export function needsLayout(
+	parent: Pick<LegParent, "reference">,
+	{ registries }: Pick<Leg, "registries">,
+	builder: Pick<Builder, "parents" | "hostNetwork">,
+): boolean {
+	if (builder.parents !== undefined) {
+		return builder.parents === "layout";
+	}
 	const { host } = parseReference(parent.reference);
-	return parents === "layout" || Object.hasOwn(registries.mirrors, host) || registries.plainHttp.includes(host);
+	return (
+		Object.hasOwn(registries.mirrors, host) ||
+		registries.plainHttp.includes(host) ||
+		(isThisMachine(host) && !builder.hostNetwork)
+	);
+}
+
+/** What is added to the environment of a builder's commands. */
+export function environmentOf(builder: Builder): Readonly<Record<string, string>> {
+	return { ...builder.env, ...(builder.name === undefined ? {} : { BUILDX_BUILDER: builder.name }) };
 }
 
 /** Unix seconds: `SOURCE_DATE_EPOCH` of the environment, or now. */

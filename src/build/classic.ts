@@ -1,6 +1,7 @@
+import type { Readable } from "node:stream";
 import { BrewlineError } from "../errors.ts";
 import { classicCommands, type Command } from "./commands.ts";
-import { contextFor, needBuilder } from "./buildkit.ts";
+import { contextFor, environmentOf, needBuilder } from "./buildkit.ts";
 import type { BuilderContext } from "./context.ts";
 import { openContext } from "./git-context.ts";
 import { runLogged } from "./log.ts";
@@ -12,17 +13,23 @@ import { stagedDigest } from "./platforms.ts";
  */
 export async function buildWithClassic(context: BuilderContext): Promise<string> {
 	const { io, leg, build, client, scratch, log, progress } = context;
-	const url = contextFor(build, needBuilder(context));
+	const builder = needBuilder(context);
+	const url = contextFor(build, builder);
 	const commands = classicCommands(leg, build, url);
-	const run = (command: Command) => runLogged(io, command, { cwd: scratch, log });
+	const run = (command: Command, input?: Readable) =>
+		runLogged(io, command, {
+			cwd: scratch,
+			log,
+			env: environmentOf(builder),
+			...(input === undefined ? {} : { input }),
+		});
 	progress("pulling parents");
 	for (const command of commands.pull) {
 		await run(command);
 	}
 	progress("building");
 	for (const command of commands.build) {
-		const input = url === "-" ? await openContext(context) : undefined;
-		await runLogged(io, command, { cwd: scratch, log, ...(input === undefined ? {} : { input }) });
+		await run(command, url === "-" ? await openContext(context) : undefined);
 	}
 	progress("pushing");
 	for (const command of commands.push) {

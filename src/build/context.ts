@@ -1,26 +1,37 @@
+import { normalizeOutsidePlatform, type Platform } from "../oci/index.ts";
 import type { GitRepository, GitStore } from "../git/index.ts";
 import type { Io } from "../io/types.ts";
-import type { Platform } from "../oci/index.ts";
 import type { Leg, LegBuild } from "../plan/index.ts";
+import { isLoopback } from "../registry/hosts.ts";
 import type { RegistryClient } from "../registry/types.ts";
 import type { BuildLog } from "./log.ts";
 
-/** How BuildKit gets at what a build needs (docs/design.md, Builders). */
+/**
+ * The Docker engine and BuildKit that builds are given to, as far as it matters here: an `Engine` of brewline/engine
+ * fits, as `{ env: engine.env, ...engine.builder }`.
+ */
 export interface Builder {
 	/** Buildx's name of the builder; undefined: the current one. */
 	readonly name?: string;
-	/** What its machine runs natively. */
-	readonly native: Platform;
+	/** Added to the environment of every `docker` command. */
+	readonly env?: Readonly<Record<string, string>>;
+	/** What it can build: `linux/amd64`, … */
+	readonly platforms: readonly string[];
+	/** What of that an emulator runs. */
+	readonly emulated: readonly string[];
+	/** Whether it reaches this machine's loopback addresses. */
+	readonly hostNetwork: boolean;
 	/**
-	 * `registry`: it fetches parents by their reference, but for mirrored hosts and those in plain HTTP. `layout`: it
-	 * gets them as OCI layouts, because it cannot reach the registry, or has no credentials for it.
+	 * How it gets parents. Default: by their reference, or as OCI layouts from registries that it would not find: mirrored
+	 * ones, those in plain HTTP, and on loopback addresses without the host's network.
 	 */
-	readonly parents: "registry" | "layout";
+	readonly parents?: "registry" | "layout";
 	/**
-	 * `git`: it fetches contexts itself, but for rewritten addresses, which it gets as a tar. `tar`: always as a tar.
-	 * `git-rewritten`: it fetches also from rewritten addresses, which are in its provenance then.
+	 * How it gets contexts. Default: it fetches them from the definition's own address; those with a rewritten one, with
+	 * another protocol than HTTP, and on loopback addresses without the host's network it gets as a tar.
+	 * `git` gives it the rewritten address, which is in its provenance then.
 	 */
-	readonly context: "git" | "tar" | "git-rewritten";
+	readonly context?: "git" | "tar";
 }
 
 /** What a builder works with. */
@@ -46,4 +57,22 @@ export async function fetchedRepository({ git, build }: Pick<BuilderContext, "gi
 	const repository = git.repository(build.git.repository);
 	await repository.ensure([{ commit: build.git.commit, fetch: build.git.ref }]);
 	return repository;
+}
+
+/** Whether an emulator runs what is built. A platform that the builder does not list is taken for emulated. */
+export function isEmulated(builder: Pick<Builder, "platforms" | "emulated">, platform: Platform): boolean {
+	// Variants are not compared: BuildKit lists but some of those that a machine runs.
+	const wanted = normalizeOutsidePlatform(platform);
+	const isSame = (text: string) => {
+		const [os = "", architecture = ""] = text.split("/");
+		const listed = normalizeOutsidePlatform({ os, architecture });
+		return listed.os === wanted.os && listed.architecture === wanted.architecture;
+	};
+	return !builder.platforms.some((text) => isSame(text) && !builder.emulated.includes(text));
+}
+
+/** Whether a host of an address or a reference is this machine itself. */
+export function isThisMachine(host: string): boolean {
+	const url = URL.parse(`http://${host}/`);
+	return url !== null && isLoopback(url.hostname);
 }

@@ -18,7 +18,6 @@ export {
 	type Run,
 } from "./result.ts";
 export { build, type BuildOptions } from "./build.ts";
-export type { Builder } from "./context.ts";
-export { isNative } from "./emulation.ts";
+export { isEmulated, type Builder } from "./context.ts";
 export { importLayout, type ImportInput } from "./oci-import.ts";
 export { stagedDigest } from "./platforms.ts";

@@ -22,6 +22,7 @@ import {
 	type Platform,
 } from "../oci/index.ts";
 import { withCreated } from "../plan/index.ts";
+import { environmentOf } from "./buildkit.ts";
 import { sbomCommand } from "./commands.ts";
 import { readBelow } from "./content.ts";
 import { fetchedRepository, type BuilderContext } from "./context.ts";
@@ -105,7 +106,7 @@ async function addSbom(context: BuilderContext, layout: string, index: Index, ge
 		cwd: scratch,
 		log,
 		input: command.dockerfile,
-		...(builder.name === undefined ? {} : { env: { BUILDX_BUILDER: builder.name } }),
+		env: environmentOf(builder),
 	});
 	const scanned = path.join(scratch, "sbom");
 	await unpackLayout(path.join(scratch, "sbom.tar"), scanned, io.signal);
