@@ -1,19 +1,26 @@
 import { readFileSync } from "node:fs";
-import { expect, test } from "vitest";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { dockerProgram } from "../../src/config/defaults.ts";
 import { BrewlineError } from "../../src/errors.ts";
-import { parseJson, tabJson, type JsonValue } from "../../src/json/index.ts";
+import { parseJson, parseJsonObject, tabJson, type JsonValue } from "../../src/json/index.ts";
 import {
 	architectureOf,
+	blobFile,
 	naturalAscending,
 	naturalDescending,
 	normalizeDescriptor,
+	normalizeImportedIndex,
 	normalizeManifest,
 	normalizeOutsidePlatform,
 	normalizePlatform,
 	oneDescriptor,
 	sha256Of,
 	sortManifests,
+	validateLayout,
+	writeRootIndex,
 	type Descriptor,
 	type Index,
 	type Platform,
@@ -36,6 +43,36 @@ interface Cases {
 	readonly naturalDescending: readonly Case<readonly string[]>[];
 	readonly naturalAscending: readonly Case<readonly string[]>[];
 	readonly oneDescriptor: readonly Case<Index>[];
+	readonly ociImport: readonly ImportCase[];
+}
+
+interface ImportCase {
+	readonly name: string;
+	readonly file: string;
+	readonly files: Readonly<Record<string, string>>;
+	readonly build: { readonly platform: Platform };
+	readonly index?: Index;
+	readonly indexSize?: number;
+	readonly indexDigest?: string;
+	readonly layout?: Index;
+	readonly error?: string;
+}
+
+/** Steps 2 to 4 and 6 of an import. The annotations are the build's business, and taken from the expected result. */
+async function importInto(folder: string, { file, files, build, index }: ImportCase): Promise<Descriptor> {
+	for (const [name, content] of Object.entries(files)) {
+		await mkdir(path.dirname(path.join(folder, name)), { recursive: true });
+		await writeFile(path.join(folder, name), content);
+	}
+	const json = parseJsonObject(files[file]!, { what: file, maxBytes: 10_000, code: "layout" });
+	const normalized = normalizeImportedIndex(json, {
+		lone: file !== "index.json",
+		platform: build.platform,
+		annotations: index?.manifests[0]?.annotations ?? {},
+	});
+	const root = await writeRootIndex(folder, normalized);
+	await validateLayout(folder, { attestations: "legacy" });
+	return root;
 }
 
 /** Ours, which keeps the order of keys that look like numbers: JSON.parse would hide a wrong order. */
@@ -100,6 +137,28 @@ describeConformance("pipeline/normalize.json", () => {
 
 	test.each(cases.naturalDescending)("natural, descending: $input", ({ input, output }) => {
 		expect(input.toSorted(naturalDescending)).toStrictEqual(output);
+	});
+
+	let scratch = "";
+	beforeAll(async () => {
+		scratch = await mkdtemp(path.join(tmpdir(), "brewline-import-"));
+	});
+	afterAll(() => rm(scratch, { recursive: true }));
+
+	test.each(named(cases.ociImport.filter(({ error }) => error === undefined)))("import: %s", async (_, item) => {
+		const folder = await mkdtemp(path.join(scratch, "layout-"));
+		const root = await importInto(folder, item);
+		expect(root).toMatchObject({ digest: item.indexDigest, size: item.indexSize });
+		expect(await readFile(blobFile(folder, root.digest), "utf8")).toBe(tabJson(item.index));
+		expect(await readFile(path.join(folder, "index.json"), "utf8")).toBe(tabJson(item.layout));
+	});
+
+	test.each(named(cases.ociImport.filter(({ error }) => error !== undefined)))("import: %s", async (_, item) => {
+		const folder = await mkdtemp(path.join(scratch, "layout-"));
+		await expect(importInto(folder, item)).rejects.toMatchObject({
+			name: "BrewlineError",
+			code: expect.stringMatching(/^(?:layout|digest)$/),
+		});
 	});
 
 	test.each(named(cases.oneDescriptor))("one descriptor: %s", (_, item) => {
