@@ -1,0 +1,305 @@
+import type { Location } from "../errors.ts";
+import { parseMaintainer } from "./maintainer.ts";
+import { type Field, type Paragraph, placeInValue } from "./paragraphs.ts";
+import { type Place, type Problems, quote } from "./problems.ts";
+import { cleanPath, compareBytes, isListSpace, nearest, trimRange } from "./text.ts";
+import type { BuildFields, Fields, Maintainer } from "./types.ts";
+
+/** The plain fields, in the order in which they are printed. */
+export const buildFieldNames = ["GitRepo", "GitFetch", "GitCommit", "Directory", "File", "Builder"] as const;
+
+const knownFields: readonly string[] = [
+	"Maintainers",
+	"Tags",
+	"SharedTags",
+	"Architectures",
+	...buildFieldNames,
+	"Constraints",
+];
+
+/** What a field has that neither the entry nor the global paragraph names. */
+export const buildDefaults: BuildFields = {
+	GitRepo: "",
+	GitFetch: "refs/heads/master",
+	GitCommit: "",
+	Directory: ".",
+	File: "Dockerfile",
+	Builder: "",
+};
+
+export const gitFetchForm = /^refs\/(?:heads|tags)\/[^*?:]+$/;
+export const gitCommitForm = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
+const tagForm = /^[0-9A-Za-z_][0-9A-Za-z_.-]{0,127}$/;
+const archFieldForm = /-(?:GitRepo|GitFetch|GitCommit|Directory|File|Builder)$/;
+
+/** The existing program stores its own data under these names, and fails on a field of that name. */
+const refusedFields: readonly string[] = ["Values", "Paragraph", "ArchValues"];
+
+/** An item of a list, with the way to where it stands. */
+export interface Item {
+	readonly text: string;
+	readonly place: Place;
+}
+
+export interface Context {
+	readonly file: string;
+	readonly problems: Problems;
+	readonly architectures: ReadonlySet<string>;
+	readonly defaultArchitecture: string;
+}
+
+/** The items of a list field; an empty value is a list of one empty item. */
+export function listItems(field: Field): readonly Item[] {
+	const items: Item[] = [];
+	const { value } = field;
+	for (let start = 0; start <= value.length;) {
+		const comma = value.indexOf(",", start);
+		const end = comma === -1 ? value.length : comma;
+		const [from, to] = trimRange(value, start, end, isListSpace);
+		// The place of an empty item is where it could have begun.
+		const offset = from < to ? from : start;
+		items.push({
+			text: value.slice(from, to),
+			get place() {
+				return placeInValue(field, offset);
+			},
+		});
+		start = end + 1;
+	}
+	return items;
+}
+
+export function texts(items: readonly Item[]): readonly string[] {
+	return items.map(({ text }) => text);
+}
+
+/** The valid ones of a list of maintainers; each other one is an error. */
+export function readMaintainers(field: Field | undefined, problems: Problems): readonly Maintainer[] {
+	if (field === undefined) return [];
+	return listItems(field).flatMap(({ text, place }) => {
+		const maintainer = parseMaintainer(text);
+		if (maintainer !== null) return [maintainer];
+		problems.error(place, text === "" ? "a maintainer is empty" : `invalid maintainer ${quote(text)}`, {
+			hint:
+				text === ""
+					? "Remove the comma too many, or name a maintainer."
+					: "Write Name <email-or-url> (@github-handle), or Name (@github-handle), with commas in between.",
+		});
+		return [];
+	});
+}
+
+/** Sorted by byte, without repetitions; an unknown one is an error. */
+export function readArchitectures(field: Field, context: Context): readonly string[] {
+	const items = listItems(field);
+	for (const { text, place } of items) {
+		if (context.architectures.has(text)) continue;
+		const near = nearest(text, context.architectures);
+		const known = [...context.architectures].toSorted(compareBytes).join(", ");
+		context.problems.error(place, text === "" ? "an architecture is empty" : `unknown architecture ${quote(text)}`, {
+			hint: `${near === undefined || text === "" ? "" : `Did you mean ${near}? `}Known are ${known}.`,
+		});
+	}
+	return [...new Set(texts(items))].toSorted(compareBytes);
+}
+
+/** Reports every item that is no tag; `what` names the kind and, for an inherited field, who inherits it. */
+export function checkTags(items: readonly Item[], what: string, problems: Problems): void {
+	for (const { text, place } of items) {
+		if (tagForm.test(text)) continue;
+		problems.error(place, text === "" ? `${what} is empty` : `${what} ${quote(text)} is invalid`, {
+			hint:
+				text === ""
+					? "Remove the comma too many, or the empty field."
+					: "A tag has 1 to 128 letters, digits, _, . and -, and starts with none of the last two; commas separate tags.",
+		});
+	}
+}
+
+/** The plain fields: the paragraph's own, else those it inherits. An empty value replaces too. */
+export function readBuildFields(paragraph: Paragraph, inherited: BuildFields): BuildFields {
+	const value = (key: keyof BuildFields) => paragraph.fields.get(key)?.value ?? inherited[key];
+	return {
+		GitRepo: value("GitRepo"),
+		GitFetch: value("GitFetch"),
+		GitCommit: value("GitCommit"),
+		Directory: value("Directory"),
+		File: value("File"),
+		Builder: value("Builder"),
+	};
+}
+
+/** `ARCH-Field` values, the paragraph's over those it inherits, as written, without empty ones. */
+export function readArchFields(
+	paragraph: Paragraph,
+	inherited: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+	const values = new Map(Object.entries(inherited));
+	let own = false;
+	for (const [key, { value }] of paragraph.fields) {
+		if (!archFieldForm.test(key)) continue;
+		own = true;
+		if (value === "") values.delete(key);
+		else values.set(key, value);
+	}
+	if (!own) return inherited;
+	return Object.fromEntries([...values].toSorted(([a], [b]) => compareBytes(a, b)));
+}
+
+/** An entry's `ARCH-Directory` values are path-cleaned as its `Directory` is. */
+export function cleanArchDirectories(fields: Fields["archFields"]): Fields["archFields"] {
+	const entries = Object.entries(fields);
+	if (!entries.some(([key]) => key.endsWith("-Directory"))) return fields;
+	return Object.fromEntries(
+		entries.map(([key, value]) => [key, key.endsWith("-Directory") ? cleanPath(value) : value]),
+	);
+}
+
+export function readPositions(paragraph: Paragraph, file: string): ReadonlyMap<string, Location> {
+	const positions = new Map<string, Location>();
+	for (const [key, { line, column }] of paragraph.fields) positions.set(key, { file, line, column });
+	return positions;
+}
+
+/** Where a list field was written with blanks or line ends inside an item, the item is hardly what was meant. */
+function warnOfNewlines(field: Field, problems: Problems): void {
+	if (field.pieces.length < 2) return;
+	if (field.key === "Constraints") {
+		for (const { text, place } of listItems(field)) {
+			if (text.includes("\n")) problems.warn(place, `the constraint ${quote(text)} has a line end in it`, commaHint);
+		}
+		return;
+	}
+	if (field.key === "Tags" || field.key === "SharedTags" || field.key === "Architectures") return;
+	if (field.key === "Maintainers") {
+		for (const { text, place } of listItems(field)) {
+			if (/\n/.test(parseMaintainer(text)?.name ?? "")) {
+				problems.warn(place, `the maintainer's name in ${quote(text)} has a line end in it`, commaHint);
+			}
+		}
+		return;
+	}
+	problems.warn(field, `the value of ${field.key} has line ends in it: it is continued in line ${field.line + 1}`, {
+		hint: "Write the value in one line.",
+	});
+}
+
+const commaHint = { hint: "Line ends separate no items: write a comma." };
+
+/** Refuses what the existing program refuses by its names, and warns of what it ignores or misreads. */
+export function checkKeys(paragraph: Paragraph, context: Context, isGlobal: boolean): void {
+	const { problems } = context;
+	for (const field of paragraph.fields.values()) {
+		const { key, value } = field;
+		if (refusedFields.includes(key)) {
+			problems.error(field, `the field ${key} is refused`, {
+				hint: "The existing system cannot read a field of that name: choose another one, or a comment.",
+			});
+		} else if (knownFields.includes(key)) {
+			warnOfNewlines(field, problems);
+			if (value === "") warnOfEmptied(field, isGlobal, problems);
+		} else if (archFieldForm.test(key)) {
+			warnOfNewlines(field, problems);
+			checkArchField(field, context);
+		} else {
+			warnOfUnknown(field, context);
+		}
+	}
+}
+
+function warnOfEmptied(field: Field, isGlobal: boolean, problems: Problems): void {
+	const { key } = field;
+	const inherit = isGlobal ? "" : ", and not to what the global paragraph says";
+	if (key === "File" || key === "GitFetch") {
+		problems.warn(field, `${key} is emptied, and does not fall back to its default${inherit}`, {
+			hint: `Remove the field, or write ${key}: ${buildDefaults[key]}.`,
+		});
+	} else if (key === "Directory" || key === "Builder") {
+		problems.warn(
+			field,
+			`${key} is emptied${isGlobal ? ", which is its default" : inherit.replace("and not", "not")}`,
+			{
+				hint: "Remove the field, or give it a value.",
+			},
+		);
+	} else if (key === "Constraints") {
+		problems.warn(field, "Constraints is empty, which is one empty constraint that nothing meets", {
+			hint: "Remove the field.",
+		});
+	}
+}
+
+function checkArchField(field: Field, { architectures, problems }: Context): void {
+	const dash = field.key.lastIndexOf("-");
+	const arch = field.key.slice(0, dash);
+	const name = field.key.slice(dash + 1);
+	if (!architectures.has(arch)) {
+		const near = nearest(arch, architectures);
+		problems.warn(field, `the field ${quote(field.key)} is for the unknown architecture ${quote(arch)}`, {
+			hint: near === undefined ? undefined : `Did you mean ${near}-${name}?`,
+		});
+	} else if (field.value !== "" && name === "GitCommit" && !gitCommitForm.test(field.value)) {
+		problems.warn(field, `${field.key} ${quote(field.value)} is no commit`, commitHint(field.value));
+	} else if (field.value !== "" && name === "GitFetch" && !gitFetchForm.test(field.value)) {
+		problems.warn(field, `${field.key} ${quote(field.value)} is not valid`, fetchHint(field.value));
+	}
+}
+
+function warnOfUnknown(field: Field, { problems }: Context): void {
+	if (field.key.charCodeAt(0) === 0xfeff) {
+		problems.warn(field, `a byte order mark is part of the key ${quote(field.key)}`, {
+			hint: "Save the file without a byte order mark.",
+		});
+		return;
+	}
+	const near = meantField(field.key);
+	problems.warn(field, `the unknown field ${quote(field.key)} is ignored`, {
+		hint:
+			near === undefined
+				? "Remove it, or make it a comment with # in front."
+				: `Did you mean ${near}? Names are case-sensitive.`,
+	});
+}
+
+/** The known field that an unknown key was probably meant to be. */
+function meantField(key: string): string | undefined {
+	const from = key.charCodeAt(0) === 0xfeff ? key.slice(1) : key;
+	const dash = from.lastIndexOf("-");
+	const near = nearest(from.slice(dash + 1), knownFields);
+	return near === undefined || dash === -1 ? near : `${from.slice(0, dash)}-${near}`;
+}
+
+/** A hint for a field that is missing: the unknown field in its paragraph that was probably meant. */
+export function misspelt(paragraph: Paragraph, missing: string): { readonly hint?: string } {
+	for (const field of paragraph.fields.values()) {
+		if (field.key !== missing && !knownFields.includes(field.key) && meantField(field.key) === missing) {
+			return {
+				hint:
+					field.key.charCodeAt(0) === 0xfeff
+						? "Save the file without a byte order mark: it is part of the first key."
+						: `Line ${field.line} has ${quote(field.key)}: write ${missing}, names are case-sensitive.`,
+			};
+		}
+	}
+	return {};
+}
+
+export function fetchHint(value: string): { readonly hint: string } {
+	const branch = /^[\w./-]+$/.test(value) && !value.startsWith("refs/");
+	return {
+		hint: `Write refs/heads/BRANCH or refs/tags/TAG without *, ? and :${branch ? `, as in refs/heads/${value}` : ""}.`,
+	};
+}
+
+export function commitHint(value: string): { readonly hint: string } {
+	if (value.endsWith("\n")) {
+		return {
+			hint: "Nothing may follow in a line that starts with a blank, not even blanks alone: it continues the value.",
+		};
+	}
+	return {
+		hint: gitCommitForm.test(value.toLowerCase())
+			? "Write it in lower case."
+			: "A commit is given in full: 40 or 64 lower-case hex digits.",
+	};
+}

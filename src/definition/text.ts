@@ -1,0 +1,149 @@
+import posix from "node:path/posix";
+
+/**
+ * The text of a definition's bytes. A byte that is not UTF-8 becomes a lone surrogate, U+DC00 + byte, as in no valid
+ * text, so that `encodeText` can give it back: the existing system carries such bytes through.
+ * A byte order mark stays.
+ */
+export function decodeText(bytes: Uint8Array): string {
+	try {
+		return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+	} catch {
+		return decodeDamaged(bytes);
+	}
+}
+
+function decodeDamaged(bytes: Uint8Array): string {
+	const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+	const parts: string[] = [];
+	let start = 0;
+	let index = 0;
+	while (index < bytes.length) {
+		const length = sequenceLength(bytes, index);
+		if (length > 0) {
+			index += length;
+			continue;
+		}
+		parts.push(decoder.decode(bytes.subarray(start, index)), String.fromCharCode(0xdc00 + bytes[index]!));
+		index += 1;
+		start = index;
+	}
+	parts.push(decoder.decode(bytes.subarray(start)));
+	return parts.join("");
+}
+
+/** The length of the valid UTF-8 sequence at `index`; 0 where there is none. */
+function sequenceLength(bytes: Uint8Array, index: number): number {
+	const first = bytes[index]!;
+	if (first < 0x80) return 1;
+	const length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+	if (first < 0xc2 || first > 0xf4) return 0;
+	for (let offset = 1; offset < length; offset += 1) {
+		const byte = bytes[index + offset] ?? 0;
+		if (byte < 0x80 || byte > 0xbf) return 0;
+	}
+	// Overlong forms, surrogates and what lies beyond U+10FFFF show in the second byte.
+	const second = bytes[index + 1]!;
+	if (first === 0xe0 && second < 0xa0) return 0;
+	if (first === 0xed && second > 0x9f) return 0;
+	if (first === 0xf0 && second < 0x90) return 0;
+	if (first === 0xf4 && second > 0x8f) return 0;
+	return length;
+}
+
+/** The bytes of text that `decodeText` gave: a value of a definition, or its canonical text. */
+export function encodeText(text: string): Buffer {
+	if (text.isWellFormed()) return Buffer.from(text);
+	const parts: Buffer[] = [];
+	let start = 0;
+	for (const match of text.matchAll(/[\udc80-\udcff]/gu)) {
+		parts.push(Buffer.from(text.slice(start, match.index)), Buffer.of(match[0].charCodeAt(0) - 0xdc00));
+		start = match.index + 1;
+	}
+	parts.push(Buffer.from(text.slice(start)));
+	return Buffer.concat(parts);
+}
+
+/** White space of spec/manifest.md: U+0085 is some, U+FEFF is not, in which it differs from JavaScript's. */
+export function isWhiteSpace(code: number): boolean {
+	if (code < 0x80) return code === 0x20 || (code >= 0x09 && code <= 0x0d);
+	return (
+		code === 0x85 ||
+		code === 0xa0 ||
+		code === 0x1680 ||
+		(code >= 0x2000 && code <= 0x200a) ||
+		code === 0x2028 ||
+		code === 0x2029 ||
+		code === 0x202f ||
+		code === 0x205f ||
+		code === 0x3000
+	);
+}
+
+/** Space, tab, carriage return and newline: all that is cut from the items of a list. */
+export function isListSpace(code: number): boolean {
+	return code === 0x20 || code === 0x09 || code === 0x0d || code === 0x0a;
+}
+
+/** The range of `text` between `start` and `end` without `space` at its ends. */
+export function trimRange(
+	text: string,
+	start: number,
+	end: number,
+	space: (code: number) => boolean,
+): readonly [start: number, end: number] {
+	let from = start;
+	let to = end;
+	while (from < to && space(text.charCodeAt(from))) from += 1;
+	while (to > from && space(text.charCodeAt(to - 1))) to -= 1;
+	return [from, to];
+}
+
+/** Order by the bytes of UTF-8, in which U+FFFF comes before U+10000: not so in JavaScript's own order. */
+export function compareBytes(a: string, b: string): number {
+	const length = Math.min(a.length, b.length);
+	for (let index = 0; index < length; index += 1) {
+		const left = a.charCodeAt(index);
+		const right = b.charCodeAt(index);
+		if (left === right) continue;
+		return left < 0x80 || right < 0x80 || (left < 0xd800 && right < 0xd800)
+			? left - right
+			: Buffer.compare(encodeText(a), encodeText(b));
+	}
+	return a.length - b.length;
+}
+
+/** `.`, empty parts and a trailing `/` removed, `..` resolved as far as there is something to go up from. */
+export function cleanPath(path: string): string {
+	const normal = posix.normalize(path);
+	return normal.length > 1 && normal.endsWith("/") ? normal.slice(0, -1) : normal;
+}
+
+/** The one of `known` that `name` was most likely meant to be, if one is near enough. */
+export function nearest(name: string, known: Iterable<string>): string | undefined {
+	if (name.length > 60) return undefined;
+	const wanted = name.toLowerCase();
+	let best: string | undefined;
+	let bestDistance = Math.min(3, Math.ceil(name.length / 3) + 1);
+	for (const candidate of known) {
+		const distance = editDistance(wanted, candidate.toLowerCase());
+		if (distance < bestDistance) {
+			best = candidate;
+			bestDistance = distance;
+		}
+	}
+	return best;
+}
+
+function editDistance(a: string, b: string): number {
+	let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
+	for (let row = 1; row <= a.length; row += 1) {
+		const current = [row];
+		for (let column = 1; column <= b.length; column += 1) {
+			const replaced = previous[column - 1]! + (a[row - 1] === b[column - 1] ? 0 : 1);
+			current.push(Math.min(replaced, previous[column]! + 1, current[column - 1]! + 1));
+		}
+		previous = current;
+	}
+	return previous[b.length]!;
+}
