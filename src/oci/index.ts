@@ -14,7 +14,7 @@ export {
 	withoutTag,
 	withTag,
 } from "./reference.ts";
-export { architectureOf, normalizeOutsidePlatform, platformString, samePlatform } from "./platform.ts";
+export { architectureOf, normalizeOutsidePlatform, parsePlatform, platformString, samePlatform } from "./platform.ts";
 export { naturalAscending, naturalDescending } from "./natural.ts";
 export {
 	attestationType,

@@ -9,6 +9,7 @@ import {
 	naturalDescending,
 	normalizeManifest,
 	normalizeOutsidePlatform,
+	parsePlatform,
 	platformString,
 	samePlatform,
 	sortManifests,
@@ -186,6 +187,15 @@ describe("platforms from outside", () => {
 		).toBe(false);
 		expect(platformString({ os: "linux", architecture: "arm", variant: "v7" })).toBe("linux/arm/v7");
 		expect(platformString({ os: "linux", architecture: "386", variant: "" })).toBe("linux/386");
+	});
+
+	test("are written and read", () => {
+		for (const text of ["linux/amd64", "linux/arm/v7", "windows/amd64"]) {
+			expect(platformString(parsePlatform(text))).toBe(text);
+		}
+		for (const text of ["", "linux", "linux/", "linux/arm/v7/x", "linux/arm/", "linux/a\nb"]) {
+			expect(() => parsePlatform(text)).toThrow(expect.objectContaining({ code: "usage" }));
+		}
 	});
 
 	test("belong to an architecture that is given, under its name", () => {

@@ -1,3 +1,5 @@
+import { BrewlineError } from "../errors.ts";
+import { printable } from "../io/printable.ts";
 import type { Platform } from "./types.ts";
 
 const armVariants: ReadonlySet<string> = new Set(["5", "6", "7", "8"]);
@@ -50,6 +52,18 @@ export function normalizeOutsidePlatform(platform: Platform): Platform {
 		...(features === undefined || features.length === 0 ? {} : { "os.features": features }),
 		...(variant === "" ? {} : { variant }),
 	};
+}
+
+/** `OS/ARCHITECTURE[/VARIANT]`, as people write it; nothing is normalised. Throws `usage`. */
+export function parsePlatform(text: string): Platform {
+	const match = /^([A-Za-z0-9_.-]+)\/([A-Za-z0-9_.-]+)(?:\/([A-Za-z0-9_.-]+))?$/.exec(text);
+	if (match === null) {
+		throw new BrewlineError("usage", `"${printable(text, 100)}" is not a platform`, {
+			hint: "A platform is OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT: linux/amd64, linux/arm/v7.",
+		});
+	}
+	const [, os = "", architecture = "", variant] = match;
+	return { os, architecture, ...(variant === undefined ? {} : { variant }) };
 }
 
 /** `linux/arm/v7`. */

@@ -7,12 +7,12 @@ export interface LayoutRules {
 	readonly predicates: readonly string[];
 	/**
 	 * Whether an attestation may be an OCI artifact: an empty config, an artifact type on its manifest or descriptor,
-	 * and a `subject`. BuildKit: with `oci-artifact=true` since 0.22, by default since 0.32.
+	 * and a `subject`. BuildKit: with `oci-artifact=true` since 0.19, by default since 0.32.
 	 */
 	readonly artifacts: boolean;
 	/**
 	 * Whether what Go leaves behind is taken for what it means: an `index.json` without media type (BuildKit up to
-	 * 0.16 or so), and `null` for an image's empty list of layers (all versions).
+	 * 0.13), and `null` for an image's empty list of layers (all versions).
 	 */
 	readonly goDefaults: boolean;
 }
