@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
 import { BrewlineError } from "../errors.ts";
-import type { Platform } from "../oci/types.ts";
+import { parsePlatform } from "../oci/index.ts";
 import { dockerProgram } from "./defaults.ts";
 import { configSchema, type ProgramInput } from "./schema.ts";
 import type { Architecture, Program } from "./types.ts";
@@ -88,11 +88,6 @@ function architectureOf(name: string, input: ArchitectureInput, known: Architect
 		namespace: input.namespace === undefined ? (known?.namespace ?? null) : input.namespace,
 		runner,
 	};
-}
-
-function parsePlatform(text: string): Platform {
-	const [os = "", architecture = "", variant] = text.split("/");
-	return { os, architecture, ...(variant === undefined ? {} : { variant }) };
 }
 
 type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> };

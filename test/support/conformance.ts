@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
-import { describe } from "vitest";
+import { describe, it } from "vitest";
 
 const root = process.env["BREWLINE_CONFORMANCE"] ?? path.resolve(import.meta.dirname, "../../../shared/conformance");
 
@@ -9,11 +9,8 @@ export function conformance(...parts: readonly string[]): string {
 	return path.join(root, ...parts);
 }
 
-/** A `describe` over one folder of the conformance data; where that is missing, its tests are skipped with the reason. */
+/** A `describe` over one folder of the conformance data; where that is missing, one skipped test says so. */
 export function describeConformance(folder: string, tests: () => void): void {
-	const there = existsSync(conformance(folder));
-	describe.skipIf(!there)(
-		there ? `conformance: ${folder}` : `conformance: ${folder} (no conformance data there)`,
-		tests,
-	);
+	if (existsSync(conformance(folder))) describe(`conformance: ${folder}`, tests);
+	else it.skip(`conformance: ${folder} (no conformance data in ${root})`, () => {});
 }
