@@ -1,0 +1,4 @@
+export type * from "./types.ts";
+export { useEngine } from "./use.ts";
+export { recover } from "./private.ts";
+export { describeBuilder, ensureBuilder, inspectBuilder, type EnsuredBuilder, type EnsureOptions } from "./builder.ts";
