@@ -27,8 +27,16 @@ export interface RegistryClient {
 	hasBlob(repository: Reference, digest: string): Promise<boolean>;
 	/** A stream that fails at its end if digest or size differ; undefined where the blob is missing. */
 	getBlob(repository: Reference, descriptor: Pick<Descriptor, "digest" | "size">): Promise<Readable | undefined>;
-	/** Uploads (streamed, digest and size checked). Does not look first. */
-	putBlob(repository: Reference, descriptor: Pick<Descriptor, "digest" | "size">, source: BlobSource): Promise<void>;
+	/**
+	 * Uploads (streamed, digest and size checked). Does not look first. With `from`, a repository of the same host, it is
+	 * mounted from there, and uploaded only if the registry does not do that. The source is opened again for each try.
+	 */
+	putBlob(
+		repository: Reference,
+		descriptor: Pick<Descriptor, "digest" | "size">,
+		source: BlobSource,
+		from?: Reference,
+	): Promise<void>;
 	/** Cross-repository mount on one host; false where the registry did not do it. */
 	mountBlob(repository: Reference, digest: string, from: Reference): Promise<boolean>;
 	listTags(repository: Reference): AsyncIterable<string>;

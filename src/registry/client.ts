@@ -1,0 +1,344 @@
+import { pipeline, Readable } from "node:stream";
+import { BrewlineError } from "../errors.ts";
+import { printable } from "../io/printable.ts";
+import type { HttpResponse, Io } from "../io/types.ts";
+import { isDigest, isTag, maxManifestSize, mediaTypes, type Descriptor, type Reference } from "../oci/index.ts";
+import { answerOf, discard, readLimited, saysDenied, saysMissing } from "./answer.ts";
+import { createAuthorizer, type CredentialSource } from "./auth.ts";
+import { algorithmOf, checkBytes, checkedStream, digestOfBytes } from "./digest.ts";
+import { canonicalHost, endpointOf, repositoryPath, type Endpoint, type HostOptions } from "./hosts.ts";
+import { backOff, isConnectionError, retrying, type RetryPolicy } from "./retry.ts";
+import { listTags } from "./tags.ts";
+import { createTransport, redirectTarget, type Ask } from "./transport.ts";
+import type { BlobSource, RegistryClient, RegistryManifest } from "./types.ts";
+import { checkStatedDigest, sendBlob } from "./upload.ts";
+
+export interface RegistryClientOptions extends HostOptions {
+	/** Default: none; `dockerCredentials` reads Docker's. */
+	readonly credentials?: CredentialSource;
+	/** Default: `brewline`. */
+	readonly userAgent?: string;
+	/**
+	 * Whether 401 and 403 mean "not there" for reads of a repository (docs/design.md, 401 and 403). Default: for none.
+	 * Credentials that are refused as such (wrong name or password, an expired token) are an error everywhere.
+	 */
+	readonly hides?: (reference: Reference) => boolean;
+	readonly retry?: RetryPolicy;
+	/** Blobs of more bytes are uploaded in pieces of so many. Default: never in pieces. */
+	readonly chunkSize?: number;
+}
+
+const manifestTypes = [
+	mediaTypes.ociIndex,
+	mediaTypes.dockerList,
+	mediaTypes.ociManifest,
+	mediaTypes.dockerManifest,
+].join(", ");
+
+/**
+ * A client for any number of registries. It keeps tokens and what registries ask for in the way of authentication,
+ * nothing else: every call goes to the registry, or for reads to its mirror. Failures that may pass are tried again
+ * (retry.ts). Errors: `registry`, `credentials` (it names where the credential came from), `digest`, `reference`,
+ * `cancelled`; `answerOf` gives the registry's answer behind one.
+ */
+export function createRegistryClient(
+	io: Pick<Io, "http" | "clock" | "signal" | "log">,
+	options: RegistryClientOptions = {},
+): RegistryClient {
+	const retry = options.retry ?? {};
+	const userAgent = options.userAgent ?? "brewline";
+	const credentials = options.credentials ?? (() => Promise.resolve(undefined));
+	const authorizer = createAuthorizer(io, { credentials, userAgent, retry });
+	const transport = createTransport(io, authorizer, userAgent);
+
+	/** Undefined where the registry says, or hides, that it is not there. */
+	async function readOrMissing<T>(
+		reference: Reference,
+		doing: string,
+		attempt: () => Promise<T>,
+	): Promise<T | undefined> {
+		try {
+			return await retrying(io, retry, doing, attempt);
+		} catch (error) {
+			const answer = answerOf(error);
+			if (answer === undefined || answer.wrongCredentials === true) throw error;
+			if (saysMissing(answer) || (saysDenied(answer) && options.hides?.(reference) === true)) return undefined;
+			throw error;
+		}
+	}
+
+	/** One read that has to be answered by one of these statuses. */
+	async function read(ask: Ask, doing: string, ...statuses: readonly number[]): Promise<HttpResponse> {
+		const response = await transport.ask(ask);
+		if (statuses.includes(response.status)) return response;
+		throw await transport.failure(ask, response, doing);
+	}
+
+	function askFor(
+		reference: Reference,
+		method: "GET" | "HEAD",
+		path: string,
+		headers?: Readonly<Record<string, string>>,
+	): Ask {
+		const endpoint = endpointOf(reference.host, "read", options);
+		const scopes = [`repository:${reference.repository}:pull`];
+		return { endpoint, method, path, scopes, ...(headers === undefined ? {} : { headers }) };
+	}
+
+	function manifestAsk(reference: Reference, method: "GET" | "HEAD"): Ask {
+		const what = reference.digest ?? reference.tag ?? "latest";
+		if (reference.digest !== undefined) algorithmOf(reference.digest);
+		else if (!isTag(what)) throw new BrewlineError("reference", `"${printable(what, 150)}" is not a tag`);
+		return askFor(reference, method, `${repositoryPath(reference)}/manifests/${what}`, { accept: manifestTypes });
+	}
+
+	async function headManifest(
+		reference: Reference,
+	): Promise<{ mediaType: string; digest: string; size: number } | undefined> {
+		const ask = manifestAsk(reference, "HEAD");
+		const doing = `asking for ${show(ask.endpoint, reference)}`;
+		const found = await readOrMissing(reference, doing, async () => {
+			const response = await read(ask, doing, 200);
+			await discard(response.body);
+			return response.headers;
+		});
+		if (found === undefined) return undefined;
+		const digest = found["docker-content-digest"] ?? "";
+		const length = found["content-length"] ?? "";
+		if (!isDigest(digest) || !/^\d{1,15}$/.test(length)) {
+			// Not all registries state both; the content does.
+			const manifest = await getManifest(reference);
+			return manifest && { mediaType: manifest.mediaType, digest: manifest.digest, size: manifest.bytes.length };
+		}
+		if (reference.digest !== undefined && digest !== reference.digest) {
+			throw new BrewlineError("digest", `${doing}: the registry says that it has ${digest} there`);
+		}
+		return { mediaType: found["content-type"] ?? "", digest, size: Number(length) };
+	}
+
+	async function getManifest(reference: Reference): Promise<RegistryManifest | undefined> {
+		const ask = manifestAsk(reference, "GET");
+		const doing = `reading ${show(ask.endpoint, reference)}`;
+		return readOrMissing(reference, doing, async () => {
+			const response = await read(ask, doing, 200);
+			const { bytes, more } = await readLimited(response.body, maxManifestSize);
+			if (more) throw new BrewlineError("registry", `${doing}: it is larger than ${maxManifestSize} bytes`);
+			const stated = response.headers["docker-content-digest"] ?? "";
+			const digest = reference.digest ?? (isDigest(stated) ? stated : digestOfBytes(bytes));
+			checkBytes(bytes, { digest }, doing);
+			return { mediaType: response.headers["content-type"] ?? "", digest, bytes };
+		});
+	}
+
+	async function putManifest(reference: Reference, mediaType: string, bytes: Uint8Array): Promise<{ digest: string }> {
+		const digest = digestOfBytes(bytes, reference.digest === undefined ? "sha256" : algorithmOf(reference.digest));
+		const endpoint = endpointOf(reference.host, "write", options);
+		const doing = `putting ${show(endpoint, { ...reference, digest })}`;
+		if (reference.digest !== undefined) checkBytes(bytes, { digest: reference.digest }, doing);
+		if (reference.tag !== undefined && !isTag(reference.tag)) {
+			throw new BrewlineError("reference", `"${printable(reference.tag, 150)}" is not a tag`);
+		}
+		const ask: Ask = {
+			endpoint,
+			method: "PUT",
+			path: `${repositoryPath(reference)}/manifests/${reference.tag ?? digest}`,
+			headers: { "content-type": mediaType },
+			body: bytes,
+			scopes: pushScopes(reference),
+		};
+		await retrying(io, retry, doing, async () => {
+			const response = await read(ask, doing, 201);
+			await discard(response.body);
+			checkStatedDigest(response, digest, doing);
+		});
+		return { digest };
+	}
+
+	async function hasBlob(repository: Reference, digest: string): Promise<boolean> {
+		algorithmOf(digest);
+		const ask = askFor(repository, "HEAD", `${repositoryPath(repository)}/blobs/${digest}`);
+		const doing = `asking for ${show(ask.endpoint, { ...repository, tag: undefined, digest })}`;
+		const found = await readOrMissing(repository, doing, async () => {
+			await discard((await read(ask, doing, 200)).body);
+			return true;
+		});
+		return found === true;
+	}
+
+	async function getBlob(
+		repository: Reference,
+		blob: Pick<Descriptor, "digest" | "size">,
+	): Promise<Readable | undefined> {
+		algorithmOf(blob.digest);
+		const path = `${repositoryPath(repository)}/blobs/${blob.digest}`;
+		const { endpoint } = askFor(repository, "GET", path);
+		const doing = `reading ${show(endpoint, { ...repository, tag: undefined, digest: blob.digest })}`;
+
+		const open = (start: number) =>
+			readOrMissing(repository, doing, async () => {
+				const headers = start === 0 ? undefined : { range: `bytes=${start}-` };
+				const response = await read(askFor(repository, "GET", path, headers), doing, 200, 206);
+				if (response.status === 200) return { body: response.body, at: 0 };
+				if (response.headers["content-range"]?.startsWith(`bytes ${start}-`) === true) {
+					return { body: response.body, at: start };
+				}
+				response.body.destroy();
+				throw new BrewlineError("registry", `${doing}: the registry answers with another part than was asked for`);
+			});
+
+		const first = await open(0);
+		if (first === undefined) return undefined;
+
+		async function* resumed(): AsyncGenerator<Buffer> {
+			let position = 0;
+			let answer = first!;
+			for (let failures = 0; ; failures++) {
+				try {
+					let at = answer.at;
+					for await (const chunk of answer.body as AsyncIterable<Buffer>) {
+						const skipped = Math.min(chunk.length, position - at);
+						at += chunk.length;
+						if (skipped === chunk.length) continue;
+						position += chunk.length - skipped;
+						yield skipped === 0 ? chunk : chunk.subarray(skipped);
+					}
+					// A body that ends early without an error is as cut off as one that breaks.
+					if (position >= blob.size || failures + 1 >= (retry.tries ?? 5)) return;
+				} catch (error) {
+					if (!isConnectionError(error) || io.signal.aborted || failures + 1 >= (retry.tries ?? 5)) {
+						throw error instanceof BrewlineError
+							? error
+							: new BrewlineError("registry", `${doing} broke off after ${position} of ${blob.size} bytes`, {
+									cause: error,
+								});
+					}
+				}
+				await io.clock.sleep(backOff(retry, failures), io.signal);
+				const next = await open(position);
+				if (next === undefined) throw new BrewlineError("registry", `${doing}: it vanished while it was read`);
+				answer = next;
+			}
+		}
+
+		// Errors reach the reader through the checked stream.
+		return pipeline(Readable.from(resumed(), { objectMode: false }), checkedStream(blob, doing), () => {});
+	}
+
+	/** Opens an upload, with a mount where there is something to mount from; undefined: it was mounted. */
+	async function openUpload(
+		repository: Reference,
+		digest: string,
+		from: Reference | undefined,
+		doing: string,
+	): Promise<{ endpoint: Endpoint; session: URL } | undefined> {
+		const endpoint = endpointOf(repository.host, "write", options);
+		const path = `${repositoryPath(repository)}/blobs/uploads/`;
+		const scopes = pushScopes(repository);
+		const plain: Ask = { endpoint, method: "POST", path, scopes, body: new Uint8Array() };
+		const ask: Ask =
+			from === undefined
+				? plain
+				: {
+						...plain,
+						path: `${path}?mount=${digest}&from=${encodeURIComponent(repositoryPath(from).slice("/v2/".length))}`,
+						scopes: [...new Set([...scopes, `repository:${from.repository}:pull`])],
+					};
+		const response = await transport.ask(ask);
+		if (response.status === 201 && from !== undefined) {
+			await discard(response.body);
+			checkStatedDigest(response, digest, doing);
+			return undefined;
+		}
+		if (response.status !== 202) throw await transport.failure(ask, response, doing);
+		await discard(response.body);
+		const session = redirectTarget(endpoint, response.headers["location"], new URL(path, endpoint.origin));
+		return { endpoint, session };
+	}
+
+	async function mountBlob(repository: Reference, digest: string, from: Reference): Promise<boolean> {
+		algorithmOf(digest);
+		if (canonicalHost(repository.host) !== canonicalHost(from.host)) return false;
+		const doing = `mounting ${digest} from ${from.repository} in ${show(endpointOf(repository.host, "write", options), repository)}`;
+		try {
+			const session = await retrying(io, retry, doing, () => openUpload(repository, digest, from, doing));
+			return session === undefined;
+		} catch (error) {
+			if (isNoMount(error)) return false;
+			throw error;
+		}
+	}
+
+	async function putBlob(
+		repository: Reference,
+		blob: Pick<Descriptor, "digest" | "size">,
+		source: BlobSource,
+		from?: Reference,
+	): Promise<void> {
+		algorithmOf(blob.digest);
+		const doing = `uploading ${blob.digest} to ${show(endpointOf(repository.host, "write", options), repository)}`;
+		let mountable =
+			from !== undefined && canonicalHost(from.host) === canonicalHost(repository.host) ? from : undefined;
+		await retrying(io, retry, doing, async () => {
+			let opened: Awaited<ReturnType<typeof openUpload>>;
+			try {
+				opened = await openUpload(repository, blob.digest, mountable, doing);
+			} catch (error) {
+				if (mountable === undefined || !isNoMount(error)) throw error;
+				mountable = undefined;
+				opened = await openUpload(repository, blob.digest, undefined, doing);
+			}
+			if (opened === undefined) return;
+			const scopes = pushScopes(repository);
+			await sendBlob({
+				transport,
+				...opened,
+				scopes,
+				blob,
+				source,
+				doing,
+				chunkSize: options.chunkSize ?? Infinity,
+			});
+		});
+	}
+
+	return {
+		headManifest,
+		getManifest,
+		putManifest,
+		hasBlob,
+		getBlob,
+		putBlob,
+		mountBlob,
+		listTags: (repository) => {
+			const ask = askFor(repository, "GET", `${repositoryPath(repository)}/tags/list?n=1000`);
+			const doing = `listing the tags of ${show(ask.endpoint, { ...repository, tag: undefined, digest: undefined })}`;
+			return listTags(ask, doing, (page) => readOrMissing(repository, doing, () => read(page, doing, 200)));
+		},
+	};
+}
+
+/** A refusal that is about the mount: what it is mounted from is not there, not ours to read, or never mounted from. */
+function isNoMount(error: unknown): boolean {
+	const answer = answerOf(error);
+	return (
+		answer !== undefined &&
+		answer.wrongCredentials !== true &&
+		answer.status >= 400 &&
+		answer.status < 500 &&
+		answer.status !== 429
+	);
+}
+
+function pushScopes(reference: Reference): readonly string[] {
+	return [`repository:${reference.repository}:pull,push`];
+}
+
+/** A reference as messages show it, with the registry that was really asked. */
+function show(
+	endpoint: Endpoint,
+	reference: { readonly repository: string; readonly tag?: string | undefined; readonly digest?: string | undefined },
+): string {
+	const tag = reference.tag === undefined ? "" : `:${reference.tag}`;
+	const digest = reference.digest === undefined ? "" : `@${reference.digest}`;
+	return printable(`${endpoint.name}/${reference.repository}${tag}${digest}`);
+}

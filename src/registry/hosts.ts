@@ -1,0 +1,117 @@
+import { BrewlineError } from "../errors.ts";
+import { printable } from "../io/printable.ts";
+import { hubHost, tryParseReference, type Reference } from "../oci/index.ts";
+
+/** Docker Hub under its names (spec/publish.md, References): the only registry that needs a table. */
+export const dockerHub = {
+	canonical: hubHost,
+	connect: "registry-1.docker.io",
+	names: ["docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"],
+	/** The name under which Docker itself stores its credentials. */
+	credentials: "https://index.docker.io/v1/",
+	/** Of the environment: an origin that reads go to. */
+	mirrorVariable: "DOCKERHUB_PUBLIC_PROXY",
+} as const;
+
+/** Where the requests for one registry go. */
+export interface Endpoint {
+	/** `http://` or `https://` with host and port, no path. */
+	readonly origin: string;
+	/** Whose credentials are asked for: the canonical host, or the mirror's own. */
+	readonly host: string;
+	/** For messages. */
+	readonly name: string;
+}
+
+export interface HostOptions {
+	/** By canonical host: the origin that reads of it go to. */
+	readonly mirrors?: Readonly<Record<string, string>>;
+	/** Hosts to be spoken to in plain HTTP, besides loopback addresses and `localhost:PORT`. */
+	readonly plainHttp?: readonly string[];
+}
+
+/** `docker.io` for every name of Docker Hub; others as they are. */
+export function canonicalHost(host: string): string {
+	return (dockerHub.names as readonly string[]).includes(host) ? dockerHub.canonical : host;
+}
+
+/**
+ * The endpoint of a registry's host, as references have it.
+ * @param use `read`: a mirror takes it, where one is set; `write`: always the registry itself.
+ */
+export function endpointOf(host: string, use: "read" | "write", options: HostOptions): Endpoint {
+	const canonical = canonicalHost(host);
+	const mirror = use === "read" ? options.mirrors?.[canonical] : undefined;
+	if (mirror !== undefined) {
+		const origin = mirrorOrigin(mirror, `the mirror of ${canonical}`);
+		return { origin, host: new URL(origin).host, name: `${new URL(origin).host} (mirror of ${canonical})` };
+	}
+	const address = canonical === dockerHub.canonical ? dockerHub.connect : host;
+	// Of a URL, only the host may be chosen by a reference: no user, path or query can be smuggled in.
+	const url = /^[\w.[\]:-]+$/.test(address) && URL.parse(`https://${address}/`);
+	if (!url || url.hostname === "") {
+		throw new BrewlineError("reference", `"${printable(host, 100)}" is not a registry's host`);
+	}
+	const plain = isPlainHttp(host, options.plainHttp ?? []);
+	return { origin: new URL(`${plain ? "http" : "https"}://${address}/`).origin, host: canonical, name: canonical };
+}
+
+/**
+ * The mirrors that the environment sets: `DOCKERHUB_PUBLIC_PROXY`, an `http` or `https` URL without a path.
+ * An error of code `config` where it is anything else.
+ */
+export function mirrorsFromEnvironment(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
+	const value = env[dockerHub.mirrorVariable];
+	if (value === undefined || value === "") return {};
+	return { [dockerHub.canonical]: mirrorOrigin(value, dockerHub.mirrorVariable) };
+}
+
+function mirrorOrigin(value: string, what: string): string {
+	const url = URL.parse(value);
+	if (
+		url === null ||
+		(url.protocol !== "http:" && url.protocol !== "https:") ||
+		url.pathname !== "/" ||
+		url.search !== "" ||
+		url.hash !== "" ||
+		url.username !== "" ||
+		url.password !== ""
+	) {
+		// The value is not shown: it may hold a password.
+		throw new BrewlineError("config", `${what} is not an http or https URL without path, query and user`, {
+			hint: "Give an origin alone, like https://mirror.example.org.",
+		});
+	}
+	return url.origin;
+}
+
+function isPlainHttp(host: string, configured: readonly string[]): boolean {
+	if (configured.includes(host)) return true;
+	if (/^localhost:\d+$/.test(host)) return true;
+	const hostname = URL.parse(`http://${host}/`)?.hostname ?? "";
+	return isLoopback(hostname) && /^[\d.:[\]a-f]+$/i.test(hostname);
+}
+
+/** Whether a URL's `hostname` is this machine: loopback addresses, the unspecified ones, and names under `localhost`. */
+export function isLoopback(hostname: string): boolean {
+	return (
+		/^127(?:\.\d{1,3}){3}$/.test(hostname) ||
+		["0.0.0.0", "[::]", "[::1]"].includes(hostname) ||
+		/^\[::ffff:7f[\da-f]{2}:[\da-f]{1,4}\]$/.test(hostname) ||
+		/^(?:.*\.)?localhost\.?$/.test(hostname)
+	);
+}
+
+/** Whether a text is a repository's name (spec/publish.md, References). */
+export function isRepository(name: string): boolean {
+	const reference = tryParseReference(`localhost:5000/${name}`);
+	return reference?.repository === name && reference.tag === undefined && reference.digest === undefined;
+}
+
+/** `/v2/REPOSITORY`, after a check that the name holds nothing that a URL gives a meaning to. */
+export function repositoryPath(reference: Pick<Reference, "repository">): string {
+	if (!isRepository(reference.repository)) {
+		throw new BrewlineError("reference", `"${printable(reference.repository, 300)}" is not a repository's name`);
+	}
+	return `/v2/${reference.repository}`;
+}

@@ -1,0 +1,16 @@
+export type * from "./types.ts";
+export { createRegistryClient, type RegistryClientOptions } from "./client.ts";
+export type { Credential, CredentialSource } from "./auth.ts";
+export { dockerCredentials } from "./credentials.ts";
+export { answerOf, type RegistryAnswer } from "./answer.ts";
+export type { RetryPolicy } from "./retry.ts";
+export { mirrorsFromEnvironment, type HostOptions } from "./hosts.ts";
+export { synthesize, type SynthesizeOptions } from "./synthesize.ts";
+export {
+	startRegistry,
+	type Fault,
+	type Incoming,
+	type RegistryAuth,
+	type RegistryServerOptions,
+	type RunningRegistry,
+} from "./server/index.ts";

@@ -1,0 +1,125 @@
+import { BrewlineError, messageOf } from "../errors.ts";
+import { printable } from "../io/printable.ts";
+import type { Io } from "../io/types.ts";
+import { answerOf, type RegistryAnswer } from "./answer.ts";
+
+export interface RetryPolicy {
+	/** How often a request is tried in all, when the connection or the registry fails. Default: 5. */
+	readonly tries?: number;
+	/** Milliseconds before the second try; doubled for each further one, to at most 30 s. Default: 500. */
+	readonly firstDelay?: number;
+	/** Milliseconds that one request waits in all because of 429. Default: 15 minutes. */
+	readonly patience?: number;
+	/** 0 ≤ x < 1, spreads the delays; default `Math.random`. */
+	readonly random?: () => number;
+}
+
+const maxDelay = 30_000;
+
+/** Statuses of a registry or proxy in trouble that may be gone the next time. */
+const passing = new Set([408, 500, 502, 503, 504]);
+
+/** A code that tells what is wrong with the request itself: asking again brings the same. */
+const settled = new Set([
+	"BLOB_UNKNOWN",
+	"MANIFEST_BLOB_UNKNOWN",
+	"MANIFEST_INVALID",
+	"MANIFEST_UNKNOWN",
+	"NAME_UNKNOWN",
+]);
+
+const connectionCodes = new Set([
+	"EAI_AGAIN",
+	"ECONNABORTED",
+	"ECONNREFUSED",
+	"ECONNRESET",
+	"EHOSTUNREACH",
+	"ENETUNREACH",
+	"EPIPE",
+	"ERR_STREAM_PREMATURE_CLOSE",
+	"ETIMEDOUT",
+]);
+
+function isPassing(answer: RegistryAnswer): boolean {
+	return passing.has(answer.status) && !answer.codes.some((code) => settled.has(code));
+}
+
+/** Whether an error is of a connection that may hold the next time. */
+export function isConnectionError(error: unknown): boolean {
+	const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
+	return typeof code === "string" && (connectionCodes.has(code) || code.startsWith("HPE_"));
+}
+
+/**
+ * Does something until it works, or fails in a way that another try would not change. What is tried again: broken
+ * connections and bodies, 408 and 5xx (`tries` times in all), and 429 (until `patience` is used up). `Retry-After` is
+ * obeyed; without it the delay grows and is spread. Wrong digests, and answers that mean no, are never tried again.
+ * Errors that are not ours already become ours, of code `registry`.
+ * @param what What is done, for messages: `reading alpine:3 from docker.io`.
+ */
+export async function retrying<T>(
+	io: Pick<Io, "clock" | "signal" | "log">,
+	policy: RetryPolicy,
+	what: string,
+	attempt: () => Promise<T>,
+): Promise<T> {
+	const tries = policy.tries ?? 5;
+	let failures = 0;
+	let throttled = 0;
+	let waited = 0;
+	for (;;) {
+		let failure: unknown;
+		try {
+			return await attempt();
+		} catch (error) {
+			failure = error;
+		}
+		if (io.signal.aborted) throw new BrewlineError("cancelled", `${what} was ended`, { cause: failure });
+		const answer = answerOf(failure);
+		let delay: number;
+		if (answer?.status === 429) {
+			delay = answer.retryAfter ?? backOff(policy, throttled);
+			// Two requests that were told the same must not come back in the same moment.
+			delay += Math.round((policy.random ?? Math.random)() * 1000);
+			throttled++;
+			waited += delay;
+			if (waited > (policy.patience ?? 15 * 60_000)) throw failure;
+		} else if (answer === undefined ? isConnectionError(failure) : isPassing(answer)) {
+			failures++;
+			delay = Math.max(answer?.retryAfter ?? 0, backOff(policy, failures - 1));
+			waited += delay;
+			if (failures >= tries || waited > (policy.patience ?? 15 * 60_000)) throw explained(failure, what, failures);
+		} else {
+			throw explained(failure, what, 1);
+		}
+		io.log({
+			type: "message",
+			level: answer?.status === 429 ? "info" : "notice",
+			text: `${what}: ${printable(reasonOf(failure), 300)}; again in ${(delay / 1000).toFixed(1)} s`,
+		});
+		await io.clock.sleep(delay, io.signal).catch((error: unknown) => {
+			throw new BrewlineError("cancelled", `${what} was ended`, { cause: error });
+		});
+	}
+}
+
+/** Milliseconds to wait before the next try, after so many failures before this one. */
+export function backOff(policy: RetryPolicy, failures: number): number {
+	const delay = Math.min(maxDelay, (policy.firstDelay ?? 500) * 2 ** Math.min(failures, 16));
+	return Math.round(delay * (0.75 + (policy.random ?? Math.random)() / 2));
+}
+
+/** `AggregateError`s, which Node makes of several addresses that were tried, have an empty message. */
+function reasonOf(error: unknown): string {
+	const message = messageOf(error);
+	return message === "" ? ((error as NodeJS.ErrnoException).code ?? "no reason given") : message;
+}
+
+function explained(error: unknown, what: string, tries: number): unknown {
+	if (error instanceof BrewlineError) return error;
+	const times = tries > 1 ? ` ${tries} times` : "";
+	return new BrewlineError("registry", `${what} failed${times}: ${printable(reasonOf(error), 300)}`, {
+		cause: error,
+		hint: "Check that the registry is up and can be reached from here, also through the proxy that is set.",
+	});
+}

@@ -1,0 +1,145 @@
+import { randomUUID } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { mkdir, open, readdir, readFile, rename, rm, stat, type FileHandle } from "node:fs/promises";
+import path from "node:path";
+import { Readable } from "node:stream";
+
+/** The few things that a registry does with files, in memory or in a folder. Paths are relative, with `/`. */
+export interface Files {
+	/** Undefined where there is none. */
+	size(file: string): Promise<number | undefined>;
+	bytes(file: string): Promise<Buffer | undefined>;
+	/** From `start` to `end`, both included. */
+	read(file: string, start: number, end: number): Readable;
+	/** The whole of a small file, at once: whoever reads it sees the old content or the new. */
+	write(file: string, bytes: Uint8Array): Promise<void>;
+	/** A new file that is written piece by piece. */
+	create(file: string): Promise<Growing>;
+	/** Makes a file that is complete visible under its name. */
+	move(from: string, to: string): Promise<void>;
+	remove(file: string): Promise<void>;
+	/** The names in a folder, sorted by code unit; none where it is missing. */
+	list(folder: string): Promise<readonly string[]>;
+}
+
+export interface Growing {
+	append(chunk: Uint8Array): Promise<void>;
+	/** Ends it; with `keep`, its content is on the disk when this is done. */
+	close(keep: boolean): Promise<void>;
+}
+
+export function memoryFiles(): Files {
+	const files = new Map<string, readonly Uint8Array[]>();
+	return {
+		size: (file) => {
+			const chunks = files.get(file);
+			return Promise.resolve(chunks?.reduce((sum, { length }) => sum + length, 0));
+		},
+		bytes: (file) => {
+			const chunks = files.get(file);
+			return Promise.resolve(chunks && Buffer.concat(chunks));
+		},
+		read: (file, start, end) => Readable.from(slices(files.get(file) ?? [], start, end), { objectMode: false }),
+		write: (file, bytes) => {
+			files.set(file, [bytes]);
+			return Promise.resolve();
+		},
+		create: (file) => {
+			const chunks: Uint8Array[] = [];
+			files.set(file, chunks);
+			return Promise.resolve({
+				append: (chunk) => {
+					chunks.push(chunk);
+					return Promise.resolve();
+				},
+				close: () => Promise.resolve(),
+			});
+		},
+		move: (from, to) => {
+			files.set(to, files.get(from) ?? []);
+			files.delete(from);
+			return Promise.resolve();
+		},
+		remove: (file) => {
+			files.delete(file);
+			return Promise.resolve();
+		},
+		list: (folder) => {
+			const names = new Set<string>();
+			for (const file of files.keys()) {
+				if (file.startsWith(`${folder}/`)) names.add(file.slice(folder.length + 1).split("/", 1)[0]!);
+			}
+			return Promise.resolve([...names].sort());
+		},
+	};
+}
+
+function* slices(chunks: readonly Uint8Array[], start: number, end: number): Generator<Uint8Array> {
+	let at = 0;
+	for (const chunk of chunks) {
+		const piece = chunk.subarray(Math.max(0, start - at), Math.max(0, end + 1 - at));
+		at += chunk.length;
+		if (piece.length > 0) yield piece;
+	}
+}
+
+/** Files that are there whole or not at all, also after a kill: written aside, then renamed into place. */
+export function folderFiles(root: string): Files {
+	const absolute = (file: string) => path.join(root, ...file.split("/"));
+
+	async function moveInto(from: string, to: string): Promise<void> {
+		await mkdir(path.dirname(to), { recursive: true });
+		await rename(from, to);
+	}
+
+	return {
+		size: async (file) => (await orMissing(stat(absolute(file))))?.size,
+		bytes: (file) => orMissing(readFile(absolute(file))),
+		read: (file, start, end) =>
+			end < start ? Readable.from([], { objectMode: false }) : createReadStream(absolute(file), { start, end }),
+		write: async (file, bytes) => {
+			const aside = absolute(`uploads/${randomUUID()}`);
+			const handle = await openNew(aside);
+			try {
+				await handle.writeFile(bytes);
+				await handle.sync();
+			} finally {
+				await handle.close();
+			}
+			await moveInto(aside, absolute(file));
+		},
+		create: async (file) => {
+			const handle = await openNew(absolute(file));
+			return {
+				append: async (chunk) => {
+					for (let written = 0; written < chunk.length;) {
+						written += (await handle.write(chunk, written, chunk.length - written)).bytesWritten;
+					}
+				},
+				close: async (keep) => {
+					try {
+						if (keep) await handle.sync();
+					} finally {
+						await handle.close();
+					}
+				},
+			};
+		},
+		move: (from, to) => moveInto(absolute(from), absolute(to)),
+		remove: (file) => rm(absolute(file), { force: true }),
+		list: async (folder) => ((await orMissing(readdir(absolute(folder)))) ?? []).sort(),
+	};
+}
+
+async function openNew(file: string): Promise<FileHandle> {
+	await mkdir(path.dirname(file), { recursive: true });
+	return open(file, "wx");
+}
+
+async function orMissing<T>(reading: Promise<T>): Promise<T | undefined> {
+	return reading.catch((error: unknown) => {
+		const code = (error as NodeJS.ErrnoException).code;
+		if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+		throw error;
+	});
+}
