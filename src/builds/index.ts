@@ -10,5 +10,6 @@ export {
 	type BuildIdentity,
 } from "./identity.ts";
 export { limit, type Limit } from "./limit.ts";
+export { registryLookup } from "./lookup.ts";
 export { queue, type Queue, type QueuedBuild, type QueueRecord, type QueueRecords } from "./queue.ts";
 export { buildSchema, buildsSchema, indexSchema, lookupCacheSchema } from "./schema.ts";

@@ -1,3 +1,4 @@
+import type { BrewlineError } from "../errors.ts";
 import type { JsonObject } from "../json/index.ts";
 import type { Index } from "../oci/index.ts";
 
@@ -16,4 +17,32 @@ export interface IndexObject extends DeployObject {
 	readonly type: "manifest";
 	readonly lookup: Readonly<Record<string, string>>;
 	readonly data: Index & JsonObject;
+}
+
+/** What became of one tag; the shape of a report's tags. */
+export interface PublishedTag {
+	readonly reference: string;
+	/** What stands under it now (in a dry run: would); null: nothing. */
+	readonly digest: string | null;
+	/** Without attestations; with the release where Windows has several. */
+	readonly platforms: readonly string[];
+	/** In a dry run: what would happen. `held`: it was not touched, though something is not as it is defined. */
+	readonly change: "created" | "updated" | "unchanged" | "held" | "failed";
+	/** What was held back, kept from before, or is missing, and why. */
+	readonly notes: readonly string[];
+	/** Only of what failed. */
+	readonly error?: BrewlineError;
+}
+
+export type Change = PublishedTag["change"];
+
+export interface PublishResult {
+	/** The architectures' own tags, in the order of the sources. */
+	readonly archTags: readonly PublishedTag[];
+	/** The joined tags, in the order of the sources. */
+	readonly tags: readonly PublishedTag[];
+	/** Of `tags`. */
+	readonly counts: Readonly<Record<Change, number>>;
+	/** What changed, or would, as deploy objects of one reference each. */
+	readonly changes: readonly DeployObject[];
 }

@@ -1,0 +1,172 @@
+import { restrictedTo } from "../builds/index.ts";
+import { BrewlineError } from "../errors.ts";
+import { tabJson } from "../json/index.ts";
+import {
+	isIndexType,
+	parseReference,
+	printReference,
+	sha256Of,
+	sortManifests,
+	type Descriptor,
+	type Index,
+} from "../oci/index.ts";
+import type { ArchTags } from "./archTags.ts";
+import { indexObject, joinedIndex } from "./deployObjects.ts";
+import type { PublishOptions } from "./options.ts";
+import { foreignTo, lostPlatforms, platformsOf, type Part } from "./parts.ts";
+import { asError } from "./push.ts";
+import { errorOf, readyOf, whyLacking, type ReadArch, type StagedBuilds } from "./staged.ts";
+import type { IndexObject, PublishedTag } from "./types.ts";
+
+/** What a tag is to hold, and, where that differs from what it holds, the index to push. */
+export interface Joined {
+	/** As it is pushed. */
+	readonly ref: string;
+	readonly tag: PublishedTag;
+	readonly object?: Pick<IndexObject, "lookup" | "data">;
+}
+
+export interface JoinContext {
+	readonly staged: StagedBuilds;
+	readonly archTags: ArchTags;
+	readonly read: ReadArch;
+	readonly lookup: (reference: string) => Promise<Index | undefined>;
+	readonly head: PublishOptions["client"]["headManifest"];
+	readonly options: PublishOptions;
+}
+
+/** What one architecture brings to a tag. */
+interface Share {
+	readonly part: Part;
+	readonly manifests: readonly Descriptor[];
+	/** Why this is not what is defined now; undefined: it is. */
+	readonly lacks?: string;
+}
+
+/**
+ * One tag out of its architectures: what each architecture's own tag holds; where there is none, what the tag itself
+ * had for it before (spec/publish.md, Joining). Reads only.
+ */
+export async function joinTag(name: string, parts: readonly Part[], context: JoinContext): Promise<Joined> {
+	const { namespace } = context.options.program.registries;
+	const ref = namespace === "" ? name : `${namespace}/${name}`;
+	let reference = ref;
+	try {
+		reference = printReference(parseReference(ref));
+		return await join(ref, reference, parts, context);
+	} catch (cause) {
+		const error = asError(cause);
+		return { ref, tag: { reference, digest: null, platforms: [], change: "failed", notes: [error.message], error } };
+	}
+}
+
+async function join(ref: string, reference: string, parts: readonly Part[], context: JoinContext): Promise<Joined> {
+	let published: Promise<Index | undefined> | undefined;
+	const readPublished = () => (published ??= context.lookup(ref));
+	const shares: Share[] = await Promise.all(parts.map((part) => shareOf(part, readPublished, context)));
+	const notes = shares.flatMap(({ part, lacks }) => (lacks === undefined ? [] : [`${part.arch}: ${lacks}`]));
+	const found = await context.head(parseReference(ref));
+	const manifests = shares.flatMap((share) => checked(share, reference, context.options));
+
+	const held = async (...why: readonly string[]): Promise<Joined> => {
+		const platforms = found === undefined ? [] : platformsOf((await readPublished())?.manifests ?? []);
+		const digest = found?.digest ?? null;
+		return { ref, tag: { reference, digest, platforms, change: "held", notes: [...notes, ...why] } };
+	};
+	if (manifests.length === 0) {
+		return held();
+	}
+	const missing = shares.filter((share) => share.manifests.length === 0).map(({ part }) => part.arch);
+	const required = missing.filter((arch) => context.options.required?.includes(arch));
+	if (required.length > 0) {
+		return held(`held: it must not be without ${required.join(", ")}`);
+	}
+	if (context.options.unbuilt === "hold" && notes.length > 0) {
+		return held("held until all architectures are built");
+	}
+
+	const object = indexObject(manifests);
+	const bytes = Buffer.from(tabJson(object.data));
+	const digest = sha256Of(bytes);
+	const result = { reference, digest, platforms: platformsOf(object.data.manifests), notes };
+	if (found === undefined) {
+		return { ref, tag: { ...result, change: "created" }, object };
+	}
+	if (found.digest === digest && found.size === bytes.length) {
+		return { ref, tag: { ...result, change: "unchanged" } };
+	}
+	const before = await readPublished();
+	if (isIndexType(found.mediaType) && before !== undefined && holdsTheSame(before, object.data)) {
+		return { ref, tag: { ...result, digest: found.digest, change: "unchanged" } };
+	}
+	const lost = shares.flatMap(({ part, manifests: own, lacks }) =>
+		lacks === undefined ? [] : lostPlatforms(ofArch(before, part.arch, context), own),
+	);
+	if (lost.length > 0) {
+		return held(`held: it would lose ${lost.join(", ")}`);
+	}
+	const undefinedNow = lostPlatforms(before?.manifests ?? [], manifests).map(
+		(platform) => `no longer defined for ${platform}`,
+	);
+	return { ref, tag: { ...result, notes: [...notes, ...undefinedNow], change: "updated" }, object };
+}
+
+async function shareOf(
+	part: Part,
+	readPublished: () => Promise<Index | undefined>,
+	context: JoinContext,
+): Promise<Share> {
+	const { archTag, arch } = part;
+	const lacking = whyLacking(part, context.staged);
+	const publishedPart = async () => ofArch(await readPublished(), arch, context);
+	if (archTag === undefined) {
+		const error = errorOf(part, context.staged);
+		if (error !== undefined) {
+			throw error;
+		}
+		const ready = readyOf(part, context.staged);
+		if (lacking === undefined) {
+			return { part, manifests: ready };
+		}
+		const before = await publishedPart();
+		const complete = ready.length > 0 && lostPlatforms(before, ready).length === 0;
+		return complete ? { part, manifests: ready, lacks: lacking } : kept(part, before, lacking);
+	}
+	const holds = context.archTags.holds.get(archTag);
+	if (holds !== undefined) {
+		return { part, manifests: holds, ...(lacking === undefined ? {} : { lacks: lacking }) };
+	}
+	const before = await context.read(archTag, arch);
+	const why = context.archTags.why.get(archTag) ?? "not built yet";
+	return kept(part, before.length > 0 ? before : await publishedPart(), why);
+}
+
+function kept(part: Part, manifests: readonly Descriptor[], why: string): Share {
+	return { part, manifests, lacks: `${manifests.length > 0 ? "kept as it was" : "missing"}: ${why}` };
+}
+
+function ofArch(index: Index | undefined, arch: string, { options }: JoinContext): readonly Descriptor[] {
+	return (index && restrictedTo(index, arch, options.program.annotations.architecture))?.manifests ?? [];
+}
+
+/** The last look before an index is made: nothing in it is for another platform than its architecture's. */
+function checked({ part, manifests }: Share, reference: string, options: PublishOptions): readonly Descriptor[] {
+	const architecture = Object.hasOwn(options.program.architectures, part.arch)
+		? options.program.architectures[part.arch]
+		: undefined;
+	const foreign =
+		manifests.length === 0 || architecture === undefined ? undefined : foreignTo(architecture.platform, manifests);
+	if (foreign !== undefined || (architecture === undefined && manifests.length > 0)) {
+		throw new BrewlineError(
+			"registry",
+			`${reference}: ${foreign?.digest ?? manifests[0]!.digest} is not an image for ${part.arch}`,
+		);
+	}
+	return manifests;
+}
+
+/** Whether two indexes hold the same manifests in normal form, whatever their bytes. */
+function holdsTheSame(published: Index, wanted: Index): boolean {
+	const manifests = joinedIndex(sortManifests(published.manifests)).manifests;
+	return tabJson(manifests) === tabJson(wanted.manifests);
+}

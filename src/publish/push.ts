@@ -1,0 +1,193 @@
+import { Readable } from "node:stream";
+import { limit } from "../builds/index.ts";
+import { BrewlineError, messageOf } from "../errors.ts";
+import { canonicalReference, printReference, repositoryOf, type Reference } from "../oci/index.ts";
+import type { RegistryClient } from "../registry/types.ts";
+import { addressed, byDigest } from "./address.ts";
+import { prepare, type Prepared } from "./object.ts";
+import { transfer, type ManifestContent } from "./transfer.ts";
+import type { DeployObject } from "./types.ts";
+
+export interface PushOptions {
+	readonly signal: AbortSignal;
+	/** Report what would change, change nothing. */
+	readonly dryRun?: boolean;
+	/** References at a time; default 16. */
+	readonly concurrency?: number;
+}
+
+export interface PushOutcome {
+	/** As the object has it. */
+	readonly ref: string;
+	/** Null where a copy's source could not be read. */
+	readonly digest: string | null;
+	/** `pushed`, in a dry run: would be. */
+	readonly state: "pushed" | "present" | "failed";
+	/** Whether the reference held something else, or nothing, before; only of what is pushed. */
+	readonly before?: "other" | "nothing";
+	/** Only of what failed. */
+	readonly error?: BrewlineError;
+}
+
+export interface PushResult {
+	/** In the order of objects and refs. */
+	readonly outcomes: readonly PushOutcome[];
+	/** What changed, or would, as objects of one ref each, which are valid input. */
+	readonly changes: readonly DeployObject[];
+}
+
+/**
+ * Brings manifests and blobs to their references (spec/publish.md, Push algorithm): what is there already is left
+ * alone, children come before parents, also between objects, and the first of several references with one digest in
+ * a repository comes before the others. A reference that fails keeps none but its own object's others from being
+ * pushed. Throws `handover`, before anything is asked, where an object does not agree with itself.
+ */
+export async function push(
+	objects: readonly DeployObject[],
+	client: RegistryClient,
+	options: PushOptions,
+): Promise<PushResult> {
+	const prepared = objects.map(prepare);
+	const limited = limit(options.concurrency ?? 16, options.signal, { keepGoing: true });
+	const transfers = transfer(client);
+	const ofDigest = Map.groupBy(prepared, ({ digest }) => digest ?? "");
+	const done = new Map<Prepared, Promise<PushOutcome[]>>();
+	const firsts = new Map<string, Promise<PushOutcome>>();
+
+	/** Brings one reference about, unless this is a dry run; what it held before. */
+	const bring = async (item: Prepared, target: Reference, content: () => Promise<Resolved>) => {
+		if (item.type === "blob") {
+			if (await client.hasBlob(target, item.digest!)) {
+				return { digest: item.digest!, before: "same" as const };
+			}
+			if (options.dryRun !== true) {
+				await pushBlob(client, target, item);
+			}
+			return { digest: item.digest!, before: "nothing" as const };
+		}
+		const resolved = await content();
+		const before = await lookAt(client, target, resolved);
+		if (before !== "same" && options.dryRun !== true) {
+			await transfers.putManifest(target, await resolved.manifest(), item.find);
+		}
+		return { digest: resolved.digest, before };
+	};
+
+	const pushOne = async (item: Prepared, number: number, content: () => Promise<Resolved>): Promise<PushOutcome> => {
+		const ref = item.object.refs[number]!;
+		try {
+			const { digest, before } = await limited(() => bring(item, item.targets[number]!, content));
+			return before === "same" ? { ref, digest, state: "present" } : { ref, digest, state: "pushed", before };
+		} catch (error) {
+			return { ref, digest: item.digest ?? null, state: "failed", error: asError(error) };
+		}
+	};
+
+	const pushObject = async (item: Prepared, children: readonly Prepared[]): Promise<PushOutcome[]> => {
+		await Promise.all(children.map((child) => run(child)));
+		const content = memo(() => resolve(client, item));
+		return Promise.all(
+			item.targets.map(async (target, number) => {
+				const key = `${canonicalReference(repositoryOf(target))}@${item.digest ?? `object ${prepared.indexOf(item)}`}`;
+				const first = firsts.get(key);
+				if (first === undefined) {
+					const started = pushOne(item, number, content);
+					firsts.set(key, started);
+					return started;
+				}
+				const outcome = await first;
+				// What failed for one reference fails for the others: they are not asked for one by one.
+				if (outcome.state === "failed" && item.object.refs.includes(outcome.ref)) {
+					return { ...outcome, ref: item.object.refs[number]! };
+				}
+				return pushOne(item, number, content);
+			}),
+		);
+	};
+
+	const run = (item: Prepared): Promise<PushOutcome[]> => {
+		const before = done.get(item);
+		if (before !== undefined) {
+			return before;
+		}
+		// No circle is possible: an object's children are named by digest.
+		const started = pushObject(
+			item,
+			item.children.flatMap((digest) => ofDigest.get(digest) ?? []),
+		);
+		done.set(item, started);
+		return started;
+	};
+
+	const outcomes = await Promise.all(prepared.map(run));
+	return {
+		outcomes: outcomes.flat(),
+		changes: outcomes.flatMap((ofObject, number) =>
+			ofObject.filter(({ state }) => state === "pushed").map(({ ref }) => ({ ...objects[number]!, refs: [ref] })),
+		),
+	};
+}
+
+interface Resolved {
+	readonly digest: string;
+	readonly size: number;
+	readonly manifest: () => Promise<ManifestContent>;
+}
+
+/** What a manifest is: its own data, or what stands at its source now, the same for all of its refs. */
+async function resolve(client: RegistryClient, { content, digest }: Prepared): Promise<Resolved> {
+	if ("bytes" in content) {
+		const manifest = { digest: digest!, mediaType: content.mediaType, bytes: content.bytes };
+		return { digest: digest!, size: content.bytes.length, manifest: () => Promise.resolve(manifest) };
+	}
+	const { copyFrom } = content;
+	const source = await client.headManifest(copyFrom);
+	if (source === undefined) {
+		throw notThere(copyFrom);
+	}
+	const manifest = memo(async () => {
+		const found = await client.getManifest(byDigest(copyFrom, source.digest));
+		if (found === undefined) {
+			throw notThere(copyFrom);
+		}
+		return { digest: source.digest, mediaType: found.mediaType, bytes: found.bytes };
+	});
+	return { digest: source.digest, size: source.size, manifest };
+}
+
+type Before = "same" | "other" | "nothing";
+
+async function lookAt(client: RegistryClient, target: Reference, { digest, size }: Resolved): Promise<Before> {
+	const found = await client.headManifest(addressed(target, digest));
+	if (found === undefined) {
+		return "nothing";
+	}
+	return found.digest === digest && found.size === size ? "same" : "other";
+}
+
+async function pushBlob(client: RegistryClient, target: Reference, { content, digest }: Prepared): Promise<void> {
+	if ("bytes" in content) {
+		const { bytes } = content;
+		const blob = { digest: digest!, size: bytes.length };
+		await client.putBlob(target, blob, () => Readable.from([bytes], { objectMode: false }));
+	} else if (!(await client.mountBlob(target, digest!, content.copyFrom))) {
+		throw new BrewlineError(
+			"registry",
+			`the blob ${digest} cannot be mounted from ${printReference(repositoryOf(content.copyFrom))}`,
+			{ hint: "a blob whose size nothing states can only be mounted: copy the manifest that it belongs to" },
+		);
+	}
+}
+
+function notThere(reference: Reference): BrewlineError {
+	return new BrewlineError("reference", `${printReference(reference)}, which is to be copied, is not there`);
+}
+
+export function asError(error: unknown): BrewlineError {
+	return error instanceof BrewlineError ? error : new BrewlineError("internal", messageOf(error), { cause: error });
+}
+
+function memo<T>(make: () => Promise<T>): () => Promise<T> {
+	let made: Promise<T> | undefined;
+	return () => (made ??= make());
+}
