@@ -4,8 +4,9 @@ import { BrewlineError, messageOf } from "../errors.ts";
 import { openGitStore, type GitStoreOptions } from "../git/index.ts";
 import { printable } from "../io/printable.ts";
 import type { Io, TaskState } from "../io/types.ts";
-import { parseReference } from "../oci/index.ts";
+import { canonicalReference, parseReference, repositoryOf, type Reference } from "../oci/index.ts";
 import type { Leg, LegBuild } from "../plan/index.ts";
+import type { HostOptions } from "../registry/hosts.ts";
 import type { RegistryClient } from "../registry/types.ts";
 import { buildWithBuildkit, needBuilder } from "./buildkit.ts";
 import { buildWithClassic } from "./classic.ts";
@@ -18,7 +19,7 @@ import { pushLayout } from "./push.ts";
 import { writeResult, type BuildResult, type LegResult, type Run } from "./result.ts";
 
 export interface BuildOptions {
-	/** For parents and staging; made for the leg's `registries` and `staging.read`. */
+	/** For parents and staging; made with `registryOptionsOf(leg)`. */
 	readonly client: RegistryClient;
 	/** The cache of git repositories, which is kept, and credentials for private ones. */
 	readonly git: Omit<GitStoreOptions, "rewrite">;
@@ -34,6 +35,15 @@ export interface BuildOptions {
 	readonly logAddress?: string;
 	/** The workflow's run; default: `local`, attempt 1. */
 	readonly run?: Run;
+}
+
+/** What the registry client of a leg has to know: mirrors, plain HTTP, and where 401 and 403 mean "not there". */
+export function registryOptionsOf(leg: Leg): HostOptions & { readonly hides: (reference: Reference) => boolean } {
+	const name = (reference: Reference) => canonicalReference(repositoryOf(reference));
+	const read = leg.builds
+		.filter(({ staging }) => staging.read)
+		.map(({ staging }) => name(parseReference(staging.reference)));
+	return { ...leg.registries, hides: (reference) => !read.includes(name(reference)) };
 }
 
 /** How long a build that was told to end may take to do so, before its result is written without it, in milliseconds. */

@@ -17,7 +17,7 @@ export {
 	type LegResult,
 	type Run,
 } from "./result.ts";
-export { build, type BuildOptions } from "./build.ts";
+export { build, registryOptionsOf, type BuildOptions } from "./build.ts";
 export { isEmulated, type Builder } from "./context.ts";
 export { importLayout, type ImportInput } from "./oci-import.ts";
 export { stagedDigest } from "./platforms.ts";

@@ -3,7 +3,7 @@ import os from "node:os";
 import path from "node:path";
 import { Readable } from "node:stream";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { nodeIo, type LogEvent } from "../io/index.ts";
+import { nodeIo, type Io, type LogEvent } from "../io/index.ts";
 import { openLog, runLogged } from "./log.ts";
 
 let folder: string;
@@ -90,10 +90,11 @@ it("says how a program failed, or that it is not there", async () => {
 
 it("ends a program that ignores SIGINT, and does not wait for its children", async () => {
 	const end = new AbortController();
-	const { io, log, events } = opened(end.signal);
+	const { io: patient, log, events } = opened(end.signal);
+	const io: Io = { ...patient, exec: (argv, options) => patient.exec(argv, { ...options, killAfter: 100 }) };
 	const stubborn = `
 		process.on("SIGINT", () => console.log("no"));
-		require("node:child_process").spawn("sleep", ["30"], { stdio: ["ignore", "inherit", "inherit"] });
+		require("node:child_process").spawn("sleep", ["5"], { stdio: ["ignore", "inherit", "inherit"] });
 		console.log("ready " + process.pid);
 	`;
 	const run = runLogged(io, script(stubborn), { cwd: folder, log });
