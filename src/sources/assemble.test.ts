@@ -17,12 +17,12 @@ function candidate(
 	tags: string,
 	more: Partial<SourceCandidate & SourceCandidate["place"]> = {},
 ): SourceCandidate {
-	const { arch = "amd64", file = `library/${name}` } = more;
+	const { arch = "amd64" } = more;
 	return {
 		name,
 		tags: tags.split(" "),
 		arch,
-		file,
+		at: { file: `library/${name}` },
 		place: {
 			GitRepo: more.GitRepo ?? `https://example.com/${name}.git`,
 			GitFetch: "refs/heads/master",

@@ -1,5 +1,5 @@
 import type { Architecture } from "../config/types.ts";
-import { BrewlineError } from "../errors.ts";
+import { BrewlineError, type Location } from "../errors.ts";
 import { printable } from "../io/printable.ts";
 import { platformString } from "../oci/index.ts";
 import { checkCycles } from "./cycles.ts";
@@ -28,8 +28,8 @@ export interface SourceCandidate {
 	readonly tags: readonly string[];
 	readonly arch: string;
 	readonly place: SourcePlace;
-	/** The definition's file, for errors. */
-	readonly file: string;
+	/** Where the entry stands, for errors. */
+	readonly at: Location;
 }
 
 export interface AssembleOptions {
@@ -160,6 +160,6 @@ export function nameOf({ name, tags, arch }: SourceCandidate): string {
 
 /** An error about one candidate, which names the definition's file and the tag. */
 export function about(candidate: SourceCandidate, code: BrewlineError["code"], problem: string): BrewlineError {
-	const { file } = candidate;
-	return new BrewlineError(code, `${printable(file)}: ${nameOf(candidate)}: ${problem}`, { at: { file } });
+	const { at } = candidate;
+	return new BrewlineError(code, `${printable(at.file)}: ${nameOf(candidate)}: ${problem}`, { at });
 }

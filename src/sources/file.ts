@@ -11,7 +11,8 @@ const maxBytes = 256 * 1024 * 1024;
 
 const line = z.string().check(
 	z.maxLength(4096),
-	z.refine((text) => printable(text, 4096) === text, "has characters that cannot be printed"),
+	// What `printable` would change: one test of the whole is many times faster than making it printable.
+	z.regex(/^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]*$/u, "has characters that cannot be printed"),
 );
 const sha256 = z.string().check(z.regex(/^[0-9a-f]{64}$/, "is no SHA-256 in lower-case hex"));
 const arch = z.string().check(z.regex(/^[a-z0-9][a-z0-9-]{0,39}$/, "is no architecture's name"));
@@ -61,13 +62,13 @@ const source = z
 		arches: z.record(arch, sourceArch),
 	})
 	.check(
-		z.refine(
-			(value) =>
-				value.entries.every(
-					({ File, Builder }) => sourceIdOf(value.reproducibleGitChecksum, File, Builder) === value.sourceId,
-				),
-			"the id does not follow from checksum, File and Builder",
-		),
+		z.refine(({ sourceId, reproducibleGitChecksum, entries }) => {
+			const [first, ...others] = entries;
+			if (first === undefined) return true;
+			const { File, Builder } = first;
+			const same = others.every((each) => each.File === File && each.Builder === Builder);
+			return same && sourceIdOf(reproducibleGitChecksum, File, Builder) === sourceId;
+		}, "the id does not follow from checksum, File and Builder"),
 		z.refine((value) => Object.keys(value.arches).length > 0, "has no architecture"),
 	);
 

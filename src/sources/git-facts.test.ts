@@ -65,7 +65,7 @@ function candidate(
 		name: "a",
 		tags: [directory],
 		arch,
-		file: "library/a",
+		at: { file: "library/a", line: 3 },
 		place: {
 			GitRepo: "https://example.com/a.git",
 			GitFetch: "refs/heads/master",
@@ -163,7 +163,7 @@ describe("what cannot be had", () => {
 		];
 		expect(errors.map(({ code }) => code)).toEqual(expected.map(([code]) => code));
 		for (const [index, [, message]] of expected.entries()) expect(errors[index]!.message).toMatch(message);
-		for (const error of errors) expect(error.at).toEqual({ file: "library/a" });
+		for (const error of errors) expect(error.at).toEqual({ file: "library/a", line: 3 });
 	});
 
 	test("because the program is ended is no error of a candidate", async () => {

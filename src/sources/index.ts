@@ -10,3 +10,4 @@ export { recordedFacts } from "./facts.ts";
 export { readSources, sourcesSchema, writeSources } from "./file.ts";
 export { sourceIdOf } from "./id.ts";
 export { readExternalPins } from "./pins.ts";
+export { sources, type SourcesInput, type SourcesOptions } from "./sources.ts";
