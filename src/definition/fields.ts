@@ -73,6 +73,12 @@ export function texts(items: readonly Item[]): readonly string[] {
 	return items.map(({ text }) => text);
 }
 
+/** The items without repetitions: the first of several stays. */
+export function uniqueItems(items: readonly Item[]): readonly Item[] {
+	const seen = new Set<string>();
+	return items.filter(({ text }) => !seen.has(text) && seen.add(text));
+}
+
 /** The valid ones of a list of maintainers; each other one is an error. */
 export function readMaintainers(field: Field | undefined, problems: Problems): readonly Maintainer[] {
 	if (field === undefined) return [];
@@ -103,10 +109,11 @@ export function readArchitectures(field: Field, context: Context): readonly stri
 	return [...new Set(texts(items))].toSorted(compareBytes);
 }
 
-/** Reports every item that is no tag; `what` names the kind and, for an inherited field, who inherits it. */
-export function checkTags(items: readonly Item[], what: string, problems: Problems): void {
+/** Reports every item that is no tag; `kind` says what it should be, and of what. */
+export function checkTags(items: readonly Item[], kind: () => string, problems: Problems): void {
 	for (const { text, place } of items) {
 		if (tagForm.test(text)) continue;
+		const what = kind();
 		problems.error(place, text === "" ? `${what} is empty` : `${what} ${quote(text)} is invalid`, {
 			hint:
 				text === ""

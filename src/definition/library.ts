@@ -27,7 +27,7 @@ export interface Selection {
 }
 
 /** The largest definition of 2026 has 40 KB. */
-export const definitionLimit = 4 * 1024 * 1024;
+export const definitionLimit = 1024 * 1024;
 
 const nameForm = /^[0-9A-Za-z][0-9A-Za-z._-]{0,127}$/;
 

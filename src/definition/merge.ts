@@ -16,7 +16,8 @@ export function mergeEntries(entries: readonly Entry[]): readonly MergedEntry[] 
 		return {
 			...first,
 			Tags: parts.flatMap(({ Tags }) => Tags),
-			SharedTags: [...new Set(parts.flatMap(({ SharedTags }) => SharedTags))],
+			// Entries that inherit their shared tags have the same list.
+			SharedTags: [...new Set([...new Set(parts.map(({ SharedTags }) => SharedTags))].flat())],
 			parts,
 		};
 	});

@@ -28,11 +28,15 @@ export interface Paragraph {
 
 /** Where the character at `offset` of a field's value stands. */
 export function placeInValue(field: Field, offset: number): { readonly line: number; readonly column: number } {
-	let place = field.pieces[0]!;
-	for (const piece of field.pieces) {
-		if (piece.offset > offset) break;
-		place = piece;
+	// Binary search: a folded list can have as many pieces as items.
+	let low = 0;
+	let high = field.pieces.length - 1;
+	while (low < high) {
+		const middle = Math.ceil((low + high) / 2);
+		if (field.pieces[middle]!.offset <= offset) low = middle;
+		else high = middle - 1;
 	}
+	const place = field.pieces[low]!;
 	return { line: place.line, column: place.column + offset - place.offset };
 }
 

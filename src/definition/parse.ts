@@ -1,14 +1,8 @@
+import { readEntry, type WholeFile } from "./entry.ts";
 import {
 	buildDefaults,
 	checkKeys,
-	checkTags,
-	cleanArchDirectories,
-	commitHint,
 	type Context,
-	fetchHint,
-	gitCommitForm,
-	gitFetchForm,
-	type Item,
 	listItems,
 	misspelt,
 	readArchFields,
@@ -17,12 +11,13 @@ import {
 	readMaintainers,
 	readPositions,
 	texts,
+	uniqueItems,
 } from "./fields.ts";
 import { mergeEntries } from "./merge.ts";
 import { type Paragraph, readParagraphs } from "./paragraphs.ts";
-import { collectProblems, type Problems, quote } from "./problems.ts";
-import { cleanPath, decodeText } from "./text.ts";
-import type { Definition, Entry, Fields } from "./types.ts";
+import { collectProblems, type Problems } from "./problems.ts";
+import { decodeText } from "./text.ts";
+import type { Definition, Fields } from "./types.ts";
 
 export interface DefinitionOptions {
 	/** What the file is called in errors. */
@@ -33,8 +28,11 @@ export interface DefinitionOptions {
 	readonly defaultArchitecture: string;
 }
 
+/** The length of the global paragraph's values times the number of entries: each of them has a copy. */
+const inheritanceLimit = 16 * 1024 * 1024;
+
 /**
- * Reads a library definition (spec/manifest.md).
+ * Reads a library definition (spec/manifest.md), in time linear in its length.
  * Bytes that are not UTF-8 are carried along as lone surrogates: `encodeText` gives them back.
  * A clear-signed message is refused, since nobody would check its signature.
  * @throws BrewlineError `definition` with all that is wrong in `errors`, in the order of the file
@@ -52,20 +50,45 @@ export function parseDefinition(input: Uint8Array | string, options: DefinitionO
 		problems.error({ line: 1, column: 1 }, "there is no paragraph in this definition", {
 			hint: "It starts with a global paragraph that has the field Maintainers.",
 		});
-		problems.throwErrors();
+		return problems.throwAll();
 	}
-	const global = readGlobal(first!, context);
-	const seen: SeenTags = new Map();
-	const reported = new Set<string>();
-	const unmerged = rest.map((paragraph) => readEntry(paragraph, { first: first!, global, seen, reported }, context));
-	problems.throwErrors();
-	return { file, global, entries: mergeEntries(unmerged), unmerged, warnings: problems.warnings, defaultArchitecture };
+	const global = readGlobal(first, context);
+	const shared = first.fields.get("SharedTags");
+	const sharedTags = shared === undefined ? [] : uniqueItems(listItems(shared));
+	const whole: WholeFile = {
+		first,
+		global,
+		sharedTags,
+		sharedTexts: texts(sharedTags),
+		seen: new Map(),
+		reported: new Set(),
+	};
+	const unmerged = isTooMuchToInherit(first, rest.length, problems)
+		? []
+		: rest.map((paragraph) => readEntry(paragraph, whole, context));
+	if (problems.found()) return problems.throwAll();
+	return {
+		file,
+		global,
+		entries: mergeEntries(unmerged),
+		unmerged,
+		warnings: problems.warnings(),
+		defaultArchitecture,
+	};
+}
+
+function isTooMuchToInherit(paragraph: Paragraph, entries: number, problems: Problems): boolean {
+	const length = paragraph.fields.values().reduce((sum, { key, value }) => sum + key.length + value.length, 0);
+	if (length * entries <= inheritanceLimit) return false;
+	problems.error(paragraph, `the global paragraph is too long for ${entries} entries to inherit it`, {
+		hint: "Write in the entries what not all of them share.",
+	});
+	return true;
 }
 
 function readGlobal(paragraph: Paragraph, context: Context): Fields {
 	const { problems } = context;
 	const { fields } = paragraph;
-	const at = { file: context.file, line: paragraph.line, column: paragraph.column };
 	checkKeys(paragraph, context, true);
 	const maintainers = fields.get("Maintainers");
 	if (maintainers === undefined && !paragraph.damaged) {
@@ -91,138 +114,7 @@ function readGlobal(paragraph: Paragraph, context: Context): Fields {
 		...readBuildFields(paragraph, buildDefaults),
 		archFields: readArchFields(paragraph, {}),
 		Constraints: constraints === undefined ? [] : texts(listItems(constraints)),
-		at,
-		positions: readPositions(paragraph, context.file),
-	};
-}
-
-/** By tag: whether it is a shared one, and the line of its first appearance. */
-type SeenTags = Map<string, { readonly shared: boolean; readonly line: number }>;
-
-interface File {
-	readonly first: Paragraph;
-	readonly global: Fields;
-	readonly seen: SeenTags;
-	/** Inherited fields that have been found invalid: one error is enough. */
-	readonly reported: Set<string>;
-}
-
-function readEntry(paragraph: Paragraph, file: File, context: Context): Entry {
-	const { problems } = context;
-	const { fields } = paragraph;
-	const { global } = file;
-	checkKeys(paragraph, context, false);
-	const tagsField = fields.get("Tags");
-	const tags = tagsField === undefined ? [] : listItems(tagsField);
-	const Tags = texts(tags);
-	const name = tagsField === undefined ? `the entry in line ${paragraph.line}` : `the entry ${quote(Tags.join(", "))}`;
-	const build = readBuildFields(paragraph, global);
-	checkBuild(paragraph, build, { file, name }, problems);
-	if (tagsField === undefined && !paragraph.damaged) {
-		problems.error(paragraph, `${name} has no Tags`, misspelt(paragraph, "Tags"));
-	}
-	checkTags(tags, `in ${name}: the tag`, problems);
-
-	const sharedField = fields.get("SharedTags") ?? file.first.fields.get("SharedTags");
-	const inherited = !fields.has("SharedTags");
-	const shared = sharedField === undefined ? [] : uniqueItems(listItems(sharedField));
-	if (sharedField !== undefined && !(inherited && file.reported.has("SharedTags"))) {
-		if (inherited) file.reported.add("SharedTags");
-		checkTags(shared, inherited ? `inherited by ${name}: the shared tag` : `in ${name}: the shared tag`, problems);
-	}
-	checkRepeatedTags(
-		tags,
-		shared,
-		{ seen: file.seen, name, inheritedAt: inherited ? (tagsField ?? paragraph) : null },
-		problems,
-	);
-
-	const own = readMaintainers(fields.get("Maintainers"), problems);
-	const architectures = fields.get("Architectures");
-	const constraints = fields.get("Constraints");
-	return {
-		Maintainers: own.length === 0 ? global.Maintainers : [...global.Maintainers, ...own],
-		Tags,
-		SharedTags: texts(shared),
-		Architectures: architectures === undefined ? global.Architectures : readArchitectures(architectures, context),
-		...build,
-		Directory: cleanPath(build.Directory),
-		archFields: cleanArchDirectories(readArchFields(paragraph, global.archFields)),
-		Constraints:
-			constraints === undefined ? global.Constraints : [...global.Constraints, ...texts(listItems(constraints))],
 		at: { file: context.file, line: paragraph.line, column: paragraph.column },
 		positions: readPositions(paragraph, context.file),
 	};
-}
-
-function uniqueItems(items: readonly Item[]): readonly Item[] {
-	const seen = new Set<string>();
-	return items.filter(({ text }) => !seen.has(text) && seen.add(text));
-}
-
-function checkBuild(
-	paragraph: Paragraph,
-	build: { readonly GitRepo: string; readonly GitFetch: string; readonly GitCommit: string },
-	{ file, name }: { readonly file: File; readonly name: string },
-	problems: Problems,
-): void {
-	const check = (key: "GitRepo" | "GitFetch" | "GitCommit", valid: boolean, hint: { readonly hint?: string }) => {
-		if (valid) return;
-		const own = paragraph.fields.get(key);
-		const from = own ?? file.first.fields.get(key);
-		if (from === undefined) {
-			if (!paragraph.damaged)
-				problems.error(paragraph, `${name} has no ${key}`, { ...hint, ...misspelt(paragraph, key) });
-			return;
-		}
-		if (own === undefined) {
-			if (file.reported.has(key)) return;
-			file.reported.add(key);
-		}
-		const what = own === undefined ? `inherited by ${name}: ${key}` : `in ${name}: ${key}`;
-		problems.error(from, from.value === "" ? `${what} is empty` : `${what} ${quote(from.value)} is invalid`, hint);
-	};
-	check("GitRepo", build.GitRepo !== "", { hint: "Give GitRepo in the entry or in the global paragraph." });
-	check("GitFetch", gitFetchForm.test(build.GitFetch), fetchHint(build.GitFetch));
-	check("GitCommit", gitCommitForm.test(build.GitCommit), commitHint(build.GitCommit));
-}
-
-interface TagContext {
-	readonly seen: SeenTags;
-	readonly name: string;
-	/** Where an entry that inherits its shared tags is blamed for them. */
-	readonly inheritedAt: { readonly line: number; readonly column: number } | null;
-}
-
-/** A tag belongs to one entry, once; a shared tag may be in several entries, but is no tag of any. */
-function checkRepeatedTags(
-	tags: readonly Item[],
-	shared: readonly Item[],
-	{ seen, name, inheritedAt }: TagContext,
-	problems: Problems,
-): void {
-	for (const item of tags) {
-		const earlier = seen.get(item.text);
-		if (earlier === undefined) {
-			seen.set(item.text, { shared: false, line: item.place.line });
-			continue;
-		}
-		problems.error(
-			item.place,
-			`in ${name}: the tag ${quote(item.text)} stands in line ${earlier.line} already${earlier.shared ? ", as a shared tag" : ""}`,
-			{ hint: "Each tag belongs to one entry: remove one of the two, or make both shared tags." },
-		);
-	}
-	for (const item of shared) {
-		const earlier = seen.get(item.text);
-		if (earlier === undefined) {
-			seen.set(item.text, { shared: true, line: item.place.line });
-		} else if (!earlier.shared) {
-			problems.error(
-				inheritedAt ?? item.place,
-				`in ${name}: the ${inheritedAt === null ? "" : "inherited "}shared tag ${quote(item.text)} stands in line ${earlier.line} already, as a tag`,
-				{ hint: "A shared tag is no tag of any entry: remove one of the two." },
-			);
-		}
-	}
 }

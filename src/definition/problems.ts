@@ -13,14 +13,17 @@ interface Advice {
 
 /** What is wrong with a file, collected: nobody wants to hear of one error at a time. */
 export interface Problems {
-	readonly warnings: readonly Warning[];
+	/** In the order of the file. */
+	warnings(): readonly Warning[];
 	error(place: Place, message: string, advice?: Advice): void;
 	warn(place: Place, message: string, advice?: Advice): void;
 	notAField(place: Place, line: string): void;
 	repeated(place: Place, key: string, earlierLine: number): void;
 	blankLine(place: Place, key: string): void;
-	/** Throws all errors as one, if there is any. */
-	throwErrors(): void;
+	/** Whether there is an error. */
+	found(): boolean;
+	/** Throws all errors as one. */
+	throwAll(): never;
 }
 
 /** More errors than that help nobody; a hostile file could have millions. */
@@ -47,7 +50,7 @@ export function collectProblems(file: string): Problems {
 		if (warnings.length < limit) warnings.push(problem(place, message, advice));
 	};
 	return {
-		warnings,
+		warnings: () => inOrder(warnings),
 		error,
 		warn,
 		notAField: (place, line) => {
@@ -67,14 +70,11 @@ export function collectProblems(file: string): Problems {
 				hint: "Remove the blanks, or the line.",
 			});
 		},
-		throwErrors: () => {
-			const sorted = errors
-				.toSorted((a, b) => a.at.line! - b.at.line! || a.at.column! - b.at.column!)
-				.map(
-					({ message, at, hint }) =>
-						new BrewlineError("definition", message, { at, ...(hint === undefined ? {} : { hint }) }),
-				);
-			if (sorted.length === 0) return;
+		found: () => errors.length > 0,
+		throwAll: () => {
+			const sorted = inOrder(errors).map(
+				({ message, ...details }) => new BrewlineError("definition", message, details),
+			);
 			const first = sorted[0]!;
 			if (left > 0) {
 				sorted.push(new BrewlineError("definition", `and ${left} more errors`, { at: { file } }));
@@ -91,4 +91,8 @@ export function collectProblems(file: string): Problems {
 			);
 		},
 	};
+}
+
+function inOrder(problems: readonly Warning[]): readonly Warning[] {
+	return problems.toSorted((a, b) => a.at.line! - b.at.line! || a.at.column! - b.at.column!);
 }

@@ -126,6 +126,7 @@ export function nearest(name: string, known: Iterable<string>): string | undefin
 	let best: string | undefined;
 	let bestDistance = Math.min(3, Math.ceil(name.length / 3) + 1);
 	for (const candidate of known) {
+		if (Math.abs(candidate.length - name.length) >= bestDistance) continue;
 		const distance = editDistance(wanted, candidate.toLowerCase());
 		if (distance < bestDistance) {
 			best = candidate;

@@ -1,0 +1,144 @@
+import {
+	checkKeys,
+	checkTags,
+	cleanArchDirectories,
+	commitHint,
+	type Context,
+	fetchHint,
+	gitCommitForm,
+	gitFetchForm,
+	type Item,
+	listItems,
+	misspelt,
+	readArchFields,
+	readArchitectures,
+	readBuildFields,
+	readMaintainers,
+	readPositions,
+	texts,
+	uniqueItems,
+} from "./fields.ts";
+import type { Paragraph } from "./paragraphs.ts";
+import { type Problems, quote } from "./problems.ts";
+import { cleanPath } from "./text.ts";
+import type { BuildFields, Entry, Fields } from "./types.ts";
+
+/** What one entry has to be read against. */
+export interface WholeFile {
+	readonly first: Paragraph;
+	readonly global: Fields;
+	/** The global paragraph's shared tags without repetitions, and their texts. */
+	readonly sharedTags: readonly Item[];
+	readonly sharedTexts: readonly string[];
+	/** By tag: whether it is a shared one, and the line of its first appearance. */
+	readonly seen: Map<string, { readonly shared: boolean; readonly line: number }>;
+	/** Inherited fields that have been looked at: one error is enough. */
+	readonly reported: Set<string>;
+}
+
+/** Reads an entry, with all that it inherits, and checks it (spec/manifest.md, Validation). */
+export function readEntry(paragraph: Paragraph, whole: WholeFile, context: Context): Entry {
+	const { problems, file } = context;
+	const { fields } = paragraph;
+	const { global, reported, first } = whole;
+	checkKeys(paragraph, context, false);
+	const tagsField = fields.get("Tags");
+	const tags = tagsField === undefined ? [] : listItems(tagsField);
+	const Tags = texts(tags);
+	const name = () =>
+		tagsField === undefined ? `the entry in line ${paragraph.line}` : `the entry ${quote(Tags.join(", "))}`;
+	const build = readBuildFields(paragraph, global);
+	checkBuild(paragraph, build, { whole, name }, problems);
+	if (tagsField === undefined && !paragraph.damaged) {
+		problems.error(paragraph, `${name()} has no Tags`, misspelt(paragraph, "Tags"));
+	}
+	checkTags(tags, () => `in ${name()}: the tag`, problems);
+	checkOwnTags(tags, name, whole, problems);
+
+	const sharedField = fields.get("SharedTags");
+	const shared = sharedField === undefined ? whole.sharedTags : uniqueItems(listItems(sharedField));
+	if (sharedField !== undefined) {
+		checkTags(shared, () => `in ${name()}: the shared tag`, problems);
+		checkSharedTags(shared, name, whole, problems);
+	} else if (first.fields.has("SharedTags") && !reported.has("SharedTags")) {
+		// Further entries with the same list can add nothing to this but their own tags.
+		reported.add("SharedTags");
+		checkTags(shared, () => `inherited by ${name()}: the shared tag`, problems);
+		checkSharedTags(shared, () => `${name()}, which inherits it`, whole, problems);
+	}
+
+	const own = readMaintainers(fields.get("Maintainers"), problems);
+	const architectures = fields.get("Architectures");
+	const constraints = fields.get("Constraints");
+	return {
+		Maintainers: own.length === 0 ? global.Maintainers : [...global.Maintainers, ...own],
+		Tags,
+		SharedTags: sharedField === undefined ? whole.sharedTexts : texts(shared),
+		Architectures: architectures === undefined ? global.Architectures : readArchitectures(architectures, context),
+		...build,
+		Directory: cleanPath(build.Directory),
+		archFields: cleanArchDirectories(readArchFields(paragraph, global.archFields)),
+		Constraints:
+			constraints === undefined ? global.Constraints : [...global.Constraints, ...texts(listItems(constraints))],
+		at: { file, line: paragraph.line, column: paragraph.column },
+		positions: readPositions(paragraph, file),
+	};
+}
+
+function checkBuild(
+	paragraph: Paragraph,
+	build: BuildFields,
+	{ whole, name }: { readonly whole: WholeFile; readonly name: () => string },
+	problems: Problems,
+): void {
+	const { first, reported } = whole;
+	const refuse = (key: "GitRepo" | "GitFetch" | "GitCommit", advice: { readonly hint?: string }) => {
+		const own = paragraph.fields.get(key);
+		const field = own ?? first.fields.get(key);
+		if (field === undefined) {
+			if (paragraph.damaged || first.damaged) return;
+			problems.error(paragraph, `${name()} has no ${key}`, { ...advice, ...misspelt(paragraph, key) });
+			return;
+		}
+		if (own === undefined) {
+			if (reported.has(key)) return;
+			reported.add(key);
+		}
+		const what = `${own === undefined ? "inherited by" : "in"} ${name()}: ${key}`;
+		problems.error(field, field.value === "" ? `${what} is empty` : `${what} ${quote(field.value)} is invalid`, advice);
+	};
+	if (build.GitRepo === "") refuse("GitRepo", { hint: "Give GitRepo in the entry or in the global paragraph." });
+	if (!gitFetchForm.test(build.GitFetch)) refuse("GitFetch", fetchHint(build.GitFetch));
+	if (!gitCommitForm.test(build.GitCommit)) refuse("GitCommit", commitHint(build.GitCommit));
+}
+
+/** A tag belongs to one entry, once. */
+function checkOwnTags(tags: readonly Item[], name: () => string, { seen }: WholeFile, problems: Problems): void {
+	for (const { text, place } of tags) {
+		const earlier = seen.get(text);
+		if (earlier === undefined) {
+			seen.set(text, { shared: false, line: place.line });
+			continue;
+		}
+		const as = earlier.shared ? ", as a shared tag" : "";
+		problems.error(place, `in ${name()}: the tag ${quote(text)} stands in line ${earlier.line} already${as}`, {
+			hint: "A tag belongs to one entry: remove one of the two, or make both shared tags.",
+		});
+	}
+}
+
+/** A shared tag may be in several entries, but is no tag of any. */
+function checkSharedTags(tags: readonly Item[], name: () => string, { seen }: WholeFile, problems: Problems): void {
+	for (const { text, place } of tags) {
+		const earlier = seen.get(text);
+		if (earlier === undefined) {
+			seen.set(text, { shared: true, line: place.line });
+		} else if (!earlier.shared) {
+			problems.error(
+				place,
+				`in ${name()}: the shared tag ${quote(text)} stands in line ${earlier.line} already, as a tag`,
+				{ hint: "A shared tag is no tag of any entry: remove one of the two." },
+			);
+		}
+	}
+}
