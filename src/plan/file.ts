@@ -11,6 +11,8 @@ const planSchema = z.strictObject({
 	/** The commit of the repository that holds the definitions; null outside git. */
 	library: z.nullable(gitCommit),
 	program: line,
+	/** Of the `sources.json` that it was made from. */
+	sources: digest,
 	legs: z.array(
 		z.strictObject({
 			id: legId,

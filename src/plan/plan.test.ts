@@ -7,6 +7,7 @@ import type { Build, Waiting } from "../builds/types.ts";
 import { dockerProgram, type Program } from "../config/index.ts";
 import { nodeIo } from "../io/index.ts";
 import { sha256Of } from "../oci/index.ts";
+import { writeSources } from "../sources/index.ts";
 import type { Sources } from "../sources/types.ts";
 import { legIdOf, plan, printLeg, printPlan, readLeg, readPlan, withCreated, writePlan } from "./index.ts";
 
@@ -110,6 +111,7 @@ describe("plan", () => {
 			version: 1,
 			library: commit,
 			program: "docker-official-images",
+			sources: sha256Of(writeSources({})),
 			legs: [
 				{
 					id: "foo-1-0-amd64-aaaaaaaa",

@@ -5,6 +5,7 @@ import { rewriteAddress } from "../git/index.ts";
 import type { Io } from "../io/types.ts";
 import { printable } from "../io/printable.ts";
 import { canonicalReference, parseReference, repositoryOf, sha256Of, type Platform } from "../oci/index.ts";
+import { writeSources } from "../sources/index.ts";
 import type { Sources } from "../sources/types.ts";
 import {
 	annotationsOf,
@@ -111,6 +112,7 @@ export async function plan(input: PlanInput, io: Io, options: PlanOptions): Prom
 			version: 1,
 			library: options.library ?? null,
 			program: program.name,
+			sources: sha256Of(writeSources(input.sources)),
 			legs: legs.map(({ id, arch, runner }) => ({
 				id,
 				arch,

@@ -1,0 +1,74 @@
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { defineProgram, loadConfig, type Program } from "../config/index.ts";
+import { type Io, nodeIo } from "../io/index.ts";
+import { type Style, styleFor, terminalLog } from "../report/index.ts";
+
+export interface GlobalOptions {
+	readonly config?: string;
+	readonly work: string;
+	readonly library?: string;
+	readonly json?: boolean;
+	readonly verbose?: boolean;
+	readonly progress: boolean;
+}
+
+/** What every command works with. */
+export interface Context {
+	readonly io: Io;
+	readonly program: Program;
+	/** The absolute path of the work folder. */
+	readonly work: string;
+	readonly json: boolean;
+	readonly style: Style;
+	/** Writes a command's result to standard output; everything else goes to standard error. */
+	readonly print: (text: string | Uint8Array) => void;
+}
+
+/** Runs a command with its configuration and the terminal; ends what runs when the terminal asks for it. */
+export async function withContext(
+	options: GlobalOptions,
+	command: (context: Context) => Promise<number>,
+): Promise<number> {
+	const { env } = process;
+	const live = options.progress && process.stderr.isTTY && env["TERM"] !== "dumb" && options.verbose !== true;
+	const terminal = terminalLog(process.stderr, {
+		style: styleFor(process.stderr, env),
+		live,
+		verbose: options.verbose === true,
+		now: () => Date.now(),
+	});
+	const ending = new AbortController();
+	const end = (signal: NodeJS.Signals): void => {
+		// Who asks twice does not want to wait for what is being put in order.
+		if (ending.signal.aborted) process.exit(130);
+		terminal.log({ type: "message", level: "notice", text: "ending what runs; once more to leave at once" });
+		ending.abort(new Error(`ended by ${signal}`));
+	};
+	process.on("SIGINT", end);
+	process.on("SIGTERM", end);
+	try {
+		return await command({
+			io: nodeIo({ log: terminal.log, signal: ending.signal, env }),
+			program: await programOf(options, env),
+			work: path.resolve(options.work),
+			json: options.json === true,
+			style: styleFor(process.stdout, env),
+			print: (text) => {
+				terminal.end();
+				process.stdout.write(text);
+			},
+		});
+	} finally {
+		terminal.end();
+		process.off("SIGINT", end);
+		process.off("SIGTERM", end);
+	}
+}
+
+async function programOf(options: GlobalOptions, env: Io["env"]): Promise<Program> {
+	const named = options.config ?? env["BREWLINE_CONFIG"];
+	const file = named ?? "brewline.yaml";
+	const program = named === undefined && !existsSync(file) ? defineProgram() : await loadConfig(file);
+	return options.library === undefined ? program : { ...program, library: path.resolve(options.library) };
+}

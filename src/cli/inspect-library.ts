@@ -1,0 +1,115 @@
+import {
+	buildOrder,
+	type BuildOrderOptions,
+	cat,
+	encodeText,
+	type EntryFilter,
+	forArchitecture,
+	list,
+	loadLibrary,
+	type MergedEntry,
+	type ReferenceOptions,
+	requireArchitecture,
+	resolveReferences,
+	type Selection,
+} from "../definition/index.ts";
+import { scanDockerfile } from "../dockerfile/index.ts";
+import { type GitStore, openGitStore } from "../git/index.ts";
+import { tabJson } from "../json/index.ts";
+import { filesOf } from "../pipeline/index.ts";
+import type { Program } from "../config/index.ts";
+import type { Context } from "./context.ts";
+
+interface ListFlags {
+	readonly uniq?: boolean;
+	readonly repos?: boolean;
+	readonly archFilter?: boolean;
+	readonly arch?: string;
+	readonly applyConstraints?: boolean;
+	readonly constraint?: string[];
+	readonly exclusiveConstraints?: boolean;
+	readonly buildOrder?: boolean;
+	readonly namespace?: string;
+}
+
+/** A definition printed canonically; with a tag, its entries in full. */
+export async function inspectDefinition(context: Context, _options: object, args: string[]): Promise<number> {
+	const selections = await resolveReferences(args, referenceOptions(context));
+	context.print(
+		context.json
+			? tabJson(
+					selections.map(({ reference, name, tag, entries }) => ({
+						reference,
+						name,
+						tag,
+						entries: entries.map(asData),
+					})),
+				)
+			: encodeText(cat(selections)),
+	);
+	return 0;
+}
+
+/** All full tags that references select. */
+export async function inspectList(context: Context, flags: ListFlags, args: string[]): Promise<number> {
+	const { program } = context;
+	const options = referenceOptions(context);
+	const selections =
+		args.length === 0 ? await loadLibrary(program.library, options) : await resolveReferences(args, options);
+	const architecture = flags.arch ?? program.defaultArchitecture;
+	requireArchitecture(architecture, options.architectures);
+	const filter: EntryFilter = {
+		architecture,
+		archFilter: flags.archFilter ?? false,
+		applyConstraints: flags.applyConstraints ?? false,
+		constraints: flags.constraint ?? [],
+		exclusiveConstraints: flags.exclusiveConstraints ?? false,
+	};
+	const namespace = flags.namespace === undefined ? {} : { namespace: flags.namespace };
+	const ordered =
+		flags.buildOrder === true ? await inBuildOrder(context, selections, { ...namespace, filter }) : selections;
+	const tags = list(ordered, { ...namespace, uniq: flags.uniq ?? false, repos: flags.repos ?? false, filter });
+	context.print(context.json ? tabJson(tags) : tags.map((tag) => `${tag}\n`).join(""));
+	return 0;
+}
+
+async function inBuildOrder(
+	{ io, program, work }: Context,
+	selections: readonly Selection[],
+	options: Pick<BuildOrderOptions, "namespace" | "filter">,
+): Promise<readonly Selection[]> {
+	await using git = openGitStore(io, { directory: filesOf(work).git, rewrite: program.git.rewrite });
+	return buildOrder(selections, { ...options, froms: fromsOf(git, program) });
+}
+
+function referenceOptions({ io, program }: Context): ReferenceOptions {
+	return {
+		libraryDirectory: program.library,
+		architectures: Object.keys(program.architectures),
+		defaultArchitecture: program.defaultArchitecture,
+		http: io.http,
+		signal: io.signal,
+	};
+}
+
+/** What a definition says of an entry, without where it says so. */
+function asData(entry: MergedEntry): object {
+	const { parts: _parts, at: _at, positions: _positions, ...fields } = entry;
+	return {
+		...fields,
+		byArch: Object.fromEntries(entry.Architectures.map((arch) => [arch, forArchitecture(entry, arch)])),
+	};
+}
+
+/** The FROMs of an entry, read from git. */
+function fromsOf(git: GitStore, program: Program): BuildOrderOptions["froms"] {
+	return async (entry, arch) => {
+		const place = forArchitecture(entry, arch);
+		if (place.Builder === "oci-import") return ["scratch"];
+		const repository = git.repository(place.GitRepo);
+		await repository.ensure([{ commit: place.GitCommit, fetch: place.GitFetch }]);
+		const bytes = await repository.readFile(place.GitCommit, place.Directory, place.File);
+		const platform = program.architectures[arch]?.platform ?? { os: "linux", architecture: arch };
+		return scanDockerfile(bytes, { platform, file: place.File }).froms;
+	};
+}

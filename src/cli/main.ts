@@ -1,0 +1,10 @@
+#!/usr/bin/env node
+// This file alone is read by whatever Node there is, so it imports nothing before it has looked at the version.
+const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+if (major < 24 || (major === 24 && minor < 5)) {
+	process.stderr.write(`brewline needs Node.js 24.5 or newer; this is ${process.version}\n`);
+	process.exitCode = 8;
+} else {
+	const { main } = await import("./program.ts");
+	process.exitCode = await main(process.argv);
+}

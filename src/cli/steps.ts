@@ -1,0 +1,131 @@
+import { BrewlineError } from "../errors.ts";
+import { tabJson } from "../json/index.ts";
+import type { Leg } from "../plan/index.ts";
+import {
+	buildLegs,
+	buildReports,
+	computeBuilds,
+	computePlan,
+	computeSources,
+	filesOf,
+	finishReport,
+	legReports,
+	openBuilders,
+	openLookups,
+	openWorkspace,
+	publishStaged,
+	readLegs,
+	readSourcesFile,
+	run,
+	startReport,
+	tagReports,
+	waitingReports,
+	type Workspace,
+} from "../pipeline/index.ts";
+import { exitCodeOfReport, renderText, type Report } from "../report/index.ts";
+import { writeSources } from "../sources/index.ts";
+import type { Context } from "./context.ts";
+
+/** What shows a report, and ends the command. */
+function show(context: Context, report: Report): number {
+	context.print(context.json ? tabJson(report) : renderText(report, context.style));
+	return exitCodeOfReport(report);
+}
+
+async function inWorkspace(context: Context, step: (workspace: Workspace) => Promise<number>): Promise<number> {
+	await using workspace = openWorkspace(context.program, context.io, { work: context.work });
+	return await step(workspace);
+}
+
+export function sourcesStep(context: Context): Promise<number> {
+	return inWorkspace(context, async (workspace) => {
+		const sources = await computeSources(workspace);
+		const all = Object.values(sources);
+		const pairs = all.reduce((sum, { arches }) => sum + Object.keys(arches).length, 0);
+		context.print(
+			context.json
+				? writeSources(sources)
+				: `${all.length} sources, ${pairs} with their architectures, in ${filesOf(context.work).sources}\n`,
+		);
+		return 0;
+	});
+}
+
+export function planStep(context: Context, options: { arch?: string[] }): Promise<number> {
+	return inWorkspace(context, async (workspace) => {
+		const report = startReport(context.program, context.io, { dryRun: true });
+		const sources = await readSourcesFile(workspace);
+		const output = await computeBuilds(workspace, sources, openLookups(workspace));
+		const planned = await computePlan(
+			workspace,
+			sources,
+			output,
+			options.arch === undefined ? {} : { architectures: options.arch },
+		);
+		report.builds = buildReports(output.builds, new Map(), planned.legs);
+		report.waiting = waitingReports(planned.plan, sources);
+		return show(context, await finishReport(workspace, report));
+	});
+}
+
+export function buildStep(
+	context: Context,
+	options: { digest?: string; parallel?: number; dryRun?: boolean },
+	ids: string[],
+): Promise<number> {
+	return inWorkspace(context, async (workspace) => {
+		if (options.digest !== undefined && ids.length !== 1) {
+			throw new BrewlineError("usage", "--digest goes with one leg", {
+				hint: "name the leg: brewline build LEG --digest …",
+			});
+		}
+		const legs = await readLegs(workspace, ids, options.digest);
+		if (options.dryRun === true) {
+			context.print(context.json ? tabJson(legs) : legs.map((leg) => describeLeg(leg)).join(""));
+			return 0;
+		}
+		const report = startReport(context.program, context.io);
+		await using builders = openBuilders(context.program, context.io);
+		const results = await buildLegs(workspace, legs, {
+			findBuilder: builders.findBuilder,
+			...(options.parallel === undefined ? {} : { parallel: options.parallel }),
+		});
+		report.builds = legReports(legs, results);
+		return show(context, await finishReport(workspace, report));
+	});
+}
+
+/** What would be built, where from, and on what. */
+function describeLeg(leg: Leg): string {
+	const lines = leg.builds.map(({ builder, git, staging, parents }) => {
+		const on = parents.map(({ from, digest }) => `    ${from} ${digest}\n`).join("");
+		return `  ${builder} ${git.repository}#${git.commit}:${git.directory}\n    to ${staging.reference}\n${on}`;
+	});
+	return `${leg.id} (${leg.platformString}, on ${leg.runner.label})\n${lines.join("")}`;
+}
+
+export function publishStep(context: Context, options: { dryRun?: boolean }): Promise<number> {
+	return inWorkspace(context, async (workspace) => {
+		const dryRun = options.dryRun ?? false;
+		const report = startReport(context.program, context.io, { dryRun });
+		const sources = await readSourcesFile(workspace);
+		const { builds } = await computeBuilds(workspace, sources, openLookups(workspace));
+		Object.assign(report, tagReports(await publishStaged(workspace, { sources, builds }, { dryRun })));
+		return show(context, await finishReport(workspace, report));
+	});
+}
+
+export async function runStep(
+	context: Context,
+	options: { arch?: string[]; parallel?: number; dryRun?: boolean },
+): Promise<number> {
+	await using builders = openBuilders(context.program, context.io);
+	const report = await run(context.program, context.io, {
+		work: context.work,
+		findBuilder: builders.findBuilder,
+		dryRun: options.dryRun ?? false,
+		...(options.arch === undefined ? {} : { architectures: options.arch }),
+		...(options.parallel === undefined ? {} : { parallel: options.parallel }),
+	});
+	return show(context, report);
+}

@@ -1,0 +1,35 @@
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { BrewlineError } from "../errors.ts";
+
+/** Writes a file whole or not at all. */
+export async function writeWhole(file: string, text: string): Promise<void> {
+	await mkdir(path.dirname(file), { recursive: true });
+	const part = `${file}.${process.pid}.part`;
+	try {
+		await writeFile(part, text);
+		await rename(part, file);
+	} catch (error) {
+		await rm(part, { force: true });
+		throw error;
+	}
+}
+
+/** A file's bytes; undefined where there is none. */
+export async function readIfThere(file: string): Promise<Buffer | undefined> {
+	try {
+		return await readFile(file);
+	} catch (error) {
+		if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+		throw new BrewlineError("handover", `cannot read ${file}`, { cause: error });
+	}
+}
+
+/** The bytes of a hand-over file that an earlier step must have written. */
+export async function readRequired(file: string, step: string): Promise<Buffer> {
+	const bytes = await readIfThere(file);
+	if (bytes === undefined) {
+		throw new BrewlineError("handover", `there is no ${file}`, { hint: `it is written by: brewline ${step}` });
+	}
+	return bytes;
+}

@@ -1,0 +1,23 @@
+export { openBuilders, type Builders } from "./builders.ts";
+export { publishStaged } from "./publish.ts";
+export {
+	buildReports,
+	finishReport,
+	legReports,
+	startReport,
+	tagReports,
+	waitingReports,
+	type Draft,
+} from "./report.ts";
+export { buildLegs, run, type BuildChoice, type FindBuilder, type RunOptions } from "./run.ts";
+export {
+	computeBuilds,
+	computePlan,
+	computeSources,
+	openLookups,
+	readLegs,
+	readSourcesFile,
+	type Lookups,
+	type PlanChoice,
+} from "./steps.ts";
+export { filesOf, openWorkspace, type Workspace, type WorkspaceOptions } from "./workspace.ts";

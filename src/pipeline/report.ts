@@ -1,0 +1,179 @@
+import type { BuildResult, LegResult } from "../build/index.ts";
+import type { Builds } from "../builds/index.ts";
+import type { Program } from "../config/index.ts";
+import { BrewlineError } from "../errors.ts";
+import type { Io } from "../io/index.ts";
+import { tabJson } from "../json/index.ts";
+import type { Leg, Plan } from "../plan/index.ts";
+import type { PublishResult } from "../publish/index.ts";
+import { type BuildReport, failuresOf, type Report, type TagReport } from "../report/index.ts";
+import type { Sources } from "../sources/index.ts";
+import { writeWhole } from "./files.ts";
+import { filesOf, type Workspace } from "./workspace.ts";
+
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+
+/** A report that is still being written. */
+export type Draft = Mutable<Omit<Report, "outcome" | "seconds">> & { readonly startedAt: number };
+
+export function startReport(
+	program: Program,
+	io: Io,
+	options: { readonly dryRun?: boolean | undefined; readonly library?: string | undefined } = {},
+): Draft {
+	const startedAt = io.clock.now();
+	return {
+		startedAt,
+		format: "brewline-report",
+		version: 1,
+		program: program.name,
+		library: options.library ?? null,
+		dryRun: options.dryRun ?? false,
+		started: new Date(startedAt).toISOString(),
+		builds: [],
+		waiting: [],
+		tags: [],
+		errors: [],
+	};
+}
+
+/** Completes a report, with its outcome, and writes `report.json`. */
+export async function finishReport(workspace: Workspace, draft: Draft): Promise<Report> {
+	const { io, work } = workspace;
+	const { startedAt, ...rest } = draft;
+	const report: Report = {
+		...rest,
+		seconds: Math.max(0, io.clock.now() - startedAt) / 1000,
+		outcome: outcomeOf(draft, io.signal.aborted),
+	};
+	await writeWhole(filesOf(work).report, tabJson(report));
+	return report;
+}
+
+function outcomeOf({ builds, waiting, tags, errors, dryRun }: Draft, aborted: boolean): Report["outcome"] {
+	if (aborted) return "cancelled";
+	const failed = builds.some(({ state }) => state === "failed" || state === "timed-out" || state === "cancelled");
+	if (failed || errors.length > 0 || tags.some(({ change }) => change === "failed")) return "failed";
+	// A dry run has done all that was asked of it.
+	if (dryRun) return "complete";
+	const held = tags.some(({ change, notes }) => change === "held" || notes.length > 0);
+	const open = builds.some(({ state }) => state === "planned");
+	return held || open || waiting.length > 0 ? "incomplete" : "complete";
+}
+
+/** Every build with what became of it in this run; what is planned and was not tried is `planned`. */
+export function buildReports(
+	builds: Builds,
+	results: ReadonlyMap<string, BuildResult>,
+	legs: readonly Leg[],
+): BuildReport[] {
+	const planned = new Set(legs.flatMap((leg) => leg.builds.map(({ buildId }) => buildId)));
+	return Object.values(builds).flatMap((build): BuildReport[] => {
+		const { buildId } = build;
+		const { arch, resolved, parents } = build.build;
+		const result = results.get(buildId);
+		if (resolved === null && result === undefined && !planned.has(buildId)) return [];
+		const tried = result !== undefined && result.status !== "present";
+		const first = resolved?.manifests[0]?.digest ?? null;
+		// A result only tells: what was built is what the registry has (docs/design.md).
+		const state =
+			resolved !== null ? (tried ? "built" : "present") : result === undefined ? "planned" : stateOf(result);
+		const lost = state === "failed" && result?.error === null;
+		return [
+			{
+				buildId,
+				arch,
+				tags: [...(build.source.arches[arch]?.tags ?? [])],
+				state,
+				reason: reasonOf(state, Object.keys(parents)),
+				digest: first,
+				seconds: tried ? result.seconds : 0,
+				emulated: result?.emulated ?? false,
+				log: result?.log ?? null,
+				error: lost
+					? { code: "registry", message: `it says that it was built, but there is nothing at ${build.build.img}` }
+					: state === "built" || state === "present" || state === "planned"
+						? null
+						: errorOf(result),
+			},
+		];
+	});
+}
+
+function stateOf(result: BuildResult): BuildReport["state"] {
+	return result.status === "built" || result.status === "present" ? "failed" : result.status;
+}
+
+function errorOf(result: BuildResult | undefined): BuildReport["error"] {
+	if (result === undefined || result.error === null) return null;
+	const { code, message, hint, lines } = result.error;
+	const text = lines.length === 0 ? message : `${message}: ${lines.slice(-5).join(" / ")}`;
+	return { code, message: text, ...(hint === null ? {} : { hint }) };
+}
+
+function reasonOf(state: BuildReport["state"], parents: readonly string[]): string {
+	if (state === "present") return "nothing changed: this content, on these parents, is built";
+	return parents.length === 0
+		? "this content was never built"
+		: `this content was never built on what ${parents.join(", ")} ${parents.length === 1 ? "is" : "are"} now`;
+}
+
+/** What became of legs, where nothing but their results is known. */
+export function legReports(legs: readonly Leg[], results: readonly LegResult[]): BuildReport[] {
+	const byLeg = new Map(results.map((result) => [result.leg, result]));
+	return legs.flatMap((leg) =>
+		leg.builds.map(({ buildId, tags, parents }): BuildReport => {
+			const result = byLeg.get(leg.id)?.builds.find((candidate) => candidate.buildId === buildId);
+			const state = result?.status ?? "planned";
+			return {
+				buildId,
+				arch: leg.arch,
+				tags: [...tags],
+				state,
+				reason: reasonOf(
+					state,
+					parents.map(({ from }) => from),
+				),
+				digest: result?.digest ?? null,
+				seconds: result?.seconds ?? 0,
+				emulated: result?.emulated ?? false,
+				log: result?.log ?? null,
+				error: errorOf(result),
+			};
+		}),
+	);
+}
+
+/** What has no build yet, by the names that people know. */
+export function waitingReports(plan: Plan, sources: Sources): Report["waiting"] {
+	return plan.waiting.map(({ source, arch, reason }) => ({
+		tag: sources[source]?.arches[arch]?.tags[0] ?? source,
+		arch,
+		reason,
+	}));
+}
+
+/** What publishing did, as a report's tags; arch tags only where something is to be said of them. */
+export function tagReports(published: PublishResult): { tags: TagReport[]; errors: Report["errors"] } {
+	const said = [...published.archTags.filter(({ change }) => change === "failed"), ...published.tags];
+	return {
+		tags: said.map(({ reference, digest, platforms, change, notes }) => ({
+			reference,
+			digest,
+			platforms: [...platforms],
+			change,
+			notes: [...notes],
+		})),
+		errors: said.flatMap(({ reference, error }) =>
+			error === undefined
+				? []
+				: failuresOf(
+						new BrewlineError(
+							error.code,
+							`${reference}: ${error.message}`,
+							error.hint ? { hint: error.hint } : {},
+						),
+					),
+		),
+	};
+}

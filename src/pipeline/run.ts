@@ -1,0 +1,122 @@
+import { availableParallelism } from "node:os";
+import { build, type Builder, type BuildResult, type LegResult, type Run } from "../build/index.ts";
+import type { Builds } from "../builds/index.ts";
+import type { Program } from "../config/index.ts";
+import { messageOf } from "../errors.ts";
+import type { GitCredential } from "../git/index.ts";
+import type { Io } from "../io/index.ts";
+import type { Leg } from "../plan/index.ts";
+import type { Report } from "../report/index.ts";
+import type { Sources } from "../sources/index.ts";
+import { publishStaged } from "./publish.ts";
+import { buildReports, type Draft, finishReport, startReport, tagReports, waitingReports } from "./report.ts";
+import { computeBuilds, computePlan, computeSources, openLookups } from "./steps.ts";
+import { filesOf, openWorkspace, type Workspace, type WorkspaceOptions } from "./workspace.ts";
+
+/** Finds what builds a leg, when one needs it; undefined: there is no engine. */
+export type FindBuilder = (leg: Leg) => Promise<Builder | undefined>;
+
+export interface BuildChoice {
+	/** By prefix of the address that is fetched from. */
+	readonly gitCredentials?: Readonly<Record<string, GitCredential>>;
+	readonly findBuilder: FindBuilder;
+	/** Legs at once; default: one for every two processors, at least one. */
+	readonly parallel?: number;
+	readonly run?: Run;
+	/** Where people find the log; default: the file. */
+	readonly logAddress?: string;
+}
+
+export interface RunOptions extends WorkspaceOptions, BuildChoice {
+	/** Only these architectures; all that have a runner where it is left out. */
+	readonly architectures?: readonly string[];
+	/** The commit of the library's repository. */
+	readonly library?: string;
+	/** Say what would be done: nothing is built, and no registry is written to. */
+	readonly dryRun?: boolean;
+}
+
+/**
+ * The whole pipeline: builds what is missing, layer by layer, until nothing is left that can be built, then publishes
+ * every tag. What fails is in the report, with all that depends on it held back; only what makes it impossible to go on
+ * at all is thrown. Killed at any point, the next run goes on from what the registry holds.
+ */
+export async function run(program: Program, io: Io, options: RunOptions): Promise<Report> {
+	const report = startReport(program, io, { dryRun: options.dryRun ?? false, library: options.library });
+	await using workspace = openWorkspace(program, io, options);
+	const sources = await computeSources(workspace);
+	const builds = await buildAll(workspace, sources, options, report);
+	if (!io.signal.aborted) {
+		const published = await publishStaged(workspace, { sources, builds }, { dryRun: options.dryRun ?? false });
+		Object.assign(report, tagReports(published));
+	}
+	return finishReport(workspace, report);
+}
+
+/** Plans and builds until a plan has nothing that was not tried yet. Returns the builds as they are then. */
+async function buildAll(workspace: Workspace, sources: Sources, options: RunOptions, report: Draft): Promise<Builds> {
+	const lookups = openLookups(workspace);
+	const results = new Map<string, BuildResult>();
+	for (;;) {
+		const output = await computeBuilds(workspace, sources, lookups);
+		const planned = await computePlan(workspace, sources, output, options);
+		const legs = planned.legs.filter((leg) => leg.builds.some(({ buildId }) => !results.has(buildId)));
+		report.builds = buildReports(output.builds, results, planned.legs);
+		report.waiting = waitingReports(planned.plan, sources);
+		if (legs.length === 0 || options.dryRun === true || workspace.io.signal.aborted) return output.builds;
+		workspace.io.log({
+			type: "message",
+			level: "info",
+			text: `${legs.length} to build now, ${output.waiting.length} wait for others`,
+		});
+		const built = (await buildLegs(workspace, legs, options)).flatMap((result) => result.builds);
+		for (const result of built) results.set(result.buildId, result);
+		// What was tried is asked for again: the registry says what is there, whatever a result says.
+		lookups.forget(legs.flatMap((leg) => leg.builds.map(({ staging }) => staging.reference)));
+	}
+}
+
+/** Builds legs, at most so many at once. */
+export async function buildLegs(workspace: Workspace, legs: readonly Leg[], choice: BuildChoice): Promise<LegResult[]> {
+	const { io, client, work } = workspace;
+	const files = filesOf(work);
+	const queue = legs.values();
+	const results: LegResult[] = [];
+	const builders = new Map<string, Promise<Builder | undefined>>();
+	const builderOf = (leg: Leg): Promise<Builder | undefined> => {
+		const key = JSON.stringify([leg.platformString, leg.runner]);
+		const found = builders.get(key) ?? choice.findBuilder(leg);
+		builders.set(key, found);
+		return found;
+	};
+	const worker = async (): Promise<void> => {
+		for (const leg of queue) {
+			const needsEngine = leg.builds.some(({ builder, sbom }) => builder !== "oci-import" || sbom !== null);
+			const builder = needsEngine && !io.signal.aborted ? await builderOf(leg) : undefined;
+			results.push(
+				await build(leg, io, {
+					client,
+					workDirectory: files.scratch,
+					results: files.results,
+					logs: files.logs,
+					git: {
+						directory: files.git,
+						...(choice.gitCredentials === undefined ? {} : { credentials: choice.gitCredentials }),
+					},
+					...(builder === undefined ? {} : { builder }),
+					...(choice.run === undefined ? {} : { run: choice.run }),
+					...(choice.logAddress === undefined ? {} : { logAddress: choice.logAddress }),
+				}),
+			);
+		}
+	};
+	const parallel = choice.parallel ?? Math.max(1, Math.floor(availableParallelism() / 2));
+	const workers = await Promise.allSettled(Array.from({ length: Math.min(parallel, legs.length) }, worker));
+	for (const outcome of workers) {
+		if (outcome.status === "rejected") {
+			io.log({ type: "message", level: "error", text: messageOf(outcome.reason) });
+			throw outcome.reason;
+		}
+	}
+	return results;
+}

@@ -1,0 +1,173 @@
+import path from "node:path";
+import {
+	builds,
+	type BuildsOutput,
+	type Lookup,
+	readLookupCache,
+	writeBuilds,
+	writeLookupCache,
+	type LookupCache,
+} from "../builds/index.ts";
+import { type Program, servedArchitectures } from "../config/index.ts";
+import { loadLibrary } from "../definition/index.ts";
+import { BrewlineError } from "../errors.ts";
+import { printable } from "../io/index.ts";
+import { parseReference, sha256Of } from "../oci/index.ts";
+import { type Leg, plan, type PlanOutput, readLeg, readPlan, writePlan } from "../plan/index.ts";
+import { synthesize } from "../registry/index.ts";
+import { readExternalPins, readSources, sources, type Sources, writeSources } from "../sources/index.ts";
+import { readIfThere, readRequired, writeWhole } from "./files.ts";
+import { filesOf, repositoryKey, type Workspace } from "./workspace.ts";
+
+/** Definitions, pins and git become `sources.json`; what an earlier one says of the same commits is taken over. */
+export async function computeSources(workspace: Workspace): Promise<Sources> {
+	const { program, io, work, git } = workspace;
+	const file = filesOf(work).sources;
+	const before = await readIfThere(file);
+	const computed = await sources(
+		{
+			selections: await loadLibrary(program.library, {
+				architectures: Object.keys(program.architectures),
+				defaultArchitecture: program.defaultArchitecture,
+			}),
+			pins: await readExternalPins(program.externalPins),
+			...(before === undefined ? {} : { previous: readSources(before, file) }),
+		},
+		io,
+		{ program, git },
+	);
+	await writeWhole(file, writeSources(computed));
+	return computed;
+}
+
+/** The registry, asked once for each reference until it is forgotten. */
+export interface Lookups {
+	readonly lookup: Lookup;
+	readonly forget: (references: readonly string[]) => void;
+}
+
+export function openLookups({ client, program }: Workspace): Lookups {
+	const asked = new Map<string, ReturnType<Lookup>>();
+	const ask: Lookup = (reference) =>
+		synthesize(client, parseReference(reference), {
+			architectures: program.architectures,
+			architectureAnnotation: program.annotations.architecture,
+		});
+	return {
+		lookup: (reference) => {
+			let answer = asked.get(reference);
+			if (answer === undefined) {
+				answer = ask(reference);
+				asked.set(reference, answer);
+			}
+			return answer;
+		},
+		forget: (references) => {
+			for (const reference of references) asked.delete(reference);
+		},
+	};
+}
+
+/** Sources and what the registry holds become `builds.json` and the cache of lookups. */
+export async function computeBuilds(workspace: Workspace, all: Sources, lookups: Lookups): Promise<BuildsOutput> {
+	const { program, io, work, everRead } = workspace;
+	const files = filesOf(work);
+	const before = await readIfThere(files.cache);
+	const cache: LookupCache = before === undefined ? { indexes: {} } : readLookupCache(before, { file: files.cache });
+	// Without a digest only staging references are kept, and these are ours (spec/builds.md, Cache).
+	const remember = (reference: string): unknown => everRead.add(repositoryKey(parseReference(reference)));
+	Object.keys(cache.indexes)
+		.filter((reference) => !reference.includes("@"))
+		.forEach(remember);
+	const output = await builds({ sources: all, cache }, io, { program, lookup: lookups.lookup });
+	for (const { build } of Object.values(output.builds)) if (build.resolved !== null) remember(build.img);
+	await writeWhole(files.builds, writeBuilds(output.builds));
+	await writeWhole(files.cache, writeLookupCache(output.cache));
+	return output;
+}
+
+export interface PlanChoice {
+	/** Only these architectures; all that have a runner where it is left out. */
+	readonly architectures?: readonly string[];
+	/** The commit of the library's repository. */
+	readonly library?: string;
+}
+
+/** Builds become `plan.json` and its legs. */
+export async function computePlan(
+	workspace: Workspace,
+	all: Sources,
+	{ builds, waiting }: BuildsOutput,
+	choice: PlanChoice = {},
+): Promise<PlanOutput> {
+	const { program, io, work, everRead } = workspace;
+	const output = await plan({ builds, waiting, sources: all }, io, {
+		program: { ...program, architectures: chosen(program, choice.architectures) },
+		everRead: (repository) => everRead.has(repositoryKey(parseReference(repository))),
+		...(choice.library === undefined ? {} : { library: choice.library }),
+	});
+	await writePlan(work, output);
+	return output;
+}
+
+/** `sources.json`, as the step before wrote it; with the plan's digest it must be the very file that was planned with. */
+export async function readSourcesFile({ work }: Workspace, planDigest?: string): Promise<Sources> {
+	const files = filesOf(work);
+	const bytes = await readRequired(files.sources, "sources");
+	if (planDigest !== undefined) {
+		const planned = readPlan(await readRequired(files.plan, "plan"), { file: files.plan, digest: planDigest });
+		if (sha256Of(bytes) !== planned.sources) {
+			throw new BrewlineError(
+				"handover",
+				`${files.sources} is not the file that was planned with: its SHA-256 differs`,
+				{
+					hint: "take both files from the same run",
+				},
+			);
+		}
+	}
+	return readSources(bytes, files.sources);
+}
+
+/** Legs of the plan, all of them where none is named; a digest must be that of the one that is named. */
+export async function readLegs({ work }: Workspace, ids: readonly string[], digest?: string): Promise<Leg[]> {
+	const files = filesOf(work);
+	const digests = new Map<string, string>();
+	if (digest === undefined) {
+		const planned = readPlan(await readRequired(files.plan, "plan"), { file: files.plan });
+		for (const leg of planned.legs) digests.set(leg.id, leg.digest);
+	}
+	const legs: Leg[] = [];
+	for (const id of ids.length === 0 ? digests.keys() : ids) {
+		const expected = digest ?? digests.get(id);
+		if (expected === undefined || !/^[a-z0-9][a-z0-9-]{0,62}$/.test(id)) {
+			throw new BrewlineError("usage", `there is no leg ${printable(id)} in ${files.plan}`, {
+				hint:
+					digests.size === 0
+						? "the plan has no legs: nothing is to be built"
+						: `its legs are: ${[...digests.keys()].slice(0, 20).join(", ")}`,
+			});
+		}
+		const file = path.join(files.legs, `${id}.json`);
+		legs.push(readLeg(await readRequired(file, "plan"), { file, digest: expected }));
+	}
+	return legs;
+}
+
+/** The architectures with only the chosen ones served. */
+function chosen(program: Program, names: readonly string[] | undefined): Program["architectures"] {
+	if (names === undefined) return program.architectures;
+	for (const name of names) {
+		if (!servedArchitectures(program).includes(name)) {
+			throw new BrewlineError("usage", `nothing builds ${printable(name)} here`, {
+				hint: `the architectures with a runner are: ${servedArchitectures(program).join(", ")}`,
+			});
+		}
+	}
+	return Object.fromEntries(
+		Object.entries(program.architectures).map(([name, value]) => [
+			name,
+			names.includes(name) ? value : { ...value, runner: null },
+		]),
+	);
+}

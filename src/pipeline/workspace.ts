@@ -1,0 +1,72 @@
+import path from "node:path";
+import type { Program } from "../config/index.ts";
+import { openGitStore, type GitCredential, type GitStore } from "../git/index.ts";
+import type { Io } from "../io/index.ts";
+import type { Reference } from "../oci/index.ts";
+import {
+	createRegistryClient,
+	dockerCredentials,
+	mirrorsFromEnvironment,
+	type RegistryClient,
+} from "../registry/index.ts";
+
+/** What the steps work with: the program, the world, a folder, and the two remote sides. */
+export interface Workspace extends AsyncDisposable {
+	readonly program: Program;
+	readonly io: Io;
+	/** The absolute path of the folder for hand-over files, git objects and logs. */
+	readonly work: string;
+	readonly client: RegistryClient;
+	readonly git: GitStore;
+	/** Repositories, `HOST/REPOSITORY`, that something was read from, ever: 401 and 403 are errors there. */
+	readonly everRead: Set<string>;
+}
+
+export interface WorkspaceOptions {
+	readonly work: string;
+	/** By prefix of the address that is fetched from. */
+	readonly gitCredentials?: Readonly<Record<string, GitCredential>>;
+}
+
+/** Opens what the steps need; nothing is started or asked before a step does. */
+export function openWorkspace(program: Program, io: Io, options: WorkspaceOptions): Workspace {
+	const everRead = new Set<string>();
+	const work = path.resolve(options.work);
+	const client = createRegistryClient(io, {
+		credentials: dockerCredentials(io),
+		mirrors: { ...mirrorsFromEnvironment(io.env), ...program.registries.mirrors },
+		plainHttp: program.registries.plainHttp,
+		hides: (reference) => !everRead.has(repositoryKey(reference)),
+	});
+	const git = openGitStore(io, {
+		directory: filesOf(work).git,
+		rewrite: program.git.rewrite,
+		...(options.gitCredentials === undefined ? {} : { credentials: options.gitCredentials }),
+	});
+	return { program, io, work, client, git, everRead, [Symbol.asyncDispose]: () => git.close() };
+}
+
+/** How `everRead` names a repository. */
+export function repositoryKey(reference: Reference): string {
+	return `${reference.host}/${reference.repository}`;
+}
+
+/** Where a workspace's hand-over files are (docs/design.md). */
+export function filesOf(
+	work: string,
+): Readonly<
+	Record<"git" | "sources" | "builds" | "cache" | "plan" | "legs" | "results" | "logs" | "scratch" | "report", string>
+> {
+	return {
+		git: path.join(work, "git"),
+		sources: path.join(work, "sources.json"),
+		builds: path.join(work, "builds.json"),
+		cache: path.join(work, "cache.json"),
+		plan: path.join(work, "plan.json"),
+		legs: path.join(work, "legs"),
+		results: path.join(work, "results"),
+		logs: path.join(work, "logs"),
+		scratch: path.join(work, "scratch"),
+		report: path.join(work, "report.json"),
+	};
+}
