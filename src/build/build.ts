@@ -148,7 +148,7 @@ async function buildOne(
 					builder: options.builder,
 					git,
 					progress: (detail) => {
-						report("running", emulated ? `${detail} (emulated)` : detail);
+						report("running", emulated && detail === "building" ? "building under emulation" : detail);
 					},
 				});
 				return { status: "built", digest } as const;

@@ -130,7 +130,15 @@ export async function runLogged(io: Io, command: Command, options: RunOptions): 
 		}
 		if (exit.code !== 0) {
 			const how = exit.signal === null ? `exit code ${exit.code}` : `ended by ${exit.signal}`;
-			throw new BrewlineError("build", `${name}: ${how}`, { hint: "the log has the reason" });
+			// BuildKit's own last word, where there is one.
+			const why = options.log.tail().findLast((line) => line.startsWith("ERROR: "));
+			throw new BrewlineError(
+				"build",
+				`${name}: ${how}${why === undefined ? "" : `: ${why.slice("ERROR: ".length)}`}`,
+				{
+					hint: "the log has the reason",
+				},
+			);
 		}
 	} finally {
 		child.stdout.destroy();

@@ -93,7 +93,7 @@ process.stdin.on("data", (chunk) => chunks.push(chunk)).on("end", async () => {
 	fs.appendFileSync(${JSON.stringify(record)}, JSON.stringify(call) + "\\n");
 	console.log("step 1\\n\\x1b[31mstep 2");
 	if (env.FAKE_MODE === "hang") return setInterval(() => {}, 1000);
-	if (env.FAKE_MODE === "fail") { console.error("no such package"); process.exitCode = 1; return; }
+	if (env.FAKE_MODE === "fail") { console.error("ERROR: failed to solve: no such package"); process.exitCode = 1; return; }
 	const output = /"dest=(.*)"/.exec(argv.join(" "));
 	if (output) fs.copyFileSync(env.FAKE_TARBALL, output[1]);
 	if (argv[2] === "push") {
