@@ -10,11 +10,11 @@ import {
 	type Item,
 	listItems,
 	misspelt,
+	placeOf,
 	readArchFields,
 	readArchitectures,
 	readBuildFields,
 	readMaintainers,
-	readPositions,
 	texts,
 	uniqueItems,
 } from "./fields.ts";
@@ -30,8 +30,9 @@ export interface WholeFile {
 	/** The global paragraph's shared tags without repetitions, and their texts. */
 	readonly sharedTags: readonly Item[];
 	readonly sharedTexts: readonly string[];
-	/** By tag: whether it is a shared one, and the line of its first appearance. */
-	readonly seen: Map<string, { readonly shared: boolean; readonly line: number }>;
+	/** Of each tag and shared tag so far: the line in which it appeared first. */
+	readonly tagLines: Map<string, number>;
+	readonly sharedTagLines: Map<string, number>;
 	/** Inherited fields that have been looked at: one error is enough. */
 	readonly reported: Set<string>;
 }
@@ -81,7 +82,7 @@ export function readEntry(paragraph: Paragraph, whole: WholeFile, context: Conte
 		Constraints:
 			constraints === undefined ? global.Constraints : [...global.Constraints, ...texts(listItems(constraints))],
 		at: { file, line: paragraph.line, column: paragraph.column },
-		positions: readPositions(paragraph, file),
+		positions: fields,
 	};
 }
 
@@ -113,32 +114,35 @@ function checkBuild(
 }
 
 /** A tag belongs to one entry, once. */
-function checkOwnTags(tags: readonly Item[], name: () => string, { seen }: WholeFile, problems: Problems): void {
-	for (const { text, place } of tags) {
-		const earlier = seen.get(text);
+function checkOwnTags(tags: readonly Item[], name: () => string, whole: WholeFile, problems: Problems): void {
+	for (const item of tags) {
+		const { text } = item;
+		const shared = whole.sharedTagLines.get(text);
+		const earlier = whole.tagLines.get(text) ?? shared;
 		if (earlier === undefined) {
-			seen.set(text, { shared: false, line: place.line });
+			whole.tagLines.set(text, placeOf(item).line);
 			continue;
 		}
-		const as = earlier.shared ? ", as a shared tag" : "";
-		problems.error(place, `in ${name()}: the tag ${quote(text)} stands in line ${earlier.line} already${as}`, {
+		const as = earlier === shared ? ", as a shared tag" : "";
+		problems.error(placeOf(item), `in ${name()}: the tag ${quote(text)} stands in line ${earlier} already${as}`, {
 			hint: "A tag belongs to one entry: remove one of the two, or make both shared tags.",
 		});
 	}
 }
 
 /** A shared tag may be in several entries, but is no tag of any. */
-function checkSharedTags(tags: readonly Item[], name: () => string, { seen }: WholeFile, problems: Problems): void {
-	for (const { text, place } of tags) {
-		const earlier = seen.get(text);
-		if (earlier === undefined) {
-			seen.set(text, { shared: true, line: place.line });
-		} else if (!earlier.shared) {
+function checkSharedTags(tags: readonly Item[], name: () => string, whole: WholeFile, problems: Problems): void {
+	for (const item of tags) {
+		const { text } = item;
+		const earlier = whole.tagLines.get(text);
+		if (earlier !== undefined) {
 			problems.error(
-				place,
-				`in ${name()}: the shared tag ${quote(text)} stands in line ${earlier.line} already, as a tag`,
+				placeOf(item),
+				`in ${name()}: the shared tag ${quote(text)} stands in line ${earlier} already, as a tag`,
 				{ hint: "A shared tag is no tag of any entry: remove one of the two." },
 			);
+		} else if (!whole.sharedTagLines.has(text)) {
+			whole.sharedTagLines.set(text, placeOf(item).line);
 		}
 	}
 }

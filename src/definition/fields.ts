@@ -1,9 +1,8 @@
-import type { Location } from "../errors.ts";
 import { parseMaintainer } from "./maintainer.ts";
 import { type Field, type Paragraph, placeInValue } from "./paragraphs.ts";
-import { type Place, type Problems, quote } from "./problems.ts";
+import { type Problems, quote } from "./problems.ts";
 import { cleanPath, compareBytes, isListSpace, nearest, trimRange } from "./text.ts";
-import type { BuildFields, Fields, Maintainer } from "./types.ts";
+import type { BuildFields, Fields, Maintainer, Position } from "./types.ts";
 
 /** The plain fields, in the order in which they are printed. */
 export const buildFieldNames = ["GitRepo", "GitFetch", "GitCommit", "Directory", "File", "Builder"] as const;
@@ -35,10 +34,16 @@ const archFieldForm = /-(?:GitRepo|GitFetch|GitCommit|Directory|File|Builder)$/;
 /** The existing program stores its own data under these names, and fails on a field of that name. */
 const refusedFields: readonly string[] = ["Values", "Paragraph", "ArchValues"];
 
-/** An item of a list, with the way to where it stands. */
+/** An item of a list, and where in the field's value it starts. */
 export interface Item {
 	readonly text: string;
-	readonly place: Place;
+	readonly field: Field;
+	readonly offset: number;
+}
+
+/** Where an item stands in the file. */
+export function placeOf({ field, offset }: Item): Position {
+	return placeInValue(field, offset);
 }
 
 export interface Context {
@@ -57,13 +62,7 @@ export function listItems(field: Field): readonly Item[] {
 		const end = comma === -1 ? value.length : comma;
 		const [from, to] = trimRange(value, start, end, isListSpace);
 		// The place of an empty item is where it could have begun.
-		const offset = from < to ? from : start;
-		items.push({
-			text: value.slice(from, to),
-			get place() {
-				return placeInValue(field, offset);
-			},
-		});
+		items.push({ text: value.slice(from, to), field, offset: from < to ? from : start });
 		start = end + 1;
 	}
 	return items;
@@ -82,10 +81,11 @@ export function uniqueItems(items: readonly Item[]): readonly Item[] {
 /** The valid ones of a list of maintainers; each other one is an error. */
 export function readMaintainers(field: Field | undefined, problems: Problems): readonly Maintainer[] {
 	if (field === undefined) return [];
-	return listItems(field).flatMap(({ text, place }) => {
+	return listItems(field).flatMap((item) => {
+		const { text } = item;
 		const maintainer = parseMaintainer(text);
 		if (maintainer !== null) return [maintainer];
-		problems.error(place, text === "" ? "a maintainer is empty" : `invalid maintainer ${quote(text)}`, {
+		problems.error(placeOf(item), text === "" ? "a maintainer is empty" : `invalid maintainer ${quote(text)}`, {
 			hint:
 				text === ""
 					? "Remove the comma too many, or name a maintainer."
@@ -98,23 +98,29 @@ export function readMaintainers(field: Field | undefined, problems: Problems): r
 /** Sorted by byte, without repetitions; an unknown one is an error. */
 export function readArchitectures(field: Field, context: Context): readonly string[] {
 	const items = listItems(field);
-	for (const { text, place } of items) {
+	for (const item of items) {
+		const { text } = item;
 		if (context.architectures.has(text)) continue;
 		const near = nearest(text, context.architectures);
 		const known = [...context.architectures].toSorted(compareBytes).join(", ");
-		context.problems.error(place, text === "" ? "an architecture is empty" : `unknown architecture ${quote(text)}`, {
-			hint: `${near === undefined || text === "" ? "" : `Did you mean ${near}? `}Known are ${known}.`,
-		});
+		context.problems.error(
+			placeOf(item),
+			text === "" ? "an architecture is empty" : `unknown architecture ${quote(text)}`,
+			{
+				hint: `${near === undefined || text === "" ? "" : `Did you mean ${near}? `}Known are ${known}.`,
+			},
+		);
 	}
 	return [...new Set(texts(items))].toSorted(compareBytes);
 }
 
 /** Reports every item that is no tag; `kind` says what it should be, and of what. */
 export function checkTags(items: readonly Item[], kind: () => string, problems: Problems): void {
-	for (const { text, place } of items) {
+	for (const item of items) {
+		const { text } = item;
 		if (tagForm.test(text)) continue;
 		const what = kind();
-		problems.error(place, text === "" ? `${what} is empty` : `${what} ${quote(text)} is invalid`, {
+		problems.error(placeOf(item), text === "" ? `${what} is empty` : `${what} ${quote(text)} is invalid`, {
 			hint:
 				text === ""
 					? "Remove the comma too many, or the empty field."
@@ -141,15 +147,13 @@ export function readArchFields(
 	paragraph: Paragraph,
 	inherited: Readonly<Record<string, string>>,
 ): Readonly<Record<string, string>> {
+	const own = [...paragraph.fields.values()].filter(({ key }) => archFieldForm.test(key));
+	if (own.length === 0) return inherited;
 	const values = new Map(Object.entries(inherited));
-	let own = false;
-	for (const [key, { value }] of paragraph.fields) {
-		if (!archFieldForm.test(key)) continue;
-		own = true;
+	for (const { key, value } of own) {
 		if (value === "") values.delete(key);
 		else values.set(key, value);
 	}
-	if (!own) return inherited;
 	return Object.fromEntries([...values].toSorted(([a], [b]) => compareBytes(a, b)));
 }
 
@@ -162,26 +166,23 @@ export function cleanArchDirectories(fields: Fields["archFields"]): Fields["arch
 	);
 }
 
-export function readPositions(paragraph: Paragraph, file: string): ReadonlyMap<string, Location> {
-	const positions = new Map<string, Location>();
-	for (const [key, { line, column }] of paragraph.fields) positions.set(key, { file, line, column });
-	return positions;
-}
-
 /** Where a list field was written with blanks or line ends inside an item, the item is hardly what was meant. */
 function warnOfNewlines(field: Field, problems: Problems): void {
 	if (field.pieces.length < 2) return;
 	if (field.key === "Constraints") {
-		for (const { text, place } of listItems(field)) {
-			if (text.includes("\n")) problems.warn(place, `the constraint ${quote(text)} has a line end in it`, commaHint);
+		for (const item of listItems(field)) {
+			const { text } = item;
+			if (text.includes("\n"))
+				problems.warn(placeOf(item), `the constraint ${quote(text)} has a line end in it`, commaHint);
 		}
 		return;
 	}
 	if (field.key === "Tags" || field.key === "SharedTags" || field.key === "Architectures") return;
 	if (field.key === "Maintainers") {
-		for (const { text, place } of listItems(field)) {
+		for (const item of listItems(field)) {
+			const { text } = item;
 			if (/\n/.test(parseMaintainer(text)?.name ?? "")) {
-				problems.warn(place, `the maintainer's name in ${quote(text)} has a line end in it`, commaHint);
+				problems.warn(placeOf(item), `the maintainer's name in ${quote(text)} has a line end in it`, commaHint);
 			}
 		}
 		return;

@@ -1,5 +1,6 @@
 import type { Problems } from "./problems.ts";
 import { isWhiteSpace, trimRange } from "./text.ts";
+import type { Position } from "./types.ts";
 
 /** A piece of a value that stands in one line: `offset` in the value is this line and column. */
 interface Piece {
@@ -27,7 +28,7 @@ export interface Paragraph {
 }
 
 /** Where the character at `offset` of a field's value stands. */
-export function placeInValue(field: Field, offset: number): { readonly line: number; readonly column: number } {
+export function placeInValue(field: Field, offset: number): Position {
 	// Binary search: a folded list can have as many pieces as items.
 	let low = 0;
 	let high = field.pieces.length - 1;

@@ -9,7 +9,6 @@ import {
 	readArchitectures,
 	readBuildFields,
 	readMaintainers,
-	readPositions,
 	texts,
 	uniqueItems,
 } from "./fields.ts";
@@ -60,7 +59,8 @@ export function parseDefinition(input: Uint8Array | string, options: DefinitionO
 		global,
 		sharedTags,
 		sharedTexts: texts(sharedTags),
-		seen: new Map(),
+		tagLines: new Map(),
+		sharedTagLines: new Map(),
 		reported: new Set(),
 	};
 	const unmerged = isTooMuchToInherit(first, rest.length, problems)
@@ -115,6 +115,6 @@ function readGlobal(paragraph: Paragraph, context: Context): Fields {
 		archFields: readArchFields(paragraph, {}),
 		Constraints: constraints === undefined ? [] : texts(listItems(constraints)),
 		at: { file: context.file, line: paragraph.line, column: paragraph.column },
-		positions: readPositions(paragraph, context.file),
+		positions: fields,
 	};
 }

@@ -1,49 +1,59 @@
 import { buildDefaults, buildFieldNames } from "./fields.ts";
 import { printMaintainer } from "./maintainer.ts";
-import { compareBytes } from "./text.ts";
-import type { Definition, Entry, Fields } from "./types.ts";
+import type { Definition, Entry, Fields, Maintainer } from "./types.ts";
+
+type Printable = Omit<Fields, "at" | "positions"> & Partial<Pick<Entry, "Tags">>;
 
 /**
  * The canonical text (spec/manifest.md, Canonical output), without a newline at its end.
  * What was not UTF-8 is in it as in the definition: write it through `encodeText`.
  */
-export function printDefinition(definition: Definition): string {
-	const defaults = printed({
+export function printDefinition({ global, entries, defaultArchitecture }: Definition): string {
+	const defaults: Printable = {
 		Maintainers: [],
 		SharedTags: [],
-		Architectures: [definition.defaultArchitecture],
+		Architectures: [defaultArchitecture],
 		...buildDefaults,
 		archFields: {},
 		Constraints: [],
-	});
-	const global = printed(definition.global);
-	return [paragraph(global, defaults), ...definition.entries.map((entry) => paragraph(printed(entry), global))].join(
-		"\n\n",
-	);
+	};
+	return [printFields(global, defaults), ...entries.map((entry) => printFields(entry, global))].join("\n\n");
 }
 
 /** An entry in full: nothing is left out but empty fields. */
 export function printEntry(entry: Entry): string {
-	return paragraph(printed(entry), new Map());
+	return printFields(entry, undefined);
 }
 
-/** Field by field as it is printed, also empty, in canonical order. */
-function printed(fields: Omit<Fields, "at" | "positions"> & Partial<Pick<Entry, "Tags">>): ReadonlyMap<string, string> {
-	return new Map([
-		["Maintainers", fields.Maintainers.map(printMaintainer).join(", ")],
-		["Tags", fields.Tags?.join(", ") ?? ""],
-		["SharedTags", fields.SharedTags.join(", ")],
-		["Architectures", fields.Architectures.join(", ")],
-		...buildFieldNames.map((name) => [name, fields[name]] as const),
-		...Object.entries(fields.archFields).toSorted(([a], [b]) => compareBytes(a, b)),
-		["Constraints", fields.Constraints.join(", ")],
-	]);
-}
-
-function paragraph(fields: ReadonlyMap<string, string>, left: ReadonlyMap<string, string>): string {
+/** The fields that are neither empty nor printed the same for `inherited`, in canonical order. */
+function printFields(fields: Printable, inherited: Printable | undefined): string {
 	const lines: string[] = [];
-	for (const [key, value] of fields) {
-		if (value !== "" && value !== left.get(key)) lines.push(`${key}: ${value}`);
-	}
+	const add = (key: string, value: string, left: string | undefined) => {
+		if (value !== "" && value !== left) lines.push(`${key}: ${value}`);
+	};
+	const addList = <T>(
+		key: string,
+		items: readonly T[],
+		left: readonly T[] | undefined,
+		print: (items: readonly T[]) => string,
+	) => {
+		// Most lists are inherited as they are.
+		if (items !== left) add(key, print(items), left && print(left));
+	};
+	addList("Maintainers", fields.Maintainers, inherited?.Maintainers, joinMaintainers);
+	add("Tags", join(fields.Tags ?? []), undefined);
+	addList("SharedTags", fields.SharedTags, inherited?.SharedTags, join);
+	addList("Architectures", fields.Architectures, inherited?.Architectures, join);
+	for (const name of buildFieldNames) add(name, fields[name], inherited?.[name]);
+	for (const [key, value] of Object.entries(fields.archFields)) add(key, value, inherited?.archFields[key]);
+	addList("Constraints", fields.Constraints, inherited?.Constraints, join);
 	return lines.join("\n");
+}
+
+function join(items: readonly string[]): string {
+	return items.join(", ");
+}
+
+function joinMaintainers(maintainers: readonly Maintainer[]): string {
+	return join(maintainers.map(printMaintainer));
 }

@@ -1,11 +1,6 @@
 import { BrewlineError, type Location } from "../errors.ts";
 import { printable } from "../io/index.ts";
-import type { Warning } from "./types.ts";
-
-export interface Place {
-	readonly line: number;
-	readonly column: number;
-}
+import type { Position, Warning } from "./types.ts";
 
 interface Advice {
 	readonly hint?: string | undefined;
@@ -15,11 +10,11 @@ interface Advice {
 export interface Problems {
 	/** In the order of the file. */
 	warnings(): readonly Warning[];
-	error(place: Place, message: string, advice?: Advice): void;
-	warn(place: Place, message: string, advice?: Advice): void;
-	notAField(place: Place, line: string): void;
-	repeated(place: Place, key: string, earlierLine: number): void;
-	blankLine(place: Place, key: string): void;
+	error(place: Position, message: string, advice?: Advice): void;
+	warn(place: Position, message: string, advice?: Advice): void;
+	notAField(place: Position, line: string): void;
+	repeated(place: Position, key: string, earlierLine: number): void;
+	blankLine(place: Position, key: string): void;
 	/** Whether there is an error. */
 	found(): boolean;
 	/** Throws all errors as one. */
@@ -38,7 +33,7 @@ export function collectProblems(file: string): Problems {
 	const errors: Warning[] = [];
 	const warnings: Warning[] = [];
 	let left = 0;
-	const problem = (place: Place, message: string, advice?: Advice): Warning => {
+	const problem = (place: Position, message: string, advice?: Advice): Warning => {
 		const at: Location = { file, line: place.line, column: place.column };
 		return { message, at, ...(advice?.hint === undefined ? {} : { hint: advice.hint }) };
 	};

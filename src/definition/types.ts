@@ -19,6 +19,12 @@ export interface Maintainer {
 	readonly handle: string;
 }
 
+/** Counted from 1; columns in UTF-16 units. */
+export interface Position {
+	readonly line: number;
+	readonly column: number;
+}
+
 /** The fields of a paragraph with what it inherits. */
 export interface Fields extends BuildFields {
 	readonly Maintainers: readonly Maintainer[];
@@ -31,8 +37,8 @@ export interface Fields extends BuildFields {
 	readonly Constraints: readonly string[];
 	/** Where the paragraph starts. */
 	readonly at: Location;
-	/** Where each field that stands in the paragraph itself starts, by its key: the last one of several. */
-	readonly positions: ReadonlyMap<string, Location>;
+	/** Where in `at.file` each field of the paragraph itself starts, by its key: the last one of several. */
+	readonly positions: ReadonlyMap<string, Position>;
 }
 
 export interface Entry extends Fields {
