@@ -74,6 +74,16 @@ describe("one content", () => {
 		expect(sources[0]!.arches["s390x"]!.archTags).toEqual(["s390x/a:1", "s390x/a:latest"]);
 	});
 
+	test("in very many places costs no more for each of them", () => {
+		const places = Array.from(
+			{ length: 20_000 },
+			(_, i) => [candidate("a", String(i), { Directory: `d${i}` }), facts("1", "scratch", i)] as const,
+		);
+		const [source] = Object.values(assembleSources(places, options));
+		expect(source!.entries.length).toBe(places.length);
+		expect(source!.arches["amd64"]!.tags.length).toBe(places.length);
+	});
+
 	test("with other FROMs on one architecture is an error", () => {
 		const error = errorOf(() =>
 			assembleSources(

@@ -46,8 +46,9 @@ interface Draft {
 }
 
 interface DraftArch {
-	readonly tags: Set<string>;
-	readonly archTags: Set<string>;
+	/** With repetitions, where several candidates are one. */
+	readonly tags: string[];
+	readonly archTags: string[];
 	readonly facts: SourceFacts;
 	readonly from: SourceCandidate;
 }
@@ -63,7 +64,9 @@ export function assembleSources(
 ): Sources {
 	const errors: BrewlineError[] = [];
 	const drafts = new Map<string, Draft>();
-	const providers = new Map<string, Set<string>>();
+	// Of a library's tags few are built upon: only those are worth remembering.
+	const wanted = new Set(candidates.flatMap(([, { froms }]) => froms));
+	const providers = new Map<string, string[]>();
 	for (const [candidate, facts] of candidates) {
 		const architecture = Object.hasOwn(options.architectures, candidate.arch)
 			? options.architectures[candidate.arch]
@@ -82,25 +85,26 @@ export function assembleSources(
 		addEntry(draft, place, facts.epoch);
 		const known = draft.arches.get(arch);
 		if (known === undefined) {
-			draft.arches.set(arch, { tags: new Set(tags), archTags: new Set(archTags), facts, from: candidate });
+			draft.arches.set(arch, { tags, archTags, facts, from: candidate });
 		} else if (sameFroms(known.facts, facts)) {
-			for (const tag of tags) known.tags.add(tag);
-			for (const tag of archTags) known.archTags.add(tag);
+			known.tags.push(...tags);
+			known.archTags.push(...archTags);
 		} else {
 			const other = `${nameOf(known.from)} is the same source with other FROMs`;
 			errors.push(about(candidate, "definition", other));
 		}
 		for (const tag of [...tags, ...archTags]) {
+			if (!wanted.has(tag)) continue;
 			const key = `${arch} ${tag}`;
 			const ids = providers.get(key);
-			if (ids === undefined) providers.set(key, new Set([sourceId]));
-			else ids.add(sourceId);
+			if (ids === undefined) providers.set(key, [sourceId]);
+			else if (!ids.includes(sourceId)) ids.push(sourceId);
 		}
 	}
 	const ambiguous = new Set<string>();
 	const parentOf = (from: string, arch: string, child: SourceCandidate): SourceParent => {
 		const key = `${arch} ${from}`;
-		const ids = [...(providers.get(key) ?? [])];
+		const ids = providers.get(key) ?? [];
 		if (ids.length > 1 && !ambiguous.has(key)) {
 			ambiguous.add(key);
 			const places = ids.map((id) => nameOf(drafts.get(id)!.arches.get(arch)!.from)).join(" and ");
@@ -116,8 +120,8 @@ export function assembleSources(
 			const parents: Record<string, SourceParent> = {};
 			for (const image of facts.froms) parents[image] ??= parentOf(image, arch, from);
 			arches[arch] = {
-				tags: [...tags],
-				archTags: [...archTags],
+				tags: [...new Set(tags)],
+				archTags: [...new Set(archTags)],
 				froms: facts.froms,
 				lastStageFrom: facts.lastStageFrom,
 				platformString: platformString({ os, architecture, ...(variant === undefined ? {} : { variant }) }),

@@ -7,9 +7,10 @@ import type { Sources } from "./types.ts";
  * finds circles of definitions and entries; what is left are images that are FROM a tag of their own.
  */
 export function checkCycles(sources: Sources): void {
-	const done = new Set<string>();
-	for (const source of Object.values(sources)) {
-		for (const arch of Object.keys(source.arches)) walk(sources, arch, source.sourceId, done);
+	const all = Object.values(sources);
+	for (const arch of new Set(all.flatMap(({ arches }) => Object.keys(arches)))) {
+		const done = new Set<string>();
+		for (const { sourceId } of all) walk(sources, arch, sourceId, done);
 	}
 }
 
@@ -18,7 +19,7 @@ function walk(sources: Sources, arch: string, start: string, done: Set<string>):
 	const path: { readonly sourceId: string; readonly parents: string[] }[] = [];
 	const onPath = new Set<string>();
 	const enter = (sourceId: string): void => {
-		if (done.has(`${arch} ${sourceId}`)) return;
+		if (done.has(sourceId)) return;
 		if (onPath.has(sourceId)) {
 			const steps = path.map((step) => step.sourceId);
 			throw circle(sources, arch, steps.slice(steps.indexOf(sourceId)));
@@ -33,7 +34,7 @@ function walk(sources: Sources, arch: string, start: string, done: Set<string>):
 		if (next === undefined) {
 			path.pop();
 			onPath.delete(last.sourceId);
-			done.add(`${arch} ${last.sourceId}`);
+			done.add(last.sourceId);
 		} else enter(next);
 	}
 }
