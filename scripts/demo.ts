@@ -9,7 +9,7 @@ import { rm } from "node:fs/promises";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { type Engine, recover, useEngine } from "../src/engine/index.ts";
-import { type Io, nodeIo, runCommand } from "../src/io/index.ts";
+import { nodeIo, runCommand } from "../src/io/index.ts";
 import { run } from "../src/pipeline/index.ts";
 import { startRegistry } from "../src/registry/index.ts";
 import {
@@ -104,7 +104,7 @@ async function demonstrate(directory: string, registry: string, engine: Engine |
 /** Runs what was published on each of its platforms, as a user would. */
 async function runImages(report: Report, engine: Engine): Promise<number> {
 	process.stdout.write(`${style.bold("Run from the registry")}\n`);
-	const docker: Io = { ...io, env: { ...io.env, ...engine.env } };
+	const { env } = engine;
 	for (const { reference, platforms } of report.tags) {
 		if (!/\/(?:tool|app|bundle):latest$/.test(reference)) continue;
 		for (const platform of platforms) {
@@ -121,11 +121,11 @@ async function runImages(report: Report, engine: Engine): Promise<number> {
 				platform,
 				reference,
 			] as const;
-			const { stdout } = await runCommand(docker, [...command], { code: "engine" });
+			const { stdout } = await runCommand(io, command, { code: "engine", env });
 			process.stdout.write(`  ${reference} ${platform}: ${stdout.toString("utf8").trim().split("\n").join(" | ")}\n`);
 		}
 		if (engine.kind === "present")
-			await runCommand(docker, ["docker", "image", "rm", "--force", reference], { code: "engine" });
+			await runCommand(io, ["docker", "image", "rm", "--force", reference], { code: "engine", env });
 	}
 	return 0;
 }
