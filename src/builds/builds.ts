@@ -152,11 +152,15 @@ function lookups(cache: LookupCache | undefined, io: Pick<Io, "signal">, options
 	const restrictions = new Map<string, Promise<Parent>>();
 	const lasting: [string, Index][] = [];
 
+	const fresh = async (reference: string): Promise<Index | undefined> => {
+		const found = await limited(() => options.lookup(reference));
+		return found === undefined ? undefined : goIndex(found);
+	};
 	const find = async (reference: string, lasts: boolean): Promise<Index | undefined> => {
 		const cached =
 			cache !== undefined && Object.hasOwn(cache.indexes, reference) ? cache.indexes[reference] : undefined;
-		const found = cached === undefined ? await limited(() => options.lookup(reference)) : (cached ?? undefined);
-		const index = found === undefined ? undefined : goIndex(found);
+		// What stands in a cache stood in this form when it was written.
+		const index = cached === undefined ? await fresh(reference) : (cached ?? undefined);
 		if (lasts && index !== undefined) {
 			lasting.push([reference, index]);
 		}

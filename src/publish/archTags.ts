@@ -2,11 +2,10 @@ import type { BrewlineError } from "../errors.ts";
 import type { Io } from "../io/index.ts";
 import { mediaTypes, printReference, parseReference, type Descriptor } from "../oci/index.ts";
 import { deployObjects, type DeployedBuild } from "./deployObjects.ts";
-import type { PublishOptions } from "./options.ts";
 import { lostPlatforms, platformsOf, type Part } from "./parts.ts";
 import { asError, push, type PushOutcome } from "./push.ts";
 import { errorOf, readyOf, whyLacking, type ReadArch, type StagedBuilds } from "./staged.ts";
-import type { DeployObject, IndexObject, PublishedTag } from "./types.ts";
+import type { DeployObject, IndexObject, PublishOptions, PublishedTag } from "./types.ts";
 
 export interface ArchTags {
 	/** By arch tag: what this run knows to stand under it (in a dry run: would). */

@@ -1,6 +1,5 @@
 export type * from "./types.ts";
 export { deployObjects, type DeployedBuild, type DeployOptions } from "./deployObjects.ts";
 export { deployObjectSchema, readDeployObjects, writeDeployObjects } from "./object.ts";
-export type { PublishOptions } from "./options.ts";
 export { publish, type PublishInput } from "./publish.ts";
 export { push, type PushOptions, type PushOutcome, type PushResult } from "./push.ts";

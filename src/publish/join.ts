@@ -12,11 +12,10 @@ import {
 } from "../oci/index.ts";
 import type { ArchTags } from "./archTags.ts";
 import { indexObject, joinedIndex } from "./deployObjects.ts";
-import type { PublishOptions } from "./options.ts";
 import { foreignTo, lostPlatforms, platformsOf, type Part } from "./parts.ts";
 import { asError } from "./push.ts";
 import { errorOf, readyOf, whyLacking, type ReadArch, type StagedBuilds } from "./staged.ts";
-import type { IndexObject, PublishedTag } from "./types.ts";
+import type { IndexObject, PublishOptions, PublishedTag } from "./types.ts";
 
 /** What a tag is to hold, and, where that differs from what it holds, the index to push. */
 export interface Joined {

@@ -3,11 +3,10 @@ import type { Io } from "../io/index.ts";
 import type { Sources } from "../sources/types.ts";
 import { publishArchTags } from "./archTags.ts";
 import { joinTag, type Joined } from "./join.ts";
-import type { PublishOptions } from "./options.ts";
 import { partsOfTags } from "./parts.ts";
 import { push, type PushOutcome } from "./push.ts";
 import { readStaged } from "./staged.ts";
-import type { Change, DeployObject, PublishedTag, PublishResult } from "./types.ts";
+import type { Change, DeployObject, PublishOptions, PublishResult, PublishedTag } from "./types.ts";
 
 export interface PublishInput {
 	/** What is defined: a tag keeps every architecture that stands here. */

@@ -3,9 +3,8 @@ import { limit } from "../builds/index.ts";
 import { BrewlineError, messageOf } from "../errors.ts";
 import { canonicalReference, printReference, repositoryOf, type Reference } from "../oci/index.ts";
 import type { RegistryClient } from "../registry/types.ts";
-import { addressed, byDigest } from "./address.ts";
 import { prepare, type Prepared } from "./object.ts";
-import { transfer, type ManifestContent } from "./transfer.ts";
+import { addressed, byDigest, transfer, type ManifestContent } from "./transfer.ts";
 import type { DeployObject } from "./types.ts";
 
 export interface PushOptions {

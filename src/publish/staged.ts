@@ -2,9 +2,9 @@ import { stagingReference, type Build, type Builds } from "../builds/index.ts";
 import { BrewlineError } from "../errors.ts";
 import { printable } from "../io/index.ts";
 import type { Descriptor } from "../oci/index.ts";
-import type { PublishOptions } from "./options.ts";
 import { foreignTo, type Part } from "./parts.ts";
 import { asError } from "./push.ts";
+import type { PublishOptions } from "./types.ts";
 
 /** The manifests that a reference holds for an architecture now; none where it does not. */
 export type ReadArch = (reference: string, arch: string) => Promise<readonly Descriptor[]>;

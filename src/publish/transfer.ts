@@ -1,9 +1,15 @@
 import { Readable } from "node:stream";
 import { BrewlineError } from "../errors.ts";
-import { canonicalReference, printReference, repositoryOf, type Reference } from "../oci/index.ts";
+import {
+	canonicalReference,
+	printReference,
+	repositoryOf,
+	withDigest,
+	withoutTag,
+	type Reference,
+} from "../oci/index.ts";
 import { answerOf } from "../registry/answer.ts";
 import type { RegistryClient } from "../registry/types.ts";
-import { addressed, byDigest } from "./address.ts";
 import { childrenOf, type Child } from "./children.ts";
 
 export interface ManifestContent {
@@ -146,4 +152,14 @@ function nowhere(what: string, digest: string, from: Reference): BrewlineError {
 	return new BrewlineError("reference", `the ${what} ${digest} is not in ${printReference(repositoryOf(from))}`, {
 		hint: "a child of a manifest must be in the target already, or where the lookup says",
 	});
+}
+
+/** What a HEAD or PUT is about: the tag, or the digest where there is no tag. */
+export function addressed(target: Reference, digest: string): Reference {
+	return target.tag === undefined ? withDigest(target, digest) : target;
+}
+
+/** The same repository, by digest. */
+export function byDigest(repository: Reference, digest: string): Reference {
+	return withDigest(withoutTag(repository), digest);
 }

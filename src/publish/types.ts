@@ -1,6 +1,9 @@
+import type { Lookup } from "../builds/index.ts";
+import type { Program } from "../config/types.ts";
 import type { BrewlineError } from "../errors.ts";
 import type { JsonObject } from "../json/index.ts";
 import type { Index } from "../oci/index.ts";
+import type { RegistryClient } from "../registry/types.ts";
 
 /** One manifest or blob, and where it is to be (spec/publish.md, Deploy objects). */
 export interface DeployObject {
@@ -45,4 +48,25 @@ export interface PublishResult {
 	readonly counts: Readonly<Record<Change, number>>;
 	/** What changed, or would, as deploy objects of one reference each. */
 	readonly changes: readonly DeployObject[];
+}
+
+export interface PublishOptions {
+	readonly program: Pick<Program, "architectures"> & {
+		readonly registries: Pick<Program["registries"], "namespace" | "staging">;
+		readonly annotations: Pick<Program["annotations"], "architecture">;
+	};
+	readonly client: RegistryClient;
+	/** Reads the registry, in this run and not from a file: `registryLookup` of `builds`. */
+	readonly lookup: Lookup;
+	/** Report what would change, change nothing. */
+	readonly dryRun?: boolean;
+	/** References at a time; default 16. */
+	readonly concurrency?: number;
+	/**
+	 * What becomes of a tag while an architecture of it is not built: `keep` moves it with what it had for that
+	 * architecture; `hold` does not move it before all are there. Default: `keep` (spec/publish.md, Joining).
+	 */
+	readonly unbuilt?: "keep" | "hold";
+	/** Architectures without which a tag that is defined for them is not published. Default: none. */
+	readonly required?: readonly string[];
 }
