@@ -1,8 +1,9 @@
-import { mkdir, readFile, rm, statfs, symlink, writeFile } from "node:fs/promises";
+import { mkdir, symlink } from "node:fs/promises";
 import path from "node:path";
 import { BrewlineError, messageOf } from "../errors.ts";
-import { printable, runCommand, type Child, type Exit, type Io } from "../io/index.ts";
+import { printable, runCommand, type Io } from "../io/index.ts";
 import { engineInfo, inspectBuilder } from "./builder.ts";
+import { lastComplaints, socket, startDaemon, state, untilReady } from "./daemon.ts";
 import { emulatorFolder, readRegistrations, register, wantedRegistration } from "./emulators.ts";
 import { beginJournal, recoverJournal, type Journal } from "./journal.ts";
 import { takeLock } from "./lock.ts";
@@ -12,6 +13,7 @@ import {
 	exists,
 	fetchPackages,
 	linkPrograms,
+	missingPackages,
 	packageFile,
 	packageFolder,
 	readOsRelease,
@@ -19,19 +21,9 @@ import {
 } from "./packages.ts";
 import { hasCapability } from "./processes.ts";
 import { hosts, targets } from "./targets.ts";
-import type { Engine, EngineEnv, EngineOptions } from "./types.ts";
+import type { Engine, EngineOptions } from "./types.ts";
 
-/**
- * What concerns the whole machine (journal, sockets) stands here and not in the project's folder: there is one set of
- * emulators and one bridge, whichever folder the engine was started from; and the path of a socket must be short.
- */
-const state = "/run/brewline";
-const logFile = `${state}/dockerd.log`;
 const lockName = "brewline-engine";
-const bridge = "docker0";
-const cgroup = "brewline-engine";
-/** Folders that dockerd and its helpers write to, whatever they are told; hidden from the machine's own by a tmpfs. */
-const hidden = ["/run/docker", "/run/containerd", "/run/runc"];
 
 /** Why no engine can be started on this machine; undefined where one can. */
 export async function obstacle(): Promise<string | undefined> {
@@ -50,9 +42,12 @@ export async function obstacle(): Promise<string | undefined> {
 	return undefined;
 }
 
-/** Puts back what an engine of ours left that was killed; does nothing while one runs. Says what it put back. */
+/**
+ * Puts back what an engine of ours left that was killed, as the next start does by itself; does nothing while one runs,
+ * and for others than root. Says what it put back.
+ */
 export async function recover(io: Io): Promise<readonly string[]> {
-	if (process.platform !== "linux" || !(await exists(state))) return [];
+	if (process.getuid?.() !== 0 || !(await exists(state))) return [];
 	const lock = await takeLock(io, lockName, { holder: holderName(), patience: 0 }).catch(() => undefined);
 	if (lock === undefined) return [];
 	try {
@@ -87,7 +82,7 @@ export async function startPrivateEngine(io: Io, options: EngineOptions): Promis
 		journal = await beginJournal(io, state, packages.busyboxHere);
 		await registerEmulators(io, journal, packages, options.architectures);
 		const env = {
-			DOCKER_HOST: `unix://${state}/docker.sock`,
+			DOCKER_HOST: socket,
 			DOCKER_CONFIG: `${state}/config`,
 			PATH: `${bin}:${io.env["PATH"] ?? "/usr/bin:/bin"}`,
 		};
@@ -158,21 +153,25 @@ async function registerEmulators(
 ): Promise<void> {
 	const native = hosts[process.arch]!.native;
 	const foreign = architectures.filter((name) => !native.includes(name) && targets[name] !== undefined);
-	try {
-		if (foreign.length > 0 && !(await exists(path.join(emulatorFolder, "register")))) {
+	const tolerant = async (what: string, action: () => Promise<void>) => {
+		await action().catch((error: unknown) => {
+			if (io.signal.aborted) throw error;
+			say(io, "warning", `${what}: ${messageOf(error)}`);
+		});
+	};
+	if (foreign.length > 0 && !(await exists(path.join(emulatorFolder, "register"))))
+		await tolerant("no emulators", async () => {
 			await journal.record({ kind: "mount", at: emulatorFolder });
-			await run(io, [packages.busyboxHere, "mount", "-t", "binfmt_misc", "binfmt_misc", emulatorFolder]);
-		}
-		for (const qemu of new Set(foreign.map((name) => targets[name]!.qemu))) {
+			const mount = [packages.busyboxHere, "mount", "-t", "binfmt_misc", "binfmt_misc", emulatorFolder] as const;
+			await runCommand(io, mount, { code: "engine" });
+		});
+	for (const qemu of new Set(foreign.map((name) => targets[name]!.qemu)))
+		await tolerant(`no emulator for ${qemu}`, async () => {
 			const wanted = await wantedRegistration(packages.emulators, qemu, await readRegistrations());
-			if (wanted === undefined) continue;
+			if (wanted === undefined) return;
 			await journal.record({ kind: "emulator", name: wanted.name });
 			await register(wanted);
-		}
-	} catch (error) {
-		if (io.signal.aborted) throw error;
-		say(io, "warning", `no emulators: ${messageOf(error)}`);
-	}
+		});
 }
 
 /** Credentials stay those of the user, read where they are. */
@@ -184,113 +183,6 @@ async function configureClient(io: Io, directory: string, engine: readonly Packa
 	const home = io.env["DOCKER_CONFIG"] ?? path.join(io.env["HOME"] ?? "/root", ".docker");
 	const own = path.resolve(home, "config.json");
 	if (await exists(own)) await symlink(own, path.join(config, "config.json"));
-}
-
-/** The scripts are constant; what differs comes as arguments: `PIDFILE LOG PROGRAM [ARG…]`, `BUSYBOX PROGRAM [ARG…]`. */
-const outsideScript = 'echo $$ >"$1"; log=$2; shift 2; exec "$@" >"$log" 2>&1';
-const insideScript = `set -e
-busybox=$1
-shift
-for folder in ${hidden.join(" ")}; do "$busybox" mount -t tmpfs -o mode=0711 brewline "$folder"; done
-exec "$@"`;
-
-/**
- * The engine runs in mount and PID namespaces of its own: its mounts are never seen outside, and with its first process
- * all others end, whatever they are. That happens too when this process dies, by `--pdeathsig` and `--kill-child`.
- * `setsid` keeps the terminal's Ctrl-C from it: it must end after the builds.
- */
-async function startDaemon(
-	io: Io,
-	journal: Journal,
-	directory: string,
-	busybox: string,
-	searchPath: string,
-	options: EngineOptions,
-): Promise<Child> {
-	const data = path.join(directory, "brewline-engine-data");
-	await journal.record({ kind: "data", path: data });
-	await rm(data, { recursive: true, force: true });
-	await mkdir(data, { recursive: true });
-	for (const folder of hidden) {
-		if (await exists(folder)) continue;
-		await journal.record({ kind: "empty-folder", path: folder });
-		await mkdir(folder, { mode: 0o711 });
-	}
-	if (!(await exists(`/sys/class/net/${bridge}`))) await journal.record({ kind: "bridge", name: bridge });
-	await journal.record({ kind: "cgroup", name: cgroup });
-	const config = `${state}/daemon.json`;
-	const pidFile = `${state}/engine.pid`;
-	await writeFile(config, `${JSON.stringify(await daemonConfig(data, options), null, "\t")}\n`);
-	await journal.record({ kind: "process", pidFile, argument: config });
-	const outside = ["/bin/sh", "-c", outsideScript, "sh", pidFile, logFile] as const;
-	const spaces = ["unshare", "--mount", "--propagation", "slave", "--pid", "--fork", "--kill-child", "--mount-proc"];
-	const inside = ["/bin/sh", "-c", insideScript, "sh", busybox];
-	const daemon = ["tini-static", "--", "dockerd", "--config-file", config];
-	const child = io.exec([...outside, "setsid", "setpriv", "--pdeathsig", "KILL", ...spaces, ...inside, ...daemon], {
-		cwd: "/",
-		env: { PATH: searchPath },
-	});
-	child.stdin.end();
-	return child;
-}
-
-async function daemonConfig(data: string, options: EngineOptions): Promise<object> {
-	return {
-		hosts: [`unix://${state}/docker.sock`],
-		"data-root": data,
-		"exec-root": `${state}/exec`,
-		pidfile: `${state}/dockerd.pid`,
-		features: { "containerd-snapshotter": true },
-		"insecure-registries": options.insecureRegistries ?? [],
-		// The machine's packet filter and routing stay as they are; builds use the machine's own network.
-		iptables: false,
-		ip6tables: false,
-		"ip-forward": false,
-		"cgroup-parent": `/${cgroup}`,
-		"exec-opts": ["native.cgroupdriver=cgroupfs"],
-		// Overlays cannot be stacked on the root of a container that is one itself.
-		...((await statfs(data)).type === overlayMagic ? { "storage-driver": "native" } : {}),
-	};
-}
-
-const overlayMagic = 0x794c7630;
-
-async function untilReady(io: Io, child: Child, env: EngineEnv): Promise<void> {
-	let exit: Exit | undefined;
-	child.exited.then(
-		(value) => (exit = value),
-		() => (exit = { code: null, signal: null }),
-	);
-	const deadline = io.clock.now() + 60_000;
-	for (;;) {
-		await io.clock.sleep(100, io.signal);
-		if (exit !== undefined) throw new BrewlineError("engine", "the private engine ended while it started");
-		if (!(await exists(`${state}/docker.sock`))) {
-			if (io.clock.now() > deadline) throw new BrewlineError("engine", "the private engine is not ready after 60 s");
-			continue;
-		}
-		const error = await engineInfo(io, env).then(
-			() => undefined,
-			(failure: unknown) => failure,
-		);
-		if (error === undefined) return;
-		if (io.signal.aborted || io.clock.now() > deadline) throw error;
-	}
-}
-
-async function run(io: Io, argv: readonly [string, ...string[]]): Promise<void> {
-	await runCommand(io, argv, { code: "engine" });
-}
-
-/** What the engine last complained about. */
-async function lastComplaints(): Promise<string> {
-	const log = await readFile(logFile, "utf8").catch(() => "");
-	return log
-		.split("\n")
-		.filter((line) => line !== "" && !/level=(info|debug|warning)/.test(line))
-		.slice(-3)
-		.map((line) => printable(line))
-		.join("; ");
 }
 
 function say(io: Io, level: "info" | "notice" | "warning", text: string): void {
