@@ -51,6 +51,8 @@ export interface Context {
 	readonly problems: Problems;
 	readonly architectures: ReadonlySet<string>;
 	readonly defaultArchitecture: string;
+	/** Values of Architectures that were read before: most entries of a file repeat one. */
+	readonly knownLists: Map<string, readonly string[]>;
 }
 
 /** The items of a list field; an empty value is a list of one empty item. */
@@ -97,21 +99,25 @@ export function readMaintainers(field: Field | undefined, problems: Problems): r
 
 /** Sorted by byte, without repetitions; an unknown one is an error. */
 export function readArchitectures(field: Field, context: Context): readonly string[] {
+	const known = context.knownLists.get(field.value);
+	if (known !== undefined) return known;
 	const items = listItems(field);
-	for (const item of items) {
+	const unknown = items.filter(({ text }) => !context.architectures.has(text));
+	for (const item of unknown) {
 		const { text } = item;
-		if (context.architectures.has(text)) continue;
 		const near = nearest(text, context.architectures);
-		const known = [...context.architectures].toSorted(compareBytes).join(", ");
+		const all = [...context.architectures].toSorted(compareBytes).join(", ");
 		context.problems.error(
 			placeOf(item),
 			text === "" ? "an architecture is empty" : `unknown architecture ${quote(text)}`,
 			{
-				hint: `${near === undefined || text === "" ? "" : `Did you mean ${near}? `}Known are ${known}.`,
+				hint: `${near === undefined || text === "" ? "" : `Did you mean ${near}? `}Known are ${all}.`,
 			},
 		);
 	}
-	return [...new Set(texts(items))].toSorted(compareBytes);
+	const sorted = [...new Set(texts(items))].toSorted(compareBytes);
+	if (unknown.length === 0) context.knownLists.set(field.value, sorted);
+	return sorted;
 }
 
 /** Reports every item that is no tag; `kind` says what it should be, and of what. */
@@ -168,7 +174,7 @@ export function cleanArchDirectories(fields: Fields["archFields"]): Fields["arch
 
 /** Where a list field was written with blanks or line ends inside an item, the item is hardly what was meant. */
 function warnOfNewlines(field: Field, problems: Problems): void {
-	if (field.pieces.length < 2) return;
+	if (field.continuations.length === 0) return;
 	if (field.key === "Constraints") {
 		for (const item of listItems(field)) {
 			const { text } = item;

@@ -2,11 +2,10 @@ import type { Problems } from "./problems.ts";
 import { isWhiteSpace, trimRange } from "./text.ts";
 import type { Position } from "./types.ts";
 
-/** A piece of a value that stands in one line: `offset` in the value is this line and column. */
-interface Piece {
+/** A continuation of a value: `offset` in the value is this line, column 2. */
+interface Continuation {
 	readonly offset: number;
 	readonly line: number;
-	readonly column: number;
 }
 
 /** A field as written; the value of a continued one ends in a newline. */
@@ -15,7 +14,9 @@ export interface Field {
 	readonly value: string;
 	readonly line: number;
 	readonly column: number;
-	readonly pieces: readonly Piece[];
+	/** Where the value starts in the line of the key. */
+	readonly valueColumn: number;
+	readonly continuations: readonly Continuation[];
 }
 
 export interface Paragraph {
@@ -29,27 +30,35 @@ export interface Paragraph {
 
 /** Where the character at `offset` of a field's value stands. */
 export function placeInValue(field: Field, offset: number): Position {
-	// Binary search: a folded list can have as many pieces as items.
-	let low = 0;
-	let high = field.pieces.length - 1;
-	while (low < high) {
-		const middle = Math.ceil((low + high) / 2);
-		if (field.pieces[middle]!.offset <= offset) low = middle;
-		else high = middle - 1;
+	const { continuations } = field;
+	// Binary search: a folded list can have as many lines as items.
+	let after = 0;
+	let end = continuations.length;
+	while (after < end) {
+		const middle = Math.floor((after + end) / 2);
+		if (continuations[middle]!.offset <= offset) after = middle + 1;
+		else end = middle;
 	}
-	const place = field.pieces[low]!;
-	return { line: place.line, column: place.column + offset - place.offset };
+	const piece = continuations[after - 1];
+	return piece === undefined
+		? { line: field.line, column: field.valueColumn + offset }
+		: { line: piece.line, column: 2 + offset - piece.offset };
 }
 
-interface OpenField {
-	readonly key: string;
-	readonly line: number;
-	readonly column: number;
+interface OpenField extends Field {
+	value: string;
+	continuations: readonly Continuation[];
+}
+
+/** The lines that continue a value, put together when it ends: most values have none. */
+interface Folded {
 	readonly parts: string[];
-	readonly pieces: Piece[];
+	readonly continuations: Continuation[];
 	length: number;
 	blankLine: number | undefined;
 }
+
+const notContinued: readonly Continuation[] = [];
 
 interface OpenParagraph {
 	readonly line: number;
@@ -57,6 +66,7 @@ interface OpenParagraph {
 	readonly fields: Map<string, Field>;
 	damaged: boolean;
 	current: OpenField | undefined;
+	folded: Folded | undefined;
 }
 
 /** Splits a definition into paragraphs (spec/manifest.md, Grammar), in one pass. */
@@ -84,7 +94,7 @@ export function readParagraphs(text: string, problems: Problems): readonly Parag
 		}
 		if (text[start] === " " || text[start] === "\t") {
 			if (open?.current !== undefined) {
-				continueField(open.current, from < to ? text.slice(start + 1, to) : "", line);
+				continueField(open, open.current, from < to ? text.slice(start + 1, to) : "", line);
 			} else if (from < to && !open?.damaged && ignored !== line - 1) {
 				problems.warn(
 					{ line, column: from - start + 1 },
@@ -99,7 +109,7 @@ export function readParagraphs(text: string, problems: Problems): readonly Parag
 		}
 		const colon = text.indexOf(":", from);
 		const place = { line, column: (from < to ? from : start) - start + 1 };
-		open ??= { ...place, fields: new Map(), damaged: false, current: undefined };
+		open ??= { ...place, fields: new Map(), damaged: false, current: undefined, folded: undefined };
 		endField(open, problems);
 		if (colon === -1 || colon >= end) {
 			open.damaged = true;
@@ -110,33 +120,40 @@ export function readParagraphs(text: string, problems: Problems): readonly Parag
 		const [valueStart, valueEnd] = trimRange(text, colon + 1, end, isWhiteSpace);
 		open.current = {
 			key: text.slice(keyStart, keyEnd),
-			...place,
-			parts: [text.slice(valueStart, valueEnd)],
-			pieces: [{ offset: 0, line, column: (valueStart < valueEnd ? valueStart : colon + 1) - start + 1 }],
-			length: valueEnd - valueStart,
-			blankLine: undefined,
+			value: text.slice(valueStart, valueEnd),
+			line,
+			column: place.column,
+			valueColumn: (valueStart < valueEnd ? valueStart : colon + 1) - start + 1,
+			continuations: notContinued,
 		};
 	}
 	endParagraph();
 	return paragraphs;
 }
 
-function continueField(field: OpenField, rest: string, line: number): void {
-	if (rest === "") field.blankLine ??= line;
-	const joint = field.parts.length === 1 && field.length > 0 ? "\n" : "";
-	field.pieces.push({ offset: field.length + joint.length, line, column: 2 });
+function continueField(paragraph: OpenParagraph, { value }: Field, rest: string, line: number): void {
+	paragraph.folded ??= { parts: [value], continuations: [], length: value.length, blankLine: undefined };
+	const { folded } = paragraph;
+	if (rest === "") folded.blankLine ??= line;
+	const joint = folded.parts.length === 1 && value !== "" ? "\n" : "";
+	folded.continuations.push({ offset: folded.length + joint.length, line });
 	const added = `${joint}${rest === "." ? "" : rest}\n`;
-	field.parts.push(added);
-	field.length += added.length;
+	folded.parts.push(added);
+	folded.length += added.length;
 }
 
 function endField(paragraph: OpenParagraph, problems: Problems): void {
-	const open = paragraph.current;
-	if (open === undefined) return;
+	const { current, folded } = paragraph;
+	if (current === undefined) return;
 	paragraph.current = undefined;
-	const { key, line, column, pieces } = open;
+	paragraph.folded = undefined;
+	const { key } = current;
 	const earlier = paragraph.fields.get(key);
-	if (earlier !== undefined) problems.repeated({ line, column }, key, earlier.line);
-	if (open.blankLine !== undefined) problems.blankLine({ line: open.blankLine, column: 1 }, key);
-	paragraph.fields.set(key, { key, value: open.parts.join(""), line, column, pieces });
+	if (earlier !== undefined) problems.repeated(current, key, earlier.line);
+	if (folded !== undefined) {
+		current.value = folded.parts.join("");
+		current.continuations = folded.continuations;
+		if (folded.blankLine !== undefined) problems.blankLine({ line: folded.blankLine, column: 1 }, key);
+	}
+	paragraph.fields.set(key, current);
 }

@@ -39,7 +39,13 @@ const inheritanceLimit = 16 * 1024 * 1024;
 export function parseDefinition(input: Uint8Array | string, options: DefinitionOptions): Definition {
 	const { file, defaultArchitecture } = options;
 	const problems = collectProblems(file);
-	const context: Context = { file, problems, architectures: new Set(options.architectures), defaultArchitecture };
+	const context: Context = {
+		file,
+		problems,
+		architectures: new Set(options.architectures),
+		defaultArchitecture,
+		knownLists: new Map(),
+	};
 	const text = typeof input === "string" ? input : decodeText(input);
 	if (!text.isWellFormed()) {
 		problems.warn({ line: 1, column: 1 }, "the file is not UTF-8", { hint: "Save it as UTF-8." });
