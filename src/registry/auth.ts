@@ -41,6 +41,8 @@ export interface Authorizer {
 	): Promise<Authorization | undefined>;
 	/** The credential that requests to this endpoint are made with. */
 	credential(endpoint: Endpoint): Promise<Credential | undefined>;
+	/** Drops the credential, so that the next request asks for it again: somebody may have logged in anew. */
+	forget(endpoint: Endpoint): void;
 	/** Whether the registry takes name and password themselves, so that a 401 means that it refuses them. */
 	isBasic(endpoint: Endpoint): boolean;
 }
@@ -137,7 +139,6 @@ export function createAuthorizer(
 				state.tokens.delete(key);
 			}
 		} else if (used.fresh) {
-			if (challenge.scheme === "basic") delete state.credential;
 			return undefined;
 		}
 		const next = await authorize(endpoint, scopes);
@@ -176,6 +177,9 @@ export function createAuthorizer(
 		authorize,
 		challenged,
 		credential,
+		forget: (endpoint) => {
+			delete stateOf(endpoint).credential;
+		},
 		isBasic: (endpoint) => stateOf(endpoint).challenge?.scheme === "basic",
 	};
 }

@@ -95,6 +95,7 @@ export function createTransport(
 		const credential = await authorizer.credential(request.endpoint);
 		const which = credential === undefined ? "without credentials" : `with the credentials from ${credential.origin}`;
 		const wrongCredentials = answer.status === 401 && credential !== undefined && authorizer.isBasic(request.endpoint);
+		if (wrongCredentials) authorizer.forget(request.endpoint);
 		return answerError(
 			"credentials",
 			`${doing} was refused ${which}`,

@@ -71,7 +71,7 @@ export async function startRegistry(options: RegistryServerOptions = {}): Promis
 		const target = request.url ?? "/";
 		const fault = options.fault?.({ method, path: target, headers: request.headers, number });
 		if (fault?.kind === "reset" && fault.when === "before") {
-			request.destroy();
+			request.socket.destroy();
 			return;
 		}
 		if (fault?.kind === "wait") await fault.until;
@@ -81,7 +81,7 @@ export async function startRegistry(options: RegistryServerOptions = {}): Promis
 				? { status: fault.status, headers: fault.headers ?? {}, body: Buffer.from(fault.body ?? "") }
 				: await answer(store, access, request, URL.parse(target, origin), origin);
 		log({ type: "message", level: "debug", text: `registry: ${reply.status} ${method} ${printable(target)}` });
-		if (fault?.kind === "reset") request.destroy();
+		if (fault?.kind === "reset") request.socket.destroy();
 		else await send(reply, method, request, response, fault);
 	}
 
@@ -97,11 +97,13 @@ export async function startRegistry(options: RegistryServerOptions = {}): Promis
 		host,
 		port,
 		url: `http://${host}`,
-		close: () =>
-			new Promise((resolve) => {
+		close: async () => {
+			await new Promise<void>((resolve) => {
 				server.close(() => resolve());
 				server.closeAllConnections();
-			}),
+			});
+			await store.close();
+		},
 	};
 }
 

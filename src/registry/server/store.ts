@@ -47,6 +47,8 @@ export interface Store {
 	tags(repository: string): Promise<readonly string[] | undefined>;
 	/** Digests of the manifests with this subject. */
 	referrers(repository: string, subject: string): Promise<readonly string[]>;
+	/** Gives up the uploads that are open. */
+	close(): Promise<void>;
 }
 
 export function createStore(files: Files): Store {
@@ -78,6 +80,14 @@ export function createStore(files: Files): Store {
 		const hash = createHash(algorithm);
 		for await (const chunk of files.read(upload.file, 0, upload.size - 1)) hash.update(chunk as Buffer);
 		return hash.digest("hex") === encoded;
+	}
+
+	async function cancelUpload(upload: Upload): Promise<void> {
+		const open = uploads.get(upload.id);
+		if (open === undefined) return;
+		uploads.delete(upload.id);
+		await open.growing.close(false);
+		await files.remove(open.file);
 	}
 
 	return {
@@ -128,13 +138,7 @@ export function createStore(files: Files): Store {
 			await files.write(link(upload.repository, "blobs", digest), new Uint8Array());
 			return true;
 		},
-		cancelUpload: async (upload) => {
-			const open = uploads.get(upload.id);
-			if (open === undefined) return;
-			uploads.delete(upload.id);
-			await open.growing.close(false);
-			await files.remove(open.file);
-		},
+		cancelUpload,
 
 		manifest: async (repository, digest) => {
 			const mediaType = await files.bytes(link(repository, "manifests", digest));
@@ -167,6 +171,9 @@ export function createStore(files: Files): Store {
 		tags,
 		referrers: async (repository, subject) =>
 			(await files.list(link(repository, "referrers", subject))).map((name) => name.replace("-", ":")),
+		close: async () => {
+			await Promise.all([...uploads.values()].map(cancelUpload));
+		},
 	};
 }
 
