@@ -8,7 +8,7 @@ import { printable } from "../io/index.ts";
 
 /** One of ours or a scp-like address; a host never begins with `-`, which ssh would take for an option. */
 const remote =
-	/^(?:(?:https?|git|ssh):\/\/[\w.~!$&'()*+,;=:@/%?#[\]-]+|[A-Za-z0-9_][\w.-]*@[A-Za-z0-9][A-Za-z0-9.-]*:[\w.~/+@%-]+)$/;
+	/^(?:(?:https?|git|ssh):\/\/[\w[][\w.~!$&'()*+,;=:@/%?#[\]-]*|[A-Za-z0-9_][\w.-]*@[A-Za-z0-9][A-Za-z0-9.-]*:[\w.~/][\w.~/+@%-]*)$/;
 
 /** The protocol of an address, as `GIT_ALLOW_PROTOCOL` names it. */
 export type Protocol = "https" | "http" | "git" | "ssh" | "file";

@@ -127,12 +127,12 @@ export async function git(
 ): Promise<Buffer> {
 	const { directory, config, env, input = "", secrets = [] } = options;
 	try {
-		const result = await runCommand(io, ["git", ...args], {
+		const run = runCommand(io, ["git", ...args], {
 			env: { ...gitEnvironment(io, directory, config), ...env },
 			input,
 			code: "git",
 		});
-		return result.stdout;
+		return (await Promise.race([run, ending(io, run)])).stdout;
 	} catch (error) {
 		if (!(error instanceof BrewlineError)) throw error;
 		let message = error.message;
@@ -143,4 +143,25 @@ export async function git(
 			...(message.startsWith("cannot start") ? { hint: "install git 2.32 or later" } : {}),
 		});
 	}
+}
+
+/** How long git may take to end before it is no longer waited for, in milliseconds. */
+const grace = 1000;
+
+/**
+ * Rejects some time after the program is asked to end. Git's helpers for a protocol outlive it and hold its output
+ * open, so that who waits for the end of that waits for a server that may never answer.
+ */
+async function ending(io: Io, run: Promise<unknown>): Promise<never> {
+	let stopped = () => {};
+	const aborted = new Promise<void>((resolve) => {
+		stopped = resolve;
+	});
+	const settled = run.then(stopped, stopped);
+	if (io.signal.aborted) stopped();
+	else io.signal.addEventListener("abort", stopped);
+	await aborted;
+	io.signal.removeEventListener("abort", stopped);
+	if (io.signal.aborted) await Promise.race([settled, io.clock.sleep(grace)]);
+	throw new BrewlineError("cancelled", "git was ended");
 }

@@ -45,7 +45,6 @@ function produce(
 	});
 	const write = async (bytes: Buffer) => {
 		if (stream.destroyed) throw new BrewlineError("git", "the stream was closed");
-		// A chunk is a part of a buffer that git's answer shares with others.
 		if (bytes.length > 0 && !stream.write(bytes)) await once(stream, "drain", { signal: gone.signal });
 	};
 	writer(write, reader).then(
@@ -107,7 +106,7 @@ export async function exportTree(
 	await mkdir(into, { recursive: true });
 	if ((await readdir(into)).length > 0) throw new BrewlineError("git", `${into} is not empty`);
 	if (tree === null) return;
-	const steps = [...(await walk(objects, tree))];
+	const steps = await walk(objects, tree);
 	for (const { path, entry } of steps) {
 		// Also in the forms that other file systems take for the same.
 		if (/^(?:\.git|git~1)[. ]*$/i.test(entry.name))

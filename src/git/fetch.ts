@@ -49,9 +49,10 @@ const staleLocks = ["shallow.lock", "packed-refs.lock", "config.lock"];
 
 /** Refused by this server or unknown to it: asking again changes nothing, and other ids may well be had. */
 const connectionProblems =
-	/could not resolve|couldn't connect|failed to connect|connection (?:refused|reset|timed out)|could not read (?:username|password|from remote)|authentication failed|repository .*not found|does not appear to be a git repository|returned error: |SSL|certificate|early EOF|unexpected disconnect|RPC failed|permission denied|host key|protocol '|transport '|timed out|hung up|cannot start/i;
+	/could not resolve|couldn't connect|failed to connect|connection |could not read (?:username|password|from remote)|authentication failed|repository .*not found|does not appear to be a git repository|returned error: |unable to access|SSL|certificate|early EOF|unexpected disconnect|RPC failed|permission denied|host key|protocol '|transport '|timed out|hung up|cannot start/i;
+/** Where asking again can help: the server's own troubles, and connections that broke off. */
 const passing =
-	/connection (?:reset|timed out)|returned error: (?:408|429|5\d\d)|early EOF|unexpected disconnect|timed out|hung up|temporary failure/i;
+	/connection (?:reset|timed out)|operation timed out|empty reply|transfer closed|RPC failed; curl|(?:returned error:|RPC failed; HTTP) (?:408|429|5\d\d)|early EOF|unexpected disconnect|unexpected EOF|hung up|temporary failure/i;
 const refusedCredentials =
 	/authentication failed|could not read (?:username|password)|returned error: (?:401|403)|permission denied|host key verification/i;
 const pauses = [1000, 3000];
@@ -174,7 +175,8 @@ async function fetch(io: Io, remote: Remote, options: readonly string[], refspec
 				pause === undefined ||
 				!(error instanceof BrewlineError) ||
 				error.code !== "git" ||
-				!passing.test(error.message)
+				!passing.test(error.message) ||
+				/remote error/.test(error.message)
 			)
 				throw error;
 			io.log({
@@ -207,7 +209,8 @@ function unreachable(remote: Remote, commit: string, ref: string, byId: unknown,
 function reason(error: unknown): string {
 	return messageOf(error)
 		.replace(/^git fetch [^:]*: exit code \d+: /, "")
-		.replace(/; fatal: the remote end hung up unexpectedly$/, "");
+		.replace(/; fatal: the remote end hung up unexpectedly$/, "")
+		.replace(/[; ]*Please make sure you have the correct access rights; and the repository exists\.$/, "");
 }
 
 function hintFor(remote: Remote, refused: boolean, text: string): string {

@@ -38,7 +38,7 @@ export async function writeTree(
 	options: TarOptions,
 	write: (bytes: Buffer) => void | Promise<void>,
 ): Promise<void> {
-	const steps = [...(await walk(objects, tree))];
+	const steps = await walk(objects, tree);
 	for (const { path, entry } of steps) {
 		if (entry.kind !== "symlink" && !isUtf8(Buffer.from(entry.name, "latin1")))
 			throw new BrewlineError("git", `the name of the ${entry.kind} ${showBytes(path)} is not UTF-8`);

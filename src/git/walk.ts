@@ -12,43 +12,64 @@ export interface WalkedEntry {
 const maxEntries = 1_000_000;
 const maxPath = 32 * 1024;
 
-interface Node {
-	readonly entry: TreeEntry;
-	readonly children?: readonly Node[];
+interface Directory {
+	readonly children: readonly { readonly entry: TreeEntry; readonly directory?: Directory }[];
+	/** Of all that is below. */
+	readonly entries: number;
+	/** Bytes of the longest path below. */
+	readonly longest: number;
 }
 
 /** All entries below a tree, depth first, each directory's sorted by name as bytes, each directory before its content. */
-export async function walk(objects: Objects, tree: string): Promise<Iterable<WalkedEntry>> {
-	let count = 0;
-	async function nodes(id: string, length: number): Promise<readonly Node[]> {
-		const entries = await objects.tree(id);
-		count += entries.length;
-		if (count > maxEntries) throw new BrewlineError("git", `the directory has more than ${maxEntries} entries`);
-		return Promise.all(
-			entries.map(async (entry) => {
-				if (length + entry.name.length > maxPath)
-					throw new BrewlineError(
-						"git",
-						`a path is longer than ${maxPath} bytes: it ends with ${showBytes(entry.name)}`,
-					);
-				if (entry.kind !== "directory") return { entry };
-				return { entry, children: await nodes(entry.id, length + entry.name.length + 1) };
-			}),
-		);
+export async function walk(objects: Objects, tree: string): Promise<readonly WalkedEntry[]> {
+	// A subtree is looked at once, however often it is named.
+	const known = new Map<string, Promise<Directory>>();
+
+	function directoryOf(id: string): Promise<Directory> {
+		let directory = known.get(id);
+		if (directory === undefined) {
+			directory = readDirectory(id);
+			known.set(id, directory);
+		}
+		return directory;
 	}
-	return flatten(await nodes(tree, 0));
+
+	async function readDirectory(id: string): Promise<Directory> {
+		const children = await Promise.all(
+			(await objects.tree(id)).map(async (entry) =>
+				entry.kind === "directory" ? { entry, directory: await directoryOf(entry.id) } : { entry },
+			),
+		);
+		let entries = children.length;
+		let longest = 0;
+		for (const { entry, directory } of children) {
+			entries += directory?.entries ?? 0;
+			longest = Math.max(longest, entry.name.length + 1 + (directory?.longest ?? 0));
+			if (longest > maxPath)
+				throw new BrewlineError(
+					"git",
+					`a path is longer than ${maxPath} bytes: it goes through ${showBytes(entry.name)}`,
+				);
+		}
+		if (entries > maxEntries) throw new BrewlineError("git", `the directory has more than ${maxEntries} entries`);
+		return { children, entries, longest };
+	}
+
+	return flatten(await directoryOf(tree));
 }
 
-function* flatten(nodes: readonly Node[], prefix = ""): Generator<WalkedEntry> {
-	const stack = [{ nodes, prefix, at: 0 }];
+function flatten(root: Directory): readonly WalkedEntry[] {
+	const walked: WalkedEntry[] = [];
+	const stack = [{ directory: root, prefix: "", at: 0 }];
 	for (let top = stack[0]; top !== undefined; top = stack.at(-1)) {
-		const node = top.nodes[top.at++];
-		if (node === undefined) {
+		const child = top.directory.children[top.at++];
+		if (child === undefined) {
 			stack.pop();
 			continue;
 		}
-		const path = top.prefix + node.entry.name;
-		yield { path, entry: node.entry };
-		if (node.children !== undefined) stack.push({ nodes: node.children, prefix: `${path}/`, at: 0 });
+		const path = top.prefix + child.entry.name;
+		walked.push({ path, entry: child.entry });
+		if (child.directory !== undefined) stack.push({ directory: child.directory, prefix: `${path}/`, at: 0 });
 	}
+	return walked;
 }

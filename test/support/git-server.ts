@@ -45,8 +45,8 @@ export async function startGitServer(options: GitServerOptions): Promise<GitServ
 			? undefined
 			: `Basic ${Buffer.from(`${options.auth.username}:${options.auth.password}`).toString("base64")}`;
 	const config = {
-		"uploadpack.allowReachableSHA1InWant": String(options.allow === "reachable"),
-		"uploadpack.allowAnySHA1InWant": String(options.allow === "any"),
+		...(options.allow === "reachable" ? { "uploadpack.allowReachableSHA1InWant": "true" } : {}),
+		...(options.allow === "any" ? { "uploadpack.allowAnySHA1InWant": "true" } : {}),
 		"http.receivepack": String(options.push ?? false),
 		// The repositories may be another user's.
 		"safe.directory": "*",
