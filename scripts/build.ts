@@ -50,6 +50,8 @@ async function bundle(): Promise<void> {
 			logLevel: "warn",
 			resolve: {
 				alias: {
+					// The same code as ES modules, of which what is not used can be left out.
+					yaml: path.join(root, "node_modules/yaml/browser/index.js"),
 					// Only for OIDC, and nine tenths of the weight of @actions/core.
 					"@actions/http-client": path.join(actions, "no-http-client.ts"),
 					"@actions/http-client/lib/auth": path.join(actions, "no-http-client.ts"),
@@ -85,7 +87,7 @@ function contributors(
 			/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(id)?.[1] ?? path.relative(root, id).split("/").slice(0, 2).join("/");
 		byOwner.set(owner, (byOwner.get(owner) ?? 0) + renderedLength);
 	}
-	return [...byOwner].sort((a, b) => b[1] - a[1]).slice(0, 4);
+	return [...byOwner].sort((a, b) => b[1] - a[1]).slice(0, 8);
 }
 
 function report(

@@ -13,12 +13,11 @@ import {
 	openBuilders,
 	openLookups,
 	openWorkspace,
-	publishStaged,
+	publishPlanned,
 	readLegs,
 	readSourcesFile,
 	run,
 	startReport,
-	tagReports,
 	waitingReports,
 	type Workspace,
 } from "../pipeline/index.ts";
@@ -53,7 +52,7 @@ export function sourcesStep(context: Context): Promise<number> {
 
 export function planStep(context: Context, options: { arch?: string[] }): Promise<number> {
 	return inWorkspace(context, async (workspace) => {
-		const report = startReport(context.program, context.io, { dryRun: true });
+		const report = startReport(context.program.name, context.io, { dryRun: true });
 		const sources = await readSourcesFile(workspace);
 		const output = await computeBuilds(workspace, sources, openLookups(workspace));
 		const planned = await computePlan(
@@ -64,35 +63,35 @@ export function planStep(context: Context, options: { arch?: string[] }): Promis
 		);
 		report.builds = buildReports(output.builds, new Map(), planned.legs);
 		report.waiting = waitingReports(planned.plan, sources);
-		return show(context, await finishReport(workspace, report));
+		return show(context, await finishReport(context.work, context.io, report));
 	});
 }
 
-export function buildStep(
+export async function buildStep(
 	context: Context,
 	options: { digest?: string; parallel?: number; dryRun?: boolean },
 	ids: string[],
 ): Promise<number> {
-	return inWorkspace(context, async (workspace) => {
-		if (options.digest !== undefined && ids.length !== 1) {
-			throw new BrewlineError("usage", "--digest goes with one leg", {
-				hint: "name the leg: brewline build LEG --digest …",
-			});
-		}
-		const legs = await readLegs(workspace, ids, options.digest);
-		if (options.dryRun === true) {
-			context.print(context.json ? tabJson(legs) : legs.map((leg) => describeLeg(leg)).join(""));
-			return 0;
-		}
-		const report = startReport(context.program, context.io);
-		await using builders = openBuilders(context.program, context.io);
-		const results = await buildLegs(workspace, legs, {
-			findBuilder: builders.findBuilder,
-			...(options.parallel === undefined ? {} : { parallel: options.parallel }),
+	const { io, program, work } = context;
+	if (options.digest !== undefined && ids.length !== 1) {
+		throw new BrewlineError("usage", "--digest goes with one leg", {
+			hint: "name the leg: brewline build LEG --digest …",
 		});
-		report.builds = legReports(legs, results);
-		return show(context, await finishReport(workspace, report));
+	}
+	const legs = await readLegs(work, ids, { digest: options.digest });
+	if (options.dryRun === true) {
+		context.print(context.json ? tabJson(legs) : legs.map(describeLeg).join(""));
+		return 0;
+	}
+	const report = startReport(program.name, io);
+	await using builders = openBuilders(io);
+	const results = await buildLegs(legs, io, {
+		work,
+		findBuilder: builders.findBuilder,
+		...(options.parallel === undefined ? {} : { parallel: options.parallel }),
 	});
+	report.builds = legReports(legs, results);
+	return show(context, await finishReport(work, io, report));
 }
 
 /** What would be built, where from, and on what. */
@@ -106,12 +105,9 @@ function describeLeg(leg: Leg): string {
 
 export function publishStep(context: Context, options: { dryRun?: boolean }): Promise<number> {
 	return inWorkspace(context, async (workspace) => {
-		const dryRun = options.dryRun ?? false;
-		const report = startReport(context.program, context.io, { dryRun });
-		const sources = await readSourcesFile(workspace);
-		const { builds } = await computeBuilds(workspace, sources, openLookups(workspace));
-		Object.assign(report, tagReports(await publishStaged(workspace, { sources, builds }, { dryRun })));
-		return show(context, await finishReport(workspace, report));
+		const report = startReport(context.program.name, context.io, { dryRun: options.dryRun });
+		await publishPlanned(workspace, report);
+		return show(context, await finishReport(context.work, context.io, report));
 	});
 }
 
@@ -119,7 +115,7 @@ export async function runStep(
 	context: Context,
 	options: { arch?: string[]; parallel?: number; dryRun?: boolean },
 ): Promise<number> {
-	await using builders = openBuilders(context.program, context.io);
+	await using builders = openBuilders(context.io);
 	const report = await run(context.program, context.io, {
 		work: context.work,
 		findBuilder: builders.findBuilder,

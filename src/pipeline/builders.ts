@@ -1,5 +1,5 @@
 import type { Builder } from "../build/index.ts";
-import type { Program } from "../config/index.ts";
+import type { Leg } from "../plan/index.ts";
 import { BrewlineError } from "../errors.ts";
 import { ensureBuilder, type EnsuredBuilder } from "../engine/index.ts";
 import type { Io } from "../io/index.ts";
@@ -10,14 +10,14 @@ export interface Builders extends AsyncDisposable {
 }
 
 /** The engine of this machine as a builder, looked for when the first leg needs it; one that has to be made is removed at the end. */
-export function openBuilders(program: Program, io: Io, env: Readonly<Record<string, string>> = {}): Builders {
+export function openBuilders(io: Io, env: Readonly<Record<string, string>> = {}): Builders {
 	let found: Promise<EnsuredBuilder | undefined> | undefined;
-	const find = async (): Promise<EnsuredBuilder | undefined> => {
+	const find = async ({ buildkit, registries }: Leg): Promise<EnsuredBuilder | undefined> => {
 		try {
 			return await ensureBuilder(io, env, {
-				image: program.buildkit.image,
+				image: buildkit.image,
 				name: `brewline-${process.pid}`,
-				insecureRegistries: program.registries.plainHttp,
+				insecureRegistries: registries.plainHttp,
 			});
 		} catch (error) {
 			if (!(error instanceof BrewlineError) || error.code !== "engine") throw error;
@@ -31,8 +31,8 @@ export function openBuilders(program: Program, io: Io, env: Readonly<Record<stri
 		}
 	};
 	return {
-		findBuilder: async (): Promise<Builder | undefined> => {
-			found ??= find();
+		findBuilder: async (leg): Promise<Builder | undefined> => {
+			found ??= find(leg);
 			const ensured = await found;
 			return ensured === undefined ? undefined : { ...ensured.builder, env: ensured.env };
 		},

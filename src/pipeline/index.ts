@@ -1,5 +1,5 @@
 export { openBuilders, type Builders } from "./builders.ts";
-export { publishStaged } from "./publish.ts";
+export { publishPlanned, publishStaged } from "./publish.ts";
 export {
 	buildReports,
 	finishReport,
@@ -16,6 +16,7 @@ export {
 	computeSources,
 	openLookups,
 	readLegs,
+	readResults,
 	readSourcesFile,
 	type Lookups,
 	type PlanChoice,

@@ -1,7 +1,9 @@
+import type { Run } from "../build/index.ts";
 import type { Builds } from "../builds/index.ts";
 import { publish, type PublishResult } from "../publish/index.ts";
 import type { Sources } from "../sources/index.ts";
-import { openLookups } from "./steps.ts";
+import { buildReports, type Draft, tagReports } from "./report.ts";
+import { computeBuilds, openLookups, readLegs, readResults, readSourcesFile } from "./steps.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** Moves what is staged to its tags; everything is read from the registry anew, and nothing from files or earlier look-ups. */
@@ -17,4 +19,21 @@ export async function publishStaged(
 		lookup: openLookups(workspace).lookup,
 		dryRun: options.dryRun ?? false,
 	});
+}
+
+/**
+ * The step of its own: from `sources.json` and the registry, with the reasons that the legs' results give, into the report.
+ * With the digest of `plan.json`, the files must be those of that plan, and results those of that run.
+ */
+export async function publishPlanned(
+	workspace: Workspace,
+	report: Draft,
+	options: { readonly planDigest?: string; readonly run?: Run } = {},
+): Promise<void> {
+	const { io, work } = workspace;
+	const sources = await readSourcesFile(workspace, options.planDigest);
+	const { builds } = await computeBuilds(workspace, sources, openLookups(workspace));
+	const legs = await readLegs(work, [], { optional: options.planDigest === undefined });
+	report.builds = buildReports(builds, await readResults(work, legs, io, options.run), legs);
+	Object.assign(report, tagReports(await publishStaged(workspace, { sources, builds }, { dryRun: report.dryRun })));
 }

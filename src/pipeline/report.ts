@@ -1,6 +1,5 @@
 import type { BuildResult, LegResult } from "../build/index.ts";
 import type { Builds } from "../builds/index.ts";
-import type { Program } from "../config/index.ts";
 import { BrewlineError } from "../errors.ts";
 import type { Io } from "../io/index.ts";
 import { tabJson } from "../json/index.ts";
@@ -9,7 +8,7 @@ import type { PublishResult } from "../publish/index.ts";
 import { type BuildReport, failuresOf, type Report, type TagReport } from "../report/index.ts";
 import type { Sources } from "../sources/index.ts";
 import { writeWhole } from "./files.ts";
-import { filesOf, type Workspace } from "./workspace.ts";
+import { filesOf } from "./workspace.ts";
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
@@ -17,7 +16,7 @@ type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 export type Draft = Mutable<Omit<Report, "outcome" | "seconds">> & { readonly startedAt: number };
 
 export function startReport(
-	program: Program,
+	program: string,
 	io: Io,
 	options: { readonly dryRun?: boolean | undefined; readonly library?: string | undefined } = {},
 ): Draft {
@@ -26,7 +25,7 @@ export function startReport(
 		startedAt,
 		format: "brewline-report",
 		version: 1,
-		program: program.name,
+		program,
 		library: options.library ?? null,
 		dryRun: options.dryRun ?? false,
 		started: new Date(startedAt).toISOString(),
@@ -38,8 +37,7 @@ export function startReport(
 }
 
 /** Completes a report, with its outcome, and writes `report.json`. */
-export async function finishReport(workspace: Workspace, draft: Draft): Promise<Report> {
-	const { io, work } = workspace;
+export async function finishReport(work: string, io: Io, draft: Draft): Promise<Report> {
 	const { startedAt, ...rest } = draft;
 	const report: Report = {
 		...rest,
@@ -168,11 +166,7 @@ export function tagReports(published: PublishResult): { tags: TagReport[]; error
 			error === undefined
 				? []
 				: failuresOf(
-						new BrewlineError(
-							error.code,
-							`${reference}: ${error.message}`,
-							error.hint ? { hint: error.hint } : {},
-						),
+						new BrewlineError(error.code, `${reference}: ${error.message}`, error.hint ? { hint: error.hint } : {}),
 					),
 		),
 	};

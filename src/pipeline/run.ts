@@ -1,11 +1,11 @@
 import { availableParallelism } from "node:os";
-import { build, type Builder, type BuildResult, type LegResult, type Run } from "../build/index.ts";
+import path from "node:path";
+import { build, type Builder, type BuildResult, type LegResult, registryOptionsOf, type Run } from "../build/index.ts";
 import type { Builds } from "../builds/index.ts";
 import type { Program } from "../config/index.ts";
-import { messageOf } from "../errors.ts";
-import type { GitCredential } from "../git/index.ts";
 import type { Io } from "../io/index.ts";
 import type { Leg } from "../plan/index.ts";
+import { createRegistryClient, dockerCredentials } from "../registry/index.ts";
 import type { Report } from "../report/index.ts";
 import type { Sources } from "../sources/index.ts";
 import { publishStaged } from "./publish.ts";
@@ -16,9 +16,7 @@ import { filesOf, openWorkspace, type Workspace, type WorkspaceOptions } from ".
 /** Finds what builds a leg, when one needs it; undefined: there is no engine. */
 export type FindBuilder = (leg: Leg) => Promise<Builder | undefined>;
 
-export interface BuildChoice {
-	/** By prefix of the address that is fetched from. */
-	readonly gitCredentials?: Readonly<Record<string, GitCredential>>;
+export interface BuildChoice extends WorkspaceOptions {
 	readonly findBuilder: FindBuilder;
 	/** Legs at once; default: one for every two processors, at least one. */
 	readonly parallel?: number;
@@ -27,7 +25,7 @@ export interface BuildChoice {
 	readonly logAddress?: string;
 }
 
-export interface RunOptions extends WorkspaceOptions, BuildChoice {
+export interface RunOptions extends BuildChoice {
 	/** Only these architectures; all that have a runner where it is left out. */
 	readonly architectures?: readonly string[];
 	/** The commit of the library's repository. */
@@ -42,7 +40,7 @@ export interface RunOptions extends WorkspaceOptions, BuildChoice {
  * at all is thrown. Killed at any point, the next run goes on from what the registry holds.
  */
 export async function run(program: Program, io: Io, options: RunOptions): Promise<Report> {
-	const report = startReport(program, io, { dryRun: options.dryRun ?? false, library: options.library });
+	const report = startReport(program.name, io, { dryRun: options.dryRun ?? false, library: options.library });
 	await using workspace = openWorkspace(program, io, options);
 	const sources = await computeSources(workspace);
 	const builds = await buildAll(workspace, sources, options, report);
@@ -50,7 +48,7 @@ export async function run(program: Program, io: Io, options: RunOptions): Promis
 		const published = await publishStaged(workspace, { sources, builds }, { dryRun: options.dryRun ?? false });
 		Object.assign(report, tagReports(published));
 	}
-	return finishReport(workspace, report);
+	return finishReport(workspace.work, io, report);
 }
 
 /** Plans and builds until a plan has nothing that was not tried yet. Returns the builds as they are then. */
@@ -69,40 +67,36 @@ async function buildAll(workspace: Workspace, sources: Sources, options: RunOpti
 			level: "info",
 			text: `${legs.length} to build now, ${output.waiting.length} wait for others`,
 		});
-		const built = (await buildLegs(workspace, legs, options)).flatMap((result) => result.builds);
+		const built = (await buildLegs(legs, workspace.io, options)).flatMap((result) => result.builds);
 		for (const result of built) results.set(result.buildId, result);
 		// What was tried is asked for again: the registry says what is there, whatever a result says.
 		lookups.forget(legs.flatMap((leg) => leg.builds.map(({ staging }) => staging.reference)));
 	}
 }
 
-/** Builds legs, at most so many at once. */
-export async function buildLegs(workspace: Workspace, legs: readonly Leg[], choice: BuildChoice): Promise<LegResult[]> {
-	const { io, client, work } = workspace;
-	const files = filesOf(work);
+/**
+ * Builds legs, at most so many at once. Legs bring all that they need with them: hand-over files below `work`, no definition,
+ * no configuration.
+ */
+export async function buildLegs(legs: readonly Leg[], io: Io, choice: BuildChoice): Promise<LegResult[]> {
+	const files = filesOf(path.resolve(choice.work));
+	const credentials = dockerCredentials(io);
 	const queue = legs.values();
 	const results: LegResult[] = [];
-	const builders = new Map<string, Promise<Builder | undefined>>();
-	const builderOf = (leg: Leg): Promise<Builder | undefined> => {
-		const key = JSON.stringify([leg.platformString, leg.runner]);
-		const found = builders.get(key) ?? choice.findBuilder(leg);
-		builders.set(key, found);
-		return found;
-	};
 	const worker = async (): Promise<void> => {
 		for (const leg of queue) {
 			const needsEngine = leg.builds.some(({ builder, sbom }) => builder !== "oci-import" || sbom !== null);
-			const builder = needsEngine && !io.signal.aborted ? await builderOf(leg) : undefined;
+			const builder = needsEngine && !io.signal.aborted ? await choice.findBuilder(leg) : undefined;
 			results.push(
 				await build(leg, io, {
-					client,
-					workDirectory: files.scratch,
-					results: files.results,
-					logs: files.logs,
+					client: createRegistryClient(io, { credentials, ...registryOptionsOf(leg) }),
 					git: {
 						directory: files.git,
 						...(choice.gitCredentials === undefined ? {} : { credentials: choice.gitCredentials }),
 					},
+					workDirectory: files.scratch,
+					results: files.results,
+					logs: files.logs,
 					...(builder === undefined ? {} : { builder }),
 					...(choice.run === undefined ? {} : { run: choice.run }),
 					...(choice.logAddress === undefined ? {} : { logAddress: choice.logAddress }),
@@ -112,11 +106,6 @@ export async function buildLegs(workspace: Workspace, legs: readonly Leg[], choi
 	};
 	const parallel = choice.parallel ?? Math.max(1, Math.floor(availableParallelism() / 2));
 	const workers = await Promise.allSettled(Array.from({ length: Math.min(parallel, legs.length) }, worker));
-	for (const outcome of workers) {
-		if (outcome.status === "rejected") {
-			io.log({ type: "message", level: "error", text: messageOf(outcome.reason) });
-			throw outcome.reason;
-		}
-	}
+	for (const outcome of workers) if (outcome.status === "rejected") throw outcome.reason;
 	return results;
 }

@@ -1,4 +1,6 @@
+import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
+import { type BuildResult, readResult, type Run } from "../build/index.ts";
 import {
 	builds,
 	type BuildsOutput,
@@ -10,8 +12,8 @@ import {
 } from "../builds/index.ts";
 import { type Program, servedArchitectures } from "../config/index.ts";
 import { loadLibrary } from "../definition/index.ts";
-import { BrewlineError } from "../errors.ts";
-import { printable } from "../io/index.ts";
+import { BrewlineError, messageOf } from "../errors.ts";
+import { type Io, printable } from "../io/index.ts";
 import { parseReference, sha256Of } from "../oci/index.ts";
 import { type Leg, plan, type PlanOutput, readLeg, readPlan, writePlan } from "../plan/index.ts";
 import { synthesize } from "../registry/index.ts";
@@ -129,11 +131,23 @@ export async function readSourcesFile({ work }: Workspace, planDigest?: string):
 	return readSources(bytes, files.sources);
 }
 
-/** Legs of the plan, all of them where none is named; a digest must be that of the one that is named. */
-export async function readLegs({ work }: Workspace, ids: readonly string[], digest?: string): Promise<Leg[]> {
+export interface LegOptions {
+	/** The digest that the one leg that is named must have; the plan is not read then. */
+	readonly digest?: string | undefined;
+	/** Without a plan there are no legs, instead of an error. */
+	readonly optional?: boolean;
+}
+
+/** Legs of the plan, all of them where none is named. */
+export async function readLegs(
+	work: string,
+	ids: readonly string[],
+	{ digest, optional }: LegOptions = {},
+): Promise<Leg[]> {
 	const files = filesOf(work);
 	const digests = new Map<string, string>();
 	if (digest === undefined) {
+		if (optional === true && (await readIfThere(files.plan)) === undefined) return [];
 		const planned = readPlan(await readRequired(files.plan, "plan"), { file: files.plan });
 		for (const leg of planned.legs) digests.set(leg.id, leg.digest);
 	}
@@ -170,4 +184,35 @@ function chosen(program: Program, names: readonly string[] | undefined): Program
 			names.includes(name) ? value : { ...value, runner: null },
 		]),
 	);
+}
+
+/** More than a result can need; any job may have written what stands there. */
+const maxResultBytes = 4 * 1024 * 1024;
+
+/**
+ * What legs say of their builds, by build id: time, log and reason. A result that is missing, too large, of another run or not
+ * of its leg is left out with a warning; what was built is asked of the registry anyway.
+ */
+export async function readResults(
+	work: string,
+	legs: readonly Leg[],
+	io: Io,
+	run?: Run,
+): Promise<Map<string, BuildResult>> {
+	const results = new Map<string, BuildResult>();
+	for (const leg of legs) {
+		const file = path.join(filesOf(work).results, `${leg.id}.json`);
+		try {
+			const size = (await stat(file)).size;
+			if (size > maxResultBytes) throw new BrewlineError("handover", `${file} has ${size} bytes`);
+			const expected = run === undefined ? {} : { run };
+			const result = readResult(await readFile(file), { file, leg: leg.id, ...expected });
+			const own = new Set(leg.builds.map(({ buildId }) => buildId));
+			for (const build of result.builds) if (own.has(build.buildId)) results.set(build.buildId, build);
+		} catch (error) {
+			const text = (error as NodeJS.ErrnoException).code === "ENOENT" ? "it left no result" : messageOf(error);
+			io.log({ type: "message", level: "warning", text: `leg ${leg.id}: ${text}` });
+		}
+	}
+	return results;
 }

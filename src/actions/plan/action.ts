@@ -1,0 +1,57 @@
+import { readFile } from "node:fs/promises";
+import * as z from "zod/mini";
+import { sha256Of } from "../../oci/index.ts";
+import {
+	buildReports,
+	computeBuilds,
+	computePlan,
+	computeSources,
+	filesOf,
+	finishReport,
+	openLookups,
+	openWorkspace,
+	startReport,
+	waitingReports,
+} from "../../pipeline/index.ts";
+import { optionalText } from "../inputs.ts";
+import { loggedIn, loginInputs } from "../login.ts";
+import { programOf } from "../program.ts";
+import type { Action } from "../runner.ts";
+
+export const inputs = z.object({
+	config: z._default(z.string(), "brewline.yaml"),
+	work: z._default(z.string(), ".brewline"),
+	architectures: optionalText,
+	...loginInputs,
+});
+
+/** `actions/plan`: definitions and the registry become a plan, and a matrix of its legs. */
+export const action: Action<typeof inputs> = {
+	inputs,
+	run: async (given, plain) => {
+		const io = await loggedIn(plain, given);
+		const program = await programOf(given.config, io);
+		await using workspace = openWorkspace(program, io, { work: given.work });
+		const commit = io.env["GITHUB_SHA"];
+		const report = startReport(program.name, io, { dryRun: true, library: commit });
+		const sources = await computeSources(workspace);
+		const output = await computeBuilds(workspace, sources, openLookups(workspace));
+		const { plan, legs } = await computePlan(workspace, sources, output, {
+			...(commit === undefined ? {} : { library: commit }),
+			...(given.architectures === undefined
+				? {}
+				: { architectures: given.architectures.split(",").map((name) => name.trim()) }),
+		});
+		report.builds = buildReports(output.builds, new Map(), legs);
+		report.waiting = waitingReports(plan, sources);
+		return {
+			report: await finishReport(workspace.work, io, report),
+			outputs: {
+				matrix: JSON.stringify(plan.legs.map(({ id, arch, runner, digest }) => ({ id, arch, runner, digest }))),
+				legs: String(plan.legs.length),
+				waiting: String(plan.waiting.length),
+				digest: sha256Of(await readFile(filesOf(workspace.work).plan)),
+			},
+		};
+	},
+};

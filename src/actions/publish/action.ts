@@ -1,0 +1,37 @@
+import * as z from "zod/mini";
+import { filesOf, finishReport, openWorkspace, publishPlanned, startReport } from "../../pipeline/index.ts";
+import { flag, sha256Digest } from "../inputs.ts";
+import { loggedIn, loginInputs } from "../login.ts";
+import { programOf } from "../program.ts";
+import { runOf } from "../run.ts";
+import type { Action } from "../runner.ts";
+
+export const inputs = z.object({
+	config: z._default(z.string(), "brewline.yaml"),
+	work: z._default(z.string(), ".brewline"),
+	digest: sha256Digest,
+	"dry-run": flag,
+	...loginInputs,
+});
+
+/** `actions/publish`: what is staged moves to its tags. What was built is read from the registry, never from results. */
+export const action: Action<typeof inputs> = {
+	inputs,
+	run: async (given, plain) => {
+		const io = await loggedIn(plain, given);
+		const program = await programOf(given.config, io);
+		await using workspace = openWorkspace(program, io, { work: given.work });
+		const report = startReport(program.name, io, { dryRun: given["dry-run"], library: io.env["GITHUB_SHA"] });
+		await publishPlanned(workspace, report, { planDigest: given.digest, run: runOf(io).run });
+		const count = (...changes: string[]): string =>
+			String(report.tags.filter(({ change }) => changes.includes(change)).length);
+		return {
+			report: await finishReport(workspace.work, io, report),
+			outputs: {
+				changed: count("created", "updated"),
+				held: count("held", "failed"),
+				report: filesOf(workspace.work).report,
+			},
+		};
+	},
+};
