@@ -20,7 +20,7 @@ async function guarded(auth: Partial<RegistryAuth> & Pick<RegistryAuth, "kind">)
 			return undefined;
 		},
 	});
-	return { ...server, seen, [Symbol.asyncDispose]: server.close };
+	return { ...server, seen, [Symbol.asyncDispose]: () => server.close() };
 }
 
 describe.each(["basic", "bearer"] as const)("%s", (kind) => {
@@ -118,7 +118,7 @@ describe("tokens", () => {
 
 	test("are renewed by one request when they have expired by our clock", async () => {
 		const io = testIo();
-		await using server = await guarded({ kind: "bearer", tokenSeconds: 100, now: io.clock.now });
+		await using server = await guarded({ kind: "bearer", tokenSeconds: 100, now: () => io.clock.now() });
 		const client = createRegistryClient(io, { credentials: from(good) });
 		const get = () => client.getManifest(parseReference(`${server.host}/name:tag`));
 		await get();

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { rm } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -51,7 +51,7 @@ export interface RunningRegistry {
 export async function startRegistry(options: RegistryServerOptions = {}): Promise<RunningRegistry> {
 	const { directory } = options;
 	// Nobody can go on with uploads of a server that has ended.
-	if (directory !== undefined) await rm(path.join(directory, "uploads"), { recursive: true, force: true });
+	if (directory !== undefined) await emptyFolder(path.join(directory, "uploads"));
 	const store = createStore(directory === undefined ? memoryFiles() : folderFiles(directory));
 	const access = createAccess(options.auth);
 	const log = options.log ?? (() => {});
@@ -79,7 +79,10 @@ export async function startRegistry(options: RegistryServerOptions = {}): Promis
 		const reply =
 			fault?.kind === "answer"
 				? { status: fault.status, headers: fault.headers ?? {}, body: Buffer.from(fault.body ?? "") }
-				: await answer(store, access, request, URL.parse(target, origin), origin);
+				: await answer(store, access, request, URL.parse(target, origin), origin).catch((error: unknown) => {
+						if (request.socket.destroyed) throw error;
+						return refuse(500, "UNKNOWN", messageOf(error));
+					});
 		log({ type: "message", level: "debug", text: `registry: ${reply.status} ${method} ${printable(target)}` });
 		if (fault?.kind === "reset") request.socket.destroy();
 		else await send(reply, method, request, response, fault);
@@ -105,6 +108,17 @@ export async function startRegistry(options: RegistryServerOptions = {}): Promis
 			await store.close();
 		},
 	};
+}
+
+async function emptyFolder(folder: string): Promise<void> {
+	try {
+		await rm(folder, { recursive: true, force: true });
+		await mkdir(folder, { recursive: true });
+	} catch (cause) {
+		throw new BrewlineError("registry", `cannot keep a registry in ${path.dirname(folder)}: ${messageOf(cause)}`, {
+			cause,
+		});
+	}
 }
 
 async function answer(

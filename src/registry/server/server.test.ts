@@ -1,0 +1,509 @@
+import { createHash } from "node:crypto";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { request as httpRequest } from "node:http";
+import { networkInterfaces, tmpdir } from "node:os";
+import path from "node:path";
+import { Readable } from "node:stream";
+import { array, assert, constantFrom, oneof, property, string } from "fast-check";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { testIo } from "../../../test/support/scripted.ts";
+import { mediaTypes, parseReference } from "../../oci/index.ts";
+import { createRegistryClient, startRegistry, type RunningRegistry } from "../index.ts";
+import { routeOf } from "./routes.ts";
+
+const sha256 = (bytes: Uint8Array | string) => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+const none = sha256("nothing has this content");
+
+let folder: string;
+beforeAll(async () => {
+	folder = await mkdtemp(path.join(tmpdir(), "registry-"));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+interface Answer {
+	readonly status: number;
+	readonly headers: Headers;
+	readonly text: string;
+}
+
+async function ask(
+	server: RunningRegistry,
+	method: string,
+	target: string,
+	body?: string | Uint8Array,
+	headers: Record<string, string> = {},
+): Promise<Answer> {
+	const response = await fetch(new URL(target, server.url), {
+		method,
+		headers,
+		...(body === undefined ? {} : { body: Buffer.from(body) }),
+	});
+	return { status: response.status, headers: response.headers, text: await response.text() };
+}
+
+const codesOf = ({ text }: Answer) =>
+	(JSON.parse(text) as { errors: { code: string }[] }).errors.map(({ code }) => code);
+
+async function upload(server: RunningRegistry, repository: string, content: string): Promise<string> {
+	const answer = await ask(server, "POST", `/v2/${repository}/blobs/uploads/?digest=${sha256(content)}`, content);
+	expect(answer.status).toBe(201);
+	return sha256(content);
+}
+
+function descriptor(content: string, mediaType: string) {
+	return { mediaType, digest: sha256(content), size: content.length };
+}
+
+function manifestText(extra: object = {}) {
+	return JSON.stringify({
+		schemaVersion: 2,
+		mediaType: mediaTypes.ociManifest,
+		config: descriptor("{}", mediaTypes.ociConfig),
+		layers: [],
+		...extra,
+	});
+}
+
+function put(server: RunningRegistry, target: string, text: string, type: string = mediaTypes.ociManifest) {
+	return ask(server, "PUT", target, text, { "content-type": type });
+}
+
+describe.each(["memory", "folder"] as const)("in %s", (kind) => {
+	let server: RunningRegistry;
+	beforeAll(async () => {
+		server = await startRegistry(kind === "memory" ? {} : { directory: path.join(folder, "one") });
+	});
+	afterAll(() => server.close());
+
+	test("it says what it speaks", async () => {
+		const answer = await ask(server, "GET", "/v2/");
+		expect([answer.status, answer.text]).toEqual([200, "{}\n"]);
+		expect(answer.headers.get("docker-distribution-api-version")).toBe("registry/2.0");
+		expect((await ask(server, "GET", "/v2")).status).toBe(200);
+	});
+
+	test("a blob comes in pieces, with its state asked for in between", async () => {
+		const opened = await ask(server, "POST", "/v2/org/name/blobs/uploads/");
+		expect(opened.status).toBe(202);
+		const session = opened.headers.get("location")!;
+		expect(session).toMatch(/^\/v2\/org\/name\/blobs\/uploads\/[\w-]+$/);
+		const first = await ask(server, "PATCH", session, "01234", { "content-range": "0-4" });
+		expect([first.status, first.headers.get("range")]).toEqual([202, "0-4"]);
+		const gap = await ask(server, "PATCH", session, "x", { "content-range": "7-8" });
+		expect([gap.status, gap.headers.get("range")]).toEqual([416, "0-4"]);
+		const nonsense = await ask(server, "PATCH", session, "x", { "content-range": "many" });
+		expect(nonsense.status).toBe(416);
+		const state = await ask(server, "GET", session);
+		expect([state.status, state.headers.get("range")]).toEqual([204, "0-4"]);
+		expect((await ask(server, "PATCH", session, "56")).status).toBe(202);
+		const done = await ask(server, "PUT", `${session}?digest=${sha256("0123456789")}`, "789");
+		expect(done.status).toBe(201);
+		expect((await ask(server, "GET", done.headers.get("location")!)).text).toBe("0123456789");
+		expect(codesOf(await ask(server, "GET", session))).toEqual(["BLOB_UPLOAD_UNKNOWN"]);
+	});
+
+	test("content with another digest is not taken, nor kept", async () => {
+		for (const digest of [sha256("other"), `sha512:${"0".repeat(128)}`]) {
+			const answer = await ask(server, "POST", `/v2/name/blobs/uploads/?digest=${digest}`, "content");
+			expect([answer.status, codesOf(answer)]).toEqual([400, ["DIGEST_INVALID"]]);
+			expect((await ask(server, "HEAD", `/v2/name/blobs/${digest}`)).status).toBe(404);
+		}
+	});
+
+	test("sha512 blobs are as good", async () => {
+		const digest = `sha512:${createHash("sha512").update("content").digest("hex")}`;
+		expect((await ask(server, "POST", `/v2/name/blobs/uploads/?digest=${digest}`, "content")).status).toBe(201);
+		expect((await ask(server, "GET", `/v2/name/blobs/${digest}`)).text).toBe("content");
+	});
+
+	test("uploads can be given up, belong to their repository, and need a digest", async () => {
+		const { headers } = await ask(server, "POST", "/v2/name/blobs/uploads");
+		const session = headers.get("location")!;
+		expect((await ask(server, "GET", session.replace("/name/", "/other/"))).status).toBe(404);
+		expect((await ask(server, "PUT", session, "x")).status).toBe(400);
+		expect((await ask(server, "PUT", `${session}?digest=md5:00`, "x")).status).toBe(400);
+		expect((await ask(server, "DELETE", session)).status).toBe(204);
+		expect((await ask(server, "GET", session)).status).toBe(404);
+		expect((await ask(server, "POST", "/v2/name/blobs/uploads/?digest=x")).status).toBe(400);
+	});
+
+	test("two requests cannot write to one upload", async () => {
+		const { headers } = await ask(server, "POST", "/v2/name/blobs/uploads/");
+		const session = headers.get("location")!;
+		const writing = httpRequest(new URL(session, server.url), { method: "PATCH" });
+		writing.on("error", () => {});
+		const answered = new Promise((resolve) => {
+			writing.once("response", (response) => resolve(response.resume().statusCode));
+		});
+		await new Promise<void>((resolve) => {
+			writing.write("first", () => resolve());
+		});
+		await untilBusy();
+		expect(codesOf(await ask(server, "PATCH", session, "second", { "content-range": "5-10" }))).toEqual([
+			"BLOB_UPLOAD_INVALID",
+		]);
+		expect(codesOf(await ask(server, "PUT", `${session}?digest=${none}`, "x"))).toEqual(["BLOB_UPLOAD_INVALID"]);
+		expect((await ask(server, "DELETE", session)).status).toBe(409);
+		writing.end();
+		expect(await answered).toBe(202);
+
+		async function untilBusy() {
+			while ((await ask(server, "GET", session)).headers.get("range") !== "0-4") await Promise.resolve();
+		}
+	});
+
+	test("what came in before a connection broke is kept", async () => {
+		const { headers } = await ask(server, "POST", "/v2/name/blobs/uploads/");
+		const session = headers.get("location")!;
+		const writing = httpRequest(new URL(session, server.url), { method: "PATCH", headers: { "content-length": 100 } });
+		writing.on("error", () => {});
+		writing.write("first");
+		const state = () => ask(server, "GET", session);
+		while ((await state()).headers.get("range") !== "0-4") await Promise.resolve();
+		writing.destroy();
+		let done: Answer;
+		do done = await ask(server, "PUT", `${session}?digest=${sha256("first, second")}`, ", second");
+		while (done.status === 409);
+		expect(done.status).toBe(201);
+	});
+
+	test("mounts link what is there, and open an upload for what is not", async () => {
+		const digest = await upload(server, "from", "to be mounted");
+		const mounted = await ask(server, "POST", `/v2/to/blobs/uploads/?mount=${digest}&from=from`);
+		expect([mounted.status, mounted.headers.get("docker-content-digest")]).toEqual([201, digest]);
+		expect((await ask(server, "GET", `/v2/to/blobs/${digest}`)).text).toBe("to be mounted");
+		expect((await ask(server, "POST", `/v2/to/blobs/uploads/?mount=${digest}&from=empty`)).status).toBe(202);
+		expect((await ask(server, "POST", `/v2/to/blobs/uploads/?mount=${digest}`)).status).toBe(202);
+		expect(codesOf(await ask(server, "POST", "/v2/to/blobs/uploads/?mount=x&from=from"))).toEqual(["DIGEST_INVALID"]);
+		expect(codesOf(await ask(server, "POST", `/v2/to/blobs/uploads/?mount=${digest}&from=../x`))).toEqual([
+			"NAME_INVALID",
+		]);
+	});
+
+	test("a blob of one repository is not in another", async () => {
+		const digest = await upload(server, "from", "only here");
+		expect(codesOf(await ask(server, "GET", `/v2/elsewhere/blobs/${digest}`))).toEqual(["BLOB_UNKNOWN"]);
+	});
+
+	test.each([
+		["bytes=0-3", 206, "0123", "bytes 0-3/10"],
+		["bytes=8-", 206, "89", "bytes 8-9/10"],
+		["bytes=8-100", 206, "89", "bytes 8-9/10"],
+		["bytes=-3", 206, "789", "bytes 7-9/10"],
+		["bytes=-30", 206, "0123456789", "bytes 0-9/10"],
+		["bytes=10-", 416, expect.stringContaining("RANGE_INVALID"), "bytes */10"],
+		["bytes=-0", 416, expect.stringContaining("RANGE_INVALID"), "bytes */10"],
+		["bytes=5-2", 200, "0123456789", null],
+		["bytes=-", 200, "0123456789", null],
+		["bytes=1-2,4-5", 200, "0123456789", null],
+		["lines=1-2", 200, "0123456789", null],
+	])("of a blob, %s", async (range, status, text, contentRange) => {
+		const digest = await upload(server, "name", "0123456789");
+		const answer = await ask(server, "GET", `/v2/name/blobs/${digest}`, undefined, { range });
+		expect([answer.status, answer.text, answer.headers.get("content-range")]).toEqual([status, text, contentRange]);
+	});
+
+	test("empty blobs, and HEAD", async () => {
+		const digest = await upload(server, "name", "");
+		expect(await ask(server, "GET", `/v2/name/blobs/${digest}`)).toMatchObject({ status: 200, text: "" });
+		expect((await ask(server, "GET", `/v2/name/blobs/${digest}`, undefined, { range: "bytes=0-" })).status).toBe(416);
+		const long = await upload(server, "name", "0123456789");
+		const head = await ask(server, "HEAD", `/v2/name/blobs/${long}`);
+		expect([head.status, head.text, head.headers.get("content-length")]).toEqual([200, "", "10"]);
+	});
+
+	test("a manifest needs its children, an index its manifests; a subject need not be there", async () => {
+		const text = manifestText({ layers: [descriptor("layer", "application/vnd.oci.image.layer.v1.tar")] });
+		expect(codesOf(await put(server, "/v2/parent/manifests/tag", text))).toEqual([
+			"MANIFEST_BLOB_UNKNOWN",
+			"MANIFEST_BLOB_UNKNOWN",
+		]);
+		await upload(server, "parent", "{}");
+		expect(codesOf(await put(server, "/v2/parent/manifests/tag", text))).toEqual(["MANIFEST_BLOB_UNKNOWN"]);
+		const index = JSON.stringify({ schemaVersion: 2, manifests: [descriptor(text, mediaTypes.ociManifest)] });
+		expect(codesOf(await put(server, "/v2/parent/manifests/index", index, mediaTypes.ociIndex))).toEqual([
+			"MANIFEST_BLOB_UNKNOWN",
+		]);
+		await upload(server, "parent", "layer");
+		expect((await put(server, "/v2/parent/manifests/tag", text)).status).toBe(201);
+		expect((await put(server, "/v2/parent/manifests/index", index, mediaTypes.ociIndex)).status).toBe(201);
+		const foreign = manifestText({ layers: [{ ...descriptor("far", "x/y"), urls: ["https://example.org/far"] }] });
+		expect((await put(server, "/v2/parent/manifests/foreign", foreign)).status).toBe(201);
+		const subject = manifestText({ subject: { ...descriptor("later", mediaTypes.ociManifest) } });
+		const answer = await put(server, "/v2/parent/manifests/subject", subject);
+		expect([answer.status, answer.headers.get("oci-subject")]).toEqual([201, sha256("later")]);
+		const read = await ask(server, "GET", "/v2/parent/manifests/tag");
+		expect([read.text, read.headers.get("content-type"), read.headers.get("docker-content-digest")]).toEqual([
+			text,
+			mediaTypes.ociManifest,
+			sha256(text),
+		]);
+	});
+
+	test.each([
+		["not JSON", "{", mediaTypes.ociManifest, "MANIFEST_INVALID"],
+		["not UTF-8", Buffer.from([0x22, 0xff, 0x22]), mediaTypes.ociManifest, "MANIFEST_INVALID"],
+		["not an object", "[]", mediaTypes.ociManifest, "MANIFEST_INVALID"],
+		["of schema 1", '{"schemaVersion":1}', mediaTypes.ociManifest, "MANIFEST_INVALID"],
+		["empty", '{"schemaVersion":2}', mediaTypes.ociManifest, "MANIFEST_INVALID"],
+		["of another media type", manifestText(), mediaTypes.ociIndex, "MANIFEST_INVALID"],
+		["of no media type", manifestText({ mediaType: undefined }), "x", "MANIFEST_INVALID"],
+		["with a media type that is none", manifestText({ mediaType: 7 }), mediaTypes.ociManifest, "MANIFEST_INVALID"],
+		["with layers that are none", manifestText({ layers: {} }), mediaTypes.ociManifest, "MANIFEST_INVALID"],
+		["with a layer that is none", manifestText({ layers: [null] }), mediaTypes.ociManifest, "MANIFEST_INVALID"],
+		[
+			"with a path for a digest",
+			manifestText({ layers: [{ mediaType: "x/y", digest: "../../x", size: 1 }] }),
+			mediaTypes.ociManifest,
+			"MANIFEST_INVALID",
+		],
+		["with a config that is none", manifestText({ config: 7 }), mediaTypes.ociManifest, "MANIFEST_INVALID"],
+		["with a subject that is none", manifestText({ subject: [] }), mediaTypes.ociManifest, "MANIFEST_INVALID"],
+		["too large", Buffer.alloc(4 * 1024 * 1024 + 1, " "), mediaTypes.ociManifest, "SIZE_INVALID"],
+	])("a manifest that is %s is refused", async (_, body, type, code) => {
+		const answer = await ask(server, "PUT", "/v2/invalid/manifests/tag", body, { "content-type": type });
+		expect(codesOf(answer)).toEqual([code]);
+		expect(codesOf(await ask(server, "GET", "/v2/invalid/manifests/tag"))).toEqual(["MANIFEST_UNKNOWN"]);
+	});
+
+	test("a manifest goes under its own digest only", async () => {
+		await upload(server, "name", "{}");
+		expect(codesOf(await put(server, `/v2/name/manifests/${none}`, manifestText()))).toEqual(["DIGEST_INVALID"]);
+		expect((await put(server, `/v2/name/manifests/${sha256(manifestText())}`, manifestText())).status).toBe(201);
+	});
+
+	test("tags are listed sorted, by pages, upper and lower case apart", async () => {
+		await upload(server, "tags", "{}");
+		for (const tag of ["b", "A", "a", "B", "_x", "1.0"]) await put(server, `/v2/tags/manifests/${tag}`, manifestText());
+		const list = async (query: string) => ask(server, "GET", `/v2/tags/tags/list${query}`);
+		const all = ["1.0", "A", "B", "_x", "a", "b"];
+		expect(JSON.parse((await list("")).text)).toEqual({ name: "tags", tags: all });
+		const page = await list("?n=2");
+		expect(JSON.parse(page.text)).toMatchObject({ tags: all.slice(0, 2) });
+		expect(page.headers.get("link")).toBe('</v2/tags/tags/list?n=2&last=A>; rel="next"');
+		const last = await list("?n=4&last=A");
+		expect([JSON.parse(last.text), last.headers.get("link")]).toMatchObject([{ tags: all.slice(2) }, null]);
+		expect(JSON.parse((await list("?n=0")).text)).toMatchObject({ tags: [] });
+		expect(codesOf(await list("?n=x"))).toEqual(["PAGINATION_NUMBER_INVALID"]);
+		expect(codesOf(await ask(server, "GET", "/v2/tag/tags/list"))).toEqual(["NAME_UNKNOWN"]);
+		const client = createRegistryClient(testIo());
+		expect(await Array.fromAsync(client.listTags(parseReference(`${server.host}/tags`)))).toEqual(all);
+	});
+
+	test("referrers are what names a subject, by type", async () => {
+		await upload(server, "referring", "{}");
+		const subject = descriptor(manifestText(), mediaTypes.ociManifest);
+		await put(server, "/v2/referring/manifests/subject", manifestText());
+		const one = manifestText({ subject, artifactType: "a/one", annotations: { k: "v" } });
+		const two = manifestText({ subject, layers: undefined });
+		await put(server, "/v2/referring/manifests/one", one);
+		await put(server, `/v2/referring/manifests/${sha256(two)}`, two);
+		const list = async (query = "") => ask(server, "GET", `/v2/referring/referrers/${subject.digest}${query}`);
+		const found = JSON.parse((await list()).text) as { manifests: { digest: string }[] };
+		expect(new Set(found.manifests.map(({ digest }) => digest))).toEqual(new Set([sha256(one), sha256(two)]));
+		const filtered = await list("?artifactType=a/one");
+		expect(filtered.headers.get("oci-filters-applied")).toBe("artifactType");
+		expect(filtered.headers.get("content-type")).toBe(mediaTypes.ociIndex);
+		expect(JSON.parse(filtered.text)).toEqual({
+			schemaVersion: 2,
+			mediaType: mediaTypes.ociIndex,
+			manifests: [
+				{
+					mediaType: mediaTypes.ociManifest,
+					digest: sha256(one),
+					size: one.length,
+					annotations: { k: "v" },
+					artifactType: "a/one",
+				},
+			],
+		});
+		await ask(server, "DELETE", `/v2/referring/manifests/${sha256(one)}`);
+		expect(JSON.parse((await list("?artifactType=a/one")).text)).toMatchObject({ manifests: [] });
+		expect(JSON.parse((await ask(server, "GET", `/v2/nothing/referrers/${none}`)).text)).toMatchObject({
+			manifests: [],
+		});
+	});
+
+	test("deleting a manifest takes its tags along, deleting a tag nothing else; blobs go by repository", async () => {
+		await upload(server, "deleted", "{}");
+		const digest = sha256(manifestText());
+		for (const tag of ["one", "two", "three"]) await put(server, `/v2/deleted/manifests/${tag}`, manifestText());
+		const other = manifestText({ annotations: { a: "b" } });
+		await put(server, "/v2/deleted/manifests/other", other);
+		expect((await ask(server, "DELETE", "/v2/deleted/manifests/one")).status).toBe(202);
+		expect((await ask(server, "DELETE", "/v2/deleted/manifests/one")).status).toBe(404);
+		expect((await ask(server, "HEAD", "/v2/deleted/manifests/two")).status).toBe(200);
+		expect((await ask(server, "DELETE", `/v2/deleted/manifests/${digest}`)).status).toBe(202);
+		expect((await ask(server, "DELETE", `/v2/deleted/manifests/${digest}`)).status).toBe(404);
+		expect(JSON.parse((await ask(server, "GET", "/v2/deleted/tags/list")).text)).toMatchObject({ tags: ["other"] });
+		expect((await ask(server, "DELETE", `/v2/deleted/blobs/${sha256("{}")}`)).status).toBe(202);
+		expect((await ask(server, "DELETE", `/v2/deleted/blobs/${sha256("{}")}`)).status).toBe(404);
+		expect((await ask(server, "GET", `/v2/deleted/blobs/${sha256("{}")}`)).status).toBe(404);
+	});
+
+	test.each([
+		["GET", "/", 404, "UNSUPPORTED"],
+		["GET", "/v1/search", 404, "UNSUPPORTED"],
+		["GET", "/v2/name/unknown/x", 404, "UNSUPPORTED"],
+		["GET", "/v2/%ff/tags/list", 404, "UNSUPPORTED"],
+		["GET", "/v2/UPPER/tags/list", 400, "NAME_INVALID"],
+		["GET", "/v2/a%2f%2e%2e%2fb/manifests/x", 400, "NAME_INVALID"],
+		["GET", `/v2/${"a".repeat(256)}/tags/list`, 400, "NAME_INVALID"],
+		["GET", "/v2/name/manifests/sha256:00", 400, "DIGEST_INVALID"],
+		["GET", "/v2/name/manifests/.hidden", 400, "TAG_INVALID"],
+		["GET", "/v2/name/blobs/tag", 400, "DIGEST_INVALID"],
+		["GET", "/v2/name/referrers/tag", 400, "DIGEST_INVALID"],
+		["POST", "/v2/", 405, "UNSUPPORTED"],
+		["POST", "/v2/name/manifests/tag", 405, "UNSUPPORTED"],
+		["PUT", `/v2/name/blobs/${none}`, 405, "UNSUPPORTED"],
+		["GET", "/v2/name/blobs/uploads/", 405, "UNSUPPORTED"],
+		["PUT", "/v2/name/tags/list", 405, "UNSUPPORTED"],
+		["PUT", `/v2/name/referrers/${none}`, 405, "UNSUPPORTED"],
+		["GET", "/v2/name/blobs/uploads/unknown", 404, "BLOB_UPLOAD_UNKNOWN"],
+	])("%s %s is refused", async (method, target, status, code) => {
+		const answer = await ask(server, method, target);
+		expect([answer.status, codesOf(answer)]).toEqual([status, [code]]);
+	});
+
+	test("a part of an upload may be called like a part of the protocol", async () => {
+		const digest = await upload(server, "blobs/uploads/manifests", "odd");
+		expect((await ask(server, "GET", `/v2/blobs/uploads/manifests/blobs/${digest}`)).text).toBe("odd");
+	});
+
+	test("other methods of uploads are refused", async () => {
+		const { headers } = await ask(server, "POST", "/v2/name/blobs/uploads/");
+		expect((await ask(server, "POST", headers.get("location")!)).status).toBe(405);
+	});
+});
+
+describe("in a folder", () => {
+	test("what was acknowledged is there for the next server; uploads under way are gone", async () => {
+		const directory = path.join(folder, "kept");
+		const first = await startRegistry({ directory });
+		await upload(first, "org/name", "{}");
+		await put(first, "/v2/org/name/manifests/Tag", manifestText());
+		const { headers } = await ask(first, "POST", "/v2/org/name/blobs/uploads/");
+		await ask(first, "PATCH", headers.get("location")!, "half");
+		await first.close();
+		expect(await readdir(path.join(directory, "uploads"))).toEqual([]);
+		const second = await startRegistry({ directory });
+		expect((await ask(second, "GET", "/v2/org/name/manifests/Tag")).text).toBe(manifestText());
+		expect(JSON.parse((await ask(second, "GET", "/v2/org/name/tags/list")).text)).toMatchObject({ tags: ["Tag"] });
+		expect((await ask(second, "GET", headers.get("location")!)).status).toBe(404);
+		await second.close();
+	});
+
+	test("the folder holds nothing outside of itself, whatever is asked for", async () => {
+		const directory = path.join(folder, "inside");
+		const server = await startRegistry({ directory });
+		for (const target of [
+			"/v2/..%2f..%2fx/blobs/uploads/",
+			"/v2/a/../../x/blobs/uploads/",
+			"/v2/a%00b/blobs/uploads/",
+		]) {
+			const answer = await ask(server, "POST", target);
+			expect(answer.status).toBeGreaterThanOrEqual(400);
+		}
+		await server.close();
+		expect(await readdir(folder)).not.toContain("x");
+	});
+
+	test("a folder that is none is an error, and a port that is taken", async () => {
+		const one = await startRegistry();
+		await expect(startRegistry({ port: one.port })).rejects.toMatchObject({ code: "registry" });
+		await one.close();
+		await expect(startRegistry({ directory: "/dev/null/x" })).rejects.toMatchObject({ code: "registry" });
+	});
+
+	test("a disk that fails is an error of the registry's, not its end", async () => {
+		const directory = path.join(folder, "failing");
+		const server = await startRegistry({ directory });
+		await writeFile(path.join(directory, "repositories"), "in the way");
+		const answer = await ask(server, "POST", `/v2/name/blobs/uploads/?digest=${sha256("x")}`, "x");
+		expect([answer.status, codesOf(answer)]).toEqual([500, ["UNKNOWN"]]);
+		await rm(path.join(directory, "repositories"));
+		await upload(server, "name", "x");
+		await server.close();
+	});
+});
+
+describe("faults", () => {
+	test("a fault that waits is done when its time comes", async () => {
+		let go: (value: unknown) => void = () => {};
+		const until = new Promise((resolve) => {
+			go = resolve;
+		});
+		const order: string[] = [];
+		const server = await startRegistry({
+			fault: ({ number }) => (number === 1 ? { kind: "wait", until } : undefined),
+			log: (event) => void order.push(event.type === "message" ? event.text : ""),
+		});
+		const slow = ask(server, "GET", "/v2/");
+		await ask(server, "GET", "/v2/x");
+		go(undefined);
+		expect((await slow).status).toBe(200);
+		expect(order).toEqual(["registry: 404 GET /v2/x", "registry: 200 GET /v2/"]);
+		await server.close();
+	});
+
+	test("the answer to a write can be lost, and a body cut or damaged; the rest goes on", async () => {
+		const faults = [
+			{ kind: "reset", when: "after" },
+			{ kind: "truncate", bytes: 5 },
+			{ kind: "corrupt" },
+			{ kind: "truncate", bytes: 500 },
+		] as const;
+		const server = await startRegistry({ fault: ({ number }) => faults[number - 1] });
+		await expect(ask(server, "POST", `/v2/name/blobs/uploads/?digest=${sha256("content")}`, "content")).rejects.toThrow(
+			"fetch failed",
+		);
+		const target = `/v2/name/blobs/${sha256("content")}`;
+		await expect(ask(server, "GET", target)).rejects.toThrow("terminated");
+		expect((await ask(server, "GET", target)).text).toBe("bontent");
+		expect((await ask(server, "GET", target)).text).toBe("content");
+		await server.close();
+	});
+});
+
+const hasIPv6 = Object.values(networkInterfaces()).some((some) => some?.some(({ address }) => address === "::1"));
+
+test.skipIf(!hasIPv6)(
+	`an IPv6 address can be listened on and written in references${hasIPv6 ? "" : " (no IPv6 here)"}`,
+	async () => {
+		const server = await startRegistry({ host: "::1" });
+		const content = Buffer.from("content");
+		const client = createRegistryClient(testIo());
+		const repository = parseReference(`${server.host}/name`);
+		await client.putBlob(repository, { digest: sha256(content), size: 7 }, () => Readable.from([content]));
+		expect(await client.hasBlob(repository, sha256(content))).toBe(true);
+		await server.close();
+	},
+);
+
+test("localhost leads to a registry on 127.0.0.1", async () => {
+	const server = await startRegistry();
+	const client = createRegistryClient(testIo());
+	expect(await client.getManifest(parseReference(`localhost:${server.port}/name:tag`))).toBeUndefined();
+	await server.close();
+});
+
+test("no path leads to a route whose parts are unsafe", () => {
+	const part = oneof(
+		constantFrom("..", "%2e%2e", "a", "blobs", "uploads", "manifests", "tags", "list", "%00", "_x", none),
+		string(),
+	);
+	const parts = (path: string): readonly string[] => {
+		const route = routeOf(path);
+		if (!("repository" in route)) return [];
+		return [
+			...route.repository.split("/"),
+			...(route.kind === "manifest" ? [route.reference] : []),
+			...(route.kind === "upload" ? [route.id] : []),
+		];
+	};
+	expect(parts("/v2/a/b/manifests/c")).toEqual(["a", "b", "c"]);
+	assert(
+		property(array(part), (path) => parts(`/v2/${path.join("/")}`).every((safe) => /^\w[\w.:-]*$/.test(safe))),
+		{ seed: Number(process.env["FC_SEED"] ?? 1), numRuns: 2000 },
+	);
+});
