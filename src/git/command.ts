@@ -79,7 +79,8 @@ export function accessTo(io: Io, address: string, credentials: Readonly<Record<s
 		["http.lowSpeedLimit", "1000"],
 		["http.lowSpeedTime", "60"],
 	];
-	const env: Record<string, string> = { GIT_ALLOW_PROTOCOL: protocol };
+	// A redirect from http to https is followed, the other way round it is not.
+	const env: Record<string, string> = { GIT_ALLOW_PROTOCOL: protocol === "http" ? "http:https" : protocol };
 	if (protocol === "ssh") env["GIT_SSH_COMMAND"] = "ssh -o BatchMode=yes";
 	const prefix = Object.keys(credentials)
 		.filter((prefix) => address === prefix || address.startsWith(prefix.endsWith("/") ? prefix : `${prefix}/`))

@@ -199,6 +199,25 @@ describe("fetching", () => {
 		expect(await store.repository(address).commitEpoch(commit)).toBe(1_700_000_001);
 	});
 
+	test("what is wrong with one entry does not keep the others from being fetched", async () => {
+		await using w = await world();
+		await using store = w.open();
+		const git = store.repository(address);
+		const error = await failure(
+			git.ensure([
+				{ commit: commits[1]!, fetch: "refs/heads/a b" },
+				{ commit: "short", fetch: main },
+				...wanted(commits[0]!, tag),
+			]),
+		);
+		expect(error.errors.map(({ message }) => message)).toEqual([
+			expect.stringContaining(`${commits[1]}: not a ref: refs/heads/a b`),
+			expect.stringContaining("not a commit id: short"),
+			expect.stringContaining(`${tag} is the id of a tag`),
+		]);
+		expect(await git.commitEpoch(commits[0]!)).toBe(1_700_000_000);
+	});
+
 	test("the ids of a tag and of a tree are no commits", async () => {
 		await using w = await world();
 		await using store = w.open();

@@ -210,20 +210,27 @@ function openRepository(
 
 	return {
 		ensure: async (wanted) => {
-			for (const want of wanted) {
-				checkCommit(want.commit);
-				checkFetch(want.fetch);
-			}
 			const errors: BrewlineError[] = [];
-			for (const wants of Map.groupBy(wanted, (want) => want.commit.length).values()) {
+			// One entry's mistake must not keep the others from being fetched.
+			const sound = wanted.filter(({ commit, fetch }) => {
+				try {
+					checkCommit(commit);
+					checkFetch(fetch);
+					return true;
+				} catch (error) {
+					errors.push(located(error, `${address}#${commit}`));
+					return false;
+				}
+			});
+			for (const wants of Map.groupBy(sound, (want) => want.commit.length).values()) {
 				const bare = bareOf(wants[0]!.commit);
 				const run = bare.fetching.then(() => slot(() => ensure(bare, wants)));
 				bare.fetching = run.catch(() => {});
 				errors.push(...(await run));
-				const failed = errors.length;
-				if (failed > 0) continue;
-				for (const commit of new Set(wants.map((want) => want.commit)))
+				for (const commit of new Set(wants.map((want) => want.commit))) {
+					if (!bare.have?.has(commit)) continue;
 					await bare.objects.commit(commit).catch((error: unknown) => errors.push(located(error, address)));
+				}
 			}
 			if (errors.length === 1) throw errors[0]!;
 			if (errors.length > 1) {
