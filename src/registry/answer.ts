@@ -41,8 +41,8 @@ export function answerError(
 	});
 }
 
-/** Largest error body that is read; the rest is thrown away with the connection. */
-const maxErrorBody = 65_536;
+/** Bytes; the largest error body that is read: the rest is thrown away with the connection. */
+export const maxErrorBody = 65_536;
 
 /** Reads an answer that is an error, and its body to a limit. `now` turns a date in `Retry-After` into a duration. */
 export async function readAnswer(response: HttpResponse, now: number): Promise<RegistryAnswer> {

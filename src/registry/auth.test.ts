@@ -109,7 +109,7 @@ describe("tokens", () => {
 		await using server = await guarded({ kind: "bearer" });
 		const client = createRegistryClient(testIo(), { credentials: from(good) });
 		await Promise.all(
-			Array.from({ length: 20 }, (_, at) => client.getManifest(parseReference(`${server.host}/name:${at}`))),
+			Array.from({ length: 100 }, (_, at) => client.getManifest(parseReference(`${server.host}/name:${at}`))),
 		);
 		expect(tokens(server.seen)).toBe(1);
 		await client.getManifest(parseReference(`${server.host}/other:tag`));

@@ -1,7 +1,8 @@
+import { Readable } from "node:stream";
 import { BrewlineError } from "../errors.ts";
 import { printable } from "../io/printable.ts";
 import type { HttpRequest, HttpResponse, Io } from "../io/types.ts";
-import { answerError, discard, readAnswer } from "./answer.ts";
+import { answerError, discard, maxErrorBody, readAnswer, readLimited } from "./answer.ts";
 import { loginHint, type Authorization, type Authorizer } from "./auth.ts";
 import { isLoopback, type Endpoint } from "./hosts.ts";
 
@@ -35,8 +36,13 @@ export function createTransport(
 		const url = new URL(request.path, request.endpoint.origin);
 		if (url.origin !== request.endpoint.origin) return follow(request, await send(request, url, undefined), url);
 		const authorization = await authorizer.authorize(request.endpoint, request.scopes);
-		const response = await send(request, url, authorization);
-		if (response.status !== 401) return follow(request, response, url);
+		const answer = await send(request, url, authorization);
+		if (answer.status !== 401) return follow(request, answer, url);
+		// Read now: a connection that waits for a token could be the one that the token is waiting for.
+		const { bytes } = await readLimited(answer.body, maxErrorBody);
+		const response = { ...answer, body: Readable.from([bytes], { objectMode: false }) };
+		// A body that is still being sent is cut off with its connection.
+		if (isStream(request.body)) answer.body.destroy();
 		const next = await authorizer.challenged(
 			request.endpoint,
 			response.headers["www-authenticate"],
@@ -44,9 +50,6 @@ export function createTransport(
 			authorization,
 		);
 		if (next === undefined) return response;
-		// A body that is still being sent is cut off with its connection.
-		if (isStream(request.body)) response.body.destroy();
-		else await discard(response.body);
 		return follow(request, await send(request, url, next), url);
 	}
 
