@@ -1,0 +1,591 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { layoutKinds, makeLayout } from "../../test/fixtures/layouts/make-layout.ts";
+import { stageImage, world, type World } from "../../test/support/publishing.ts";
+import { pushLayout } from "../build/push.ts";
+import { builds as buildsOf, registryLookup, type Builds } from "../builds/index.ts";
+import { dockerProgram } from "../config/index.ts";
+import {
+	isAttestation,
+	parseReference,
+	readLayout,
+	sha256Of,
+	subjectOf,
+	type Descriptor,
+	type Index,
+} from "../oci/index.ts";
+import type { RegistryClient } from "../registry/index.ts";
+import { sourceIdOf, type Source, type Sources } from "../sources/index.ts";
+import { publish, type PublishOptions, type PublishResult } from "./index.ts";
+
+const annotation = dockerProgram.annotations.architecture;
+
+interface Image {
+	readonly name: string;
+	/** Another version is another source, hence another build. */
+	readonly version: string;
+	/** Tags by architecture. */
+	readonly arches: Readonly<Record<string, readonly string[]>>;
+}
+
+function programAt({ registry: { host } }: World) {
+	const architectures = Object.fromEntries(
+		Object.entries(dockerProgram.architectures).map(([arch, architecture]) => [
+			arch,
+			{ ...architecture, namespace: `${host}/${architecture.namespace}` },
+		]),
+	);
+	const registries = {
+		...dockerProgram.registries,
+		staging: `${host}/staging-ARCH:BUILD`,
+		namespace: `${host}/library`,
+	};
+	return { ...dockerProgram, architectures, registries };
+}
+
+type TestProgram = ReturnType<typeof programAt>;
+
+function sourcesOf(program: TestProgram, images: readonly Image[], archTags = true): Sources {
+	const list = images.map(({ name, version, arches }): [string, Source] => {
+		const checksum = sha256Of(`${name} ${version}`).slice("sha256:".length);
+		const sourceId = sourceIdOf(checksum, "Dockerfile", "");
+		const of = Object.entries(arches).map(([arch, tags]) => [
+			arch,
+			{
+				tags,
+				archTags: archTags ? tags.map((tag) => `${program.architectures[arch]!.namespace}/${tag}`) : [],
+				froms: ["scratch"],
+				lastStageFrom: "scratch",
+				platformString: "",
+				platform: program.architectures[arch]!.platform,
+				parents: { scratch: { sourceId: null, pin: null } },
+			},
+		]);
+		return [sourceId, { sourceId, reproducibleGitChecksum: checksum, entries: [], arches: Object.fromEntries(of) }];
+	});
+	return Object.fromEntries(list);
+}
+
+/** The world with a program, and what a test does in it again and again. */
+async function pipeline() {
+	const at = await world();
+	const program = programAt(at);
+	const find = async (sources: Sources, client: RegistryClient = at.client): Promise<Builds> =>
+		(await buildsOf({ sources }, at.io, { program, lookup: registryLookup(client, program) })).builds;
+	return {
+		...at,
+		program,
+		find,
+		/** Stages what is defined for an architecture; `osVersion` and `as` make its platform another one. */
+		stage: async (sources: Sources, arch: string, change: { osVersion?: string; as?: string; only?: string } = {}) => {
+			for (const { build, source } of Object.values(await find(sources))) {
+				if (
+					build.arch !== arch ||
+					(change.only !== undefined && !source.arches[arch]!.tags[0]!.includes(change.only))
+				) {
+					continue;
+				}
+				const { platform } = program.architectures[change.as ?? arch]!;
+				const full = { ...platform, ...(change.osVersion === undefined ? {} : { "os.version": change.osVersion }) };
+				await stageImage(at.client, build.img, full, `${source.reproducibleGitChecksum} ${arch}`);
+			}
+		},
+		publish: async (
+			sources: Sources,
+			options: Partial<PublishOptions> = {},
+			builds?: Builds,
+		): Promise<PublishResult> => {
+			const client = options.client ?? at.client;
+			return publish({ sources, builds: builds ?? (await find(sources)) }, at.io, {
+				program,
+				client,
+				lookup: registryLookup(client, program),
+				...options,
+			});
+		},
+		index: async (reference: string): Promise<Index | undefined> => {
+			const found = await at.client.getManifest(parseReference(`${at.registry.host}/${reference}`));
+			return found && (JSON.parse(Buffer.from(found.bytes).toString()) as Index);
+		},
+		[Symbol.asyncDispose]: () => at[Symbol.asyncDispose](),
+	};
+}
+
+/** The architectures of an index by their annotation, attestations with a `+`. */
+function arches(index: Index | undefined): string {
+	return (index?.manifests ?? [])
+		.map((item) => `${isAttestation(item) ? "+" : ""}${item.annotations?.[annotation]}`)
+		.join(" ");
+}
+
+const everywhere = (...tags: readonly string[]) => ({ amd64: tags, arm32v7: tags, arm64v8: tags });
+
+describe("publish", () => {
+	test("arch tags first, then one index for each tag; a second run writes nothing", async () => {
+		await using at = await pipeline();
+		const sources = sourcesOf(at.program, [{ name: "x", version: "1", arches: everywhere("x:1", "x:latest") }]);
+		for (const arch of ["amd64", "arm32v7", "arm64v8"]) {
+			await at.stage(sources, arch);
+		}
+		at.requests.length = 0;
+		const first = await at.publish(sources);
+		expect(first.counts).toEqual({ created: 2, updated: 0, unchanged: 0, held: 0, failed: 0 });
+		expect(first.tags[0]).toMatchObject({
+			reference: `${at.registry.host}/library/x:1`,
+			platforms: ["linux/amd64", "linux/arm64/v8", "linux/arm/v7"],
+			notes: [],
+		});
+		expect(
+			first.archTags.map(({ reference, change }) => `${reference.split("/").slice(1).join("/")} ${change}`),
+		).toEqual([
+			...["amd64", "arm32v7", "arm64v8"].map((arch) => `${arch}/x:1 created`),
+			...["amd64", "arm32v7", "arm64v8"].map((arch) => `${arch}/x:latest created`),
+		]);
+		const index = await at.index("library/x:1");
+		expect(arches(index)).toBe("amd64 +amd64 arm64v8 +arm64v8 arm32v7 +arm32v7");
+		expect(arches(await at.index("arm32v7/x:latest"))).toBe("arm32v7 +arm32v7");
+		const tagged = at.writes().filter((request) => /\/manifests\/(?:1|latest)$/.test(request));
+		expect(tagged.findIndex((request) => request.includes("/library/"))).toBeGreaterThan(
+			tagged.findLastIndex((request) => !request.includes("/library/")),
+		);
+		at.requests.length = 0;
+		const second = await at.publish(sources);
+		expect(second.counts).toMatchObject({ unchanged: 2 });
+		expect(second.changes).toEqual([]);
+		expect(at.writes()).toEqual([]);
+	});
+
+	test("a dry run changes nothing and says all that a run changes", async () => {
+		await using at = await pipeline();
+		const sources = sourcesOf(at.program, [{ name: "x", version: "1", arches: everywhere("x:1") }]);
+		await at.stage(sources, "amd64");
+		await at.stage(sources, "arm64v8");
+		at.requests.length = 0;
+		const dry = await at.publish(sources, { dryRun: true });
+		expect(at.writes()).toEqual([]);
+		const wet = await at.publish(sources);
+		expect({ ...dry, tags: dry.tags }).toEqual(wet);
+		expect(wet.changes.flatMap(({ refs }) => refs.map((ref) => ref.replace(`${at.registry.host}/`, "")))).toEqual([
+			"amd64/x:1",
+			"arm64v8/x:1",
+			"library/x:1",
+		]);
+		expect((await at.publish(sources, { dryRun: true })).changes).toEqual([]);
+	});
+
+	test.each(layoutKinds)("an attestation as %s gets from staging to the index", async (kind) => {
+		await using at = await pipeline();
+		const folder = await mkdtemp(path.join(tmpdir(), "brewline-publish-"));
+		const sources = sourcesOf(at.program, [{ name: "x", version: "1", arches: { amd64: ["x:1"] } }]);
+		const made = await makeLayout(kind, folder, { tags: ["x:1"] });
+		const [build] = Object.values(await at.find(sources));
+		await pushLayout(
+			at.client,
+			await readLayout(folder, { attestations: "current" }),
+			parseReference(build!.build.img),
+		);
+		const { tags } = await at.publish(sources);
+		expect(tags.map(({ change }) => change)).toEqual(["created"]);
+		for (const name of ["amd64/x:1", "library/x:1"]) {
+			const { manifests } = (await at.index(name))!;
+			expect(manifests.map(({ digest }) => digest)).toEqual([made.image.digest, made.attestation.digest]);
+			expect(subjectOf(manifests[1]!)).toBe(made.image.digest);
+			const attestation = await at.index(`${name.split(":")[0]}@${made.attestation.digest}`);
+			expect(attestation).toBeDefined();
+		}
+		await rm(folder, { recursive: true });
+	});
+
+	test("attestations of two kinds in one index", async () => {
+		await using at = await pipeline();
+		const sources = sourcesOf(at.program, [{ name: "x", version: "1", arches: { amd64: ["x:1"], arm64v8: ["x:1"] } }]);
+		const folder = await mkdtemp(path.join(tmpdir(), "brewline-publish-"));
+		const kinds = { amd64: "provenance-v1", arm64v8: "oci-artifact" } as const;
+		for (const { build } of Object.values(await at.find(sources))) {
+			const { platform } = at.program.architectures[build.arch]!;
+			const layout = path.join(folder, build.arch);
+			await makeLayout(kinds[build.arch as keyof typeof kinds], layout, { platform });
+			await pushLayout(at.client, await readLayout(layout, { attestations: "current" }), parseReference(build.img));
+		}
+		await at.publish(sources);
+		expect(arches(await at.index("library/x:1"))).toBe("amd64 +amd64 arm64v8 +arm64v8");
+		await rm(folder, { recursive: true });
+	});
+});
+
+describe("what is not built", () => {
+	/** A tag that was published for three architectures, and its next version, built for all but amd64. */
+	async function amd64Failed() {
+		const at = await pipeline();
+		const before = sourcesOf(at.program, [{ name: "x", version: "1", arches: everywhere("x:1") }]);
+		for (const arch of ["amd64", "arm32v7", "arm64v8"]) {
+			await at.stage(before, arch);
+		}
+		await at.publish(before);
+		const old = (await at.index("library/x:1"))!;
+		const now = sourcesOf(at.program, [{ name: "x", version: "2", arches: everywhere("x:1") }]);
+		await at.stage(now, "arm32v7");
+		await at.stage(now, "arm64v8");
+		return { at, old, now };
+	}
+
+	test("an architecture that failed keeps what the tag had; when it is built the index is whole", async () => {
+		const { at, old, now } = await amd64Failed();
+		await using _ = at;
+		const { tags, archTags } = await at.publish(now);
+		const index = (await at.index("library/x:1"))!;
+		expect(arches(index)).toBe("amd64 +amd64 arm64v8 +arm64v8 arm32v7 +arm32v7");
+		expect(index.manifests.slice(0, 2)).toEqual(old.manifests.slice(0, 2));
+		expect(index.manifests.slice(2)).not.toEqual(old.manifests.slice(2));
+		expect(tags).toMatchObject([{ change: "updated", notes: ["amd64: kept as it was: not built yet"] }]);
+		expect(archTags.map(({ change }) => change)).toEqual(["held", "updated", "updated"]);
+		await at.stage(now, "amd64");
+		expect((await at.publish(now)).tags).toMatchObject([{ change: "updated", notes: [] }]);
+		expect(
+			(await at.index("library/x:1"))!.manifests.every(
+				({ digest }) => !old.manifests.some((item) => item.digest === digest),
+			),
+		).toBe(true);
+	});
+
+	test("with `hold` no joined tag moves before all are built", async () => {
+		const { at, old, now } = await amd64Failed();
+		await using _ = at;
+		const { tags, counts } = await at.publish(now, { unbuilt: "hold" });
+		expect(counts).toMatchObject({ held: 1, updated: 0 });
+		expect(tags[0]!.platforms).toHaveLength(3);
+		expect(await at.index("library/x:1")).toEqual(old);
+		await at.stage(now, "amd64");
+		expect((await at.publish(now, { unbuilt: "hold" })).counts).toMatchObject({ updated: 1 });
+	});
+
+	test("an arch tag that vanished is made up for by the published tag", async () => {
+		const { at, old, now } = await amd64Failed();
+		await using _ = at;
+		const gone: RegistryClient = {
+			...at.client,
+			getManifest: async (reference) =>
+				reference.repository === "amd64/x" ? undefined : at.client.getManifest(reference),
+		};
+		await at.publish(now, { client: gone });
+		expect((await at.index("library/x:1"))!.manifests.slice(0, 2)).toEqual(old.manifests.slice(0, 2));
+	});
+
+	test("where an architecture's tag cannot be read nothing is published", async () => {
+		const { at, old, now } = await amd64Failed();
+		await using _ = at;
+		const broken: RegistryClient = {
+			...at.client,
+			getManifest: async (reference) => {
+				if (reference.repository === "amd64/x") {
+					throw new Error("out of order");
+				}
+				return at.client.getManifest(reference);
+			},
+		};
+		const { tags } = await at.publish(now, { client: broken });
+		expect(tags).toMatchObject([{ change: "failed", error: { message: "out of order" } }]);
+		expect(await at.index("library/x:1")).toEqual(old);
+	});
+
+	test("a source that waits for its parent keeps its architecture, too", async () => {
+		const { at, old, now } = await amd64Failed();
+		await using _ = at;
+		const builds = Object.fromEntries(
+			Object.entries(await at.find(now)).filter(([, { build }]) => build.arch !== "amd64"),
+		);
+		const { tags } = await at.publish(now, {}, builds);
+		expect(tags[0]!.notes).toEqual(["amd64: kept as it was: waits for an image that it is built from"]);
+		expect((await at.index("library/x:1"))!.manifests.slice(0, 2)).toEqual(old.manifests.slice(0, 2));
+	});
+
+	test("a new tag goes without what is not built, and says so; not without what is required", async () => {
+		await using at = await pipeline();
+		const sources = sourcesOf(at.program, [{ name: "x", version: "1", arches: everywhere("x:1") }]);
+		await at.stage(sources, "arm64v8");
+		const held = await at.publish(sources, { required: ["amd64", "s390x"] });
+		expect(held.tags).toMatchObject([{ change: "held", digest: null, platforms: [] }]);
+		expect(held.tags[0]!.notes.at(-1)).toBe("held: it must not be without amd64");
+		expect(await at.index("library/x:1")).toBeUndefined();
+		const { tags } = await at.publish(sources, { required: ["arm64v8"] });
+		expect(tags).toMatchObject([
+			{ change: "created", notes: ["amd64: missing: not built yet", "arm32v7: missing: not built yet"] },
+		]);
+		expect(arches(await at.index("library/x:1"))).toBe("arm64v8 +arm64v8");
+	});
+
+	test("a tag of which nothing is built is held", async () => {
+		await using at = await pipeline();
+		const sources = sourcesOf(at.program, [{ name: "x", version: "1", arches: everywhere("x:1") }]);
+		const { tags } = await at.publish(sources);
+		expect(tags).toMatchObject([{ change: "held", digest: null }]);
+		expect(at.writes()).toEqual([]);
+	});
+
+	test("of two Windows releases the one that is not built is not lost", async () => {
+		await using at = await pipeline();
+		const at2 = (version: string) =>
+			sourcesOf(at.program, [
+				{ name: "x-2025", version, arches: { "windows-amd64": [`x:ltsc2025`, "x:1"] } },
+				{ name: "x-2022", version, arches: { "windows-amd64": [`x:ltsc2022`, "x:1"] } },
+			]);
+		const before = at2("1");
+		await at.stage(before, "windows-amd64", { only: "ltsc2025", osVersion: "10.0.26100.1" });
+		// The first time it goes without the other.
+		expect((await at.publish(before)).tags.map(({ change }) => change)).toEqual(["created", "created", "held"]);
+		await at.stage(before, "windows-amd64", { only: "ltsc2022", osVersion: "10.0.20348.1" });
+		await at.publish(before);
+		const old = (await at.index("library/x:1"))!;
+		expect(old.manifests).toHaveLength(4);
+		const now = at2("2");
+		await at.stage(now, "windows-amd64", { only: "ltsc2025", osVersion: "10.0.26100.2" });
+		const { tags, archTags } = await at.publish(now);
+		expect(tags.map(({ reference, change }) => `${reference.split(":").at(-1)} ${change}`)).toEqual([
+			"ltsc2025 updated",
+			"1 unchanged",
+			"ltsc2022 unchanged",
+		]);
+		expect(archTags[1]).toMatchObject({
+			change: "held",
+			notes: [expect.stringContaining("it would lose windows/amd64 10.0.20348")],
+		});
+		expect(await at.index("library/x:1")).toEqual(old);
+	});
+});
+
+describe("what is published", () => {
+	test("the same index in other bytes and order is left as it is", async () => {
+		await using at = await pipeline();
+		const sources = sourcesOf(at.program, [{ name: "x", version: "1", arches: everywhere("x:1") }]);
+		for (const arch of ["amd64", "arm32v7", "arm64v8"]) {
+			await at.stage(sources, arch);
+		}
+		await at.publish(sources);
+		const index = (await at.index("library/x:1"))!;
+		const [amd64, arm64, arm] = [0, 2, 4].map((from) => index.manifests.slice(from, from + 2));
+		const old = JSON.stringify({ ...index, manifests: [...amd64!, ...arm!, ...arm64!] });
+		const target = parseReference(`${at.registry.host}/library/x:1`);
+		await at.client.putManifest(target, index.mediaType, Buffer.from(old));
+		at.requests.length = 0;
+		expect((await at.publish(sources)).tags).toMatchObject([{ change: "unchanged", digest: sha256Of(old) }]);
+		expect(at.writes()).toEqual([]);
+	});
+
+	test("a tag that is an image becomes an index; a platform that is no longer defined goes, and is named", async () => {
+		await using at = await pipeline();
+		const both = sourcesOf(at.program, [
+			{ name: "x", version: "1", arches: { amd64: ["x:1", "x:2"], s390x: ["x:1"] } },
+		]);
+		await at.stage(both, "amd64");
+		await at.stage(both, "s390x");
+		await at.publish(both);
+		const child = (await at.index("library/x:2"))!.manifests[0]!;
+		const bytes = (await at.client.getManifest(parseReference(`${at.registry.host}/library/x@${child.digest}`)))!.bytes;
+		await at.client.putManifest(parseReference(`${at.registry.host}/library/x:2`), child.mediaType, bytes);
+		const one = sourcesOf(at.program, [{ name: "x", version: "1", arches: { amd64: ["x:1", "x:2"] } }]);
+		expect((await at.publish(one)).tags).toMatchObject([
+			{ change: "updated", notes: ["no longer defined for linux/s390x"] },
+			{ change: "updated" },
+		]);
+		expect(arches(await at.index("library/x:2"))).toBe("amd64 +amd64");
+	});
+
+	test("tags of one architecture do not leak to the others of the same source", async () => {
+		await using at = await pipeline();
+		const sources = sourcesOf(at.program, [
+			{ name: "moby", version: "1", arches: { amd64: ["moby:1"], s390x: ["moby:1", "moby:s390x"] } },
+		]);
+		await at.stage(sources, "amd64");
+		await at.stage(sources, "s390x");
+		await at.publish(sources);
+		expect(arches(await at.index("library/moby:1"))).toBe("amd64 +amd64 s390x +s390x");
+		expect(arches(await at.index("library/moby:s390x"))).toBe("s390x +s390x");
+		expect(await at.index("amd64/moby:s390x")).toBeUndefined();
+	});
+
+	test("without architecture namespaces what is staged is joined, and what is not is kept", async () => {
+		await using at = await pipeline();
+		const versions = (version: string) =>
+			sourcesOf(at.program, [{ name: "x", version, arches: everywhere("x:1") }], false);
+		for (const arch of ["amd64", "arm32v7", "arm64v8"]) {
+			await at.stage(versions("1"), arch);
+		}
+		const first = await at.publish(versions("1"));
+		expect(first.archTags).toEqual([]);
+		const old = (await at.index("library/x:1"))!;
+		expect(arches(old)).toBe("amd64 +amd64 arm64v8 +arm64v8 arm32v7 +arm32v7");
+		await at.stage(versions("2"), "arm32v7");
+		await at.publish(versions("2"));
+		const now = (await at.index("library/x:1"))!;
+		expect(now.manifests.slice(0, 4)).toEqual(old.manifests.slice(0, 4));
+		expect(now.manifests.slice(4)).not.toEqual(old.manifests.slice(4));
+	});
+
+	test("a build of whose reference another repository was made is not published", async () => {
+		await using at = await pipeline();
+		const sources = sourcesOf(at.program, [{ name: "x", version: "1", arches: { amd64: ["x:1"] } }]);
+		const evil = `${at.registry.host}/evil/x:1`;
+		const { image } = await stageImage(at.client, evil, at.program.architectures["amd64"]!.platform, "evil");
+		const forged = Object.fromEntries(
+			Object.entries(await at.find(sources)).map(([id, item]) => [
+				id,
+				{ ...item, build: { ...item.build, img: evil } },
+			]),
+		);
+		const { archTags } = await at.publish(sources, {}, forged);
+		expect(archTags).toMatchObject([{ change: "failed", error: { code: "handover" } }]);
+		expect(await at.index(`library/x@${image.digest}`)).toBeUndefined();
+	});
+
+	test("what builds.json says is resolved counts for nothing if the registry does not have it", async () => {
+		await using at = await pipeline();
+		const sources = sourcesOf(at.program, [{ name: "x", version: "1", arches: { amd64: ["x:1"] } }]);
+		await at.stage(sources, "amd64");
+		const builds = await at.find(sources);
+		const other = await pipeline();
+		const moved = JSON.parse(JSON.stringify(builds).replaceAll(at.registry.host, other.registry.host)) as Builds;
+		const { tags } = await other.publish(
+			sourcesOf(other.program, [{ name: "x", version: "1", arches: { amd64: ["x:1"] } }]),
+			{},
+			moved,
+		);
+		expect(tags).toMatchObject([{ change: "held" }]);
+		await other[Symbol.asyncDispose]();
+	});
+
+	test("200 tags on three architectures, then again", async () => {
+		await using at = await pipeline();
+		const images = Array.from({ length: 8 }, (_, number): Image => {
+			const tags = Array.from({ length: 25 }, (_, tag) => `image${number % 4}:${number}.${tag}`);
+			return { name: `image${number}`, version: "1", arches: everywhere(...tags) };
+		});
+		const sources = sourcesOf(at.program, images);
+		for (const arch of ["amd64", "arm32v7", "arm64v8"]) {
+			await at.stage(sources, arch);
+		}
+		expect((await at.publish(sources)).counts).toMatchObject({ created: 200 });
+		at.requests.length = 0;
+		expect((await at.publish(sources)).counts).toMatchObject({ unchanged: 200 });
+		expect(at.writes()).toEqual([]);
+	});
+});
+
+describe("properties", () => {
+	const tested = ["amd64", "arm32v6", "arm32v7", "arm64v8"];
+	const perArch = <T>(value: fc.Arbitrary<T>) => fc.record(Object.fromEntries(tested.map((arch) => [arch, value])));
+	/** What is staged for an architecture: its own, nothing, or by mistake another architecture's. */
+	const staging = perArch(fc.constantFrom("own", "own", "nothing", ...tested));
+	const scenario = fc.record({
+		tags: perArch(fc.subarray(["x:1", "x:2"], { minLength: 1 })),
+		before: staging,
+		after: staging,
+		kill: fc.nat(150),
+		done: fc.boolean(),
+	});
+
+	async function tagsOf(at: World): Promise<Record<string, Index>> {
+		const found: Record<string, Index> = {};
+		for (const repository of ["library/x", ...tested.map((arch) => `${arch}/x`)]) {
+			const reference = parseReference(`${at.registry.host}/${repository}`);
+			for await (const tag of at.client.listTags(reference)) {
+				const { bytes } = (await at.client.getManifest({ ...reference, tag }))!;
+				found[`${repository}:${tag}`] = JSON.parse(Buffer.from(bytes).toString()) as Index;
+			}
+		}
+		return found;
+	}
+
+	/** Every image in every index is what its annotation says, by its own config, and all that is listed is there. */
+	async function checkTags(at: World, tags: Record<string, Index>): Promise<void> {
+		for (const [name, { manifests }] of Object.entries(tags)) {
+			const repository = parseReference(`${at.registry.host}/${name.split(":")[0]}`);
+			let last: Descriptor | undefined;
+			for (const item of manifests) {
+				const { bytes } = (await at.client.getManifest({ ...repository, digest: item.digest }))!;
+				const arch = item.annotations![annotation]!;
+				const subject = isAttestation(item) ? last : undefined;
+				expect([subjectOf(item), arch]).toEqual([subject?.digest, subject?.annotations![annotation] ?? arch]);
+				if (isAttestation(item)) {
+					continue;
+				}
+				last = item;
+				expect([`${arch}/x`, "library/x"]).toContain(name.split(":")[0]);
+				const { config } = JSON.parse(Buffer.from(bytes).toString()) as { config: Descriptor };
+				const blob = await (await at.client.getBlob(repository, config))!.toArray();
+				const { platform } = dockerProgram.architectures[arch]!;
+				expect(JSON.parse(Buffer.concat(blob as Buffer[]).toString())).toMatchObject(platform);
+				expect(item.platform).toEqual(platform);
+			}
+			expect(new Set(manifests.map(({ digest }) => digest)).size).toBe(manifests.length);
+		}
+	}
+
+	test("killed after any request, the next run ends in the same content", async () => {
+		const killedAfter = async (request: number) => {
+			await using at = await pipeline();
+			const sources = sourcesOf(at.program, [
+				{ name: "x", version: "1", arches: { amd64: ["x:1"], arm64v8: ["x:1"] } },
+			]);
+			await at.stage(sources, "amd64");
+			await at.stage(sources, "arm64v8");
+			const builds = await at.find(sources);
+			at.requests.length = 0;
+			await at.publish(sources, { client: at.killedAt(request, true), concurrency: 1 }, builds);
+			const made = at.requests.length;
+			await checkTags(at, await tagsOf(at));
+			const { counts } = await at.publish(sources, {}, builds);
+			expect(counts.failed).toBe(0);
+			return { made, tags: await tagsOf(at) };
+		};
+		const whole = await killedAfter(Infinity);
+		expect(Object.keys(whole.tags)).toEqual(["library/x:1", "amd64/x:1", "arm64v8/x:1"]);
+		expect(whole.made).toBeGreaterThan(30);
+		for (let request = 0; request < whole.made; request++) {
+			expect((await killedAfter(request)).tags).toEqual(whole.tags);
+		}
+	});
+
+	test("no index holds a manifest under another architecture, none loses one, and a killed run is made good by the next", async () => {
+		await fc.assert(
+			fc.asyncProperty(scenario, async ({ tags, before, after, kill, done }) => {
+				const run = async (killed: boolean) => {
+					await using at = await pipeline();
+					for (const [version, staged] of [
+						["1", before],
+						["2", after],
+					] as const) {
+						const sources = sourcesOf(at.program, [{ name: "x", version, arches: tags }]);
+						for (const arch of tested.filter((name) => staged[name] !== "nothing")) {
+							await at.stage(sources, arch, staged[arch] === "own" ? {} : { as: staged[arch]! });
+						}
+						const builds = await at.find(sources);
+						const had = await tagsOf(at);
+						if (killed && version === "2") {
+							await at.publish(sources, { client: at.killedAt(kill, done) }, builds);
+							await checkTags(at, await tagsOf(at));
+						}
+						await at.publish(sources, {}, builds);
+						const has = await tagsOf(at);
+						await checkTags(at, has);
+						for (const [name, index] of Object.entries(had)) {
+							for (const arch of arches(index).split(" ")) {
+								expect(arches(has[name]).split(" ")).toContain(arch);
+							}
+						}
+						at.requests.length = 0;
+						await at.publish(sources, {}, builds);
+						expect(at.writes()).toEqual([]);
+					}
+					// Before the registry ends.
+					return await tagsOf(at);
+				};
+				expect(await run(true)).toEqual(await run(false));
+			}),
+			// Shrinking would take minutes, and the scenarios are small.
+			{ seed: Number(process.env["FC_SEED"] ?? 1), numRuns: Number(process.env["FC_RUNS"] ?? 6), endOnFailure: true },
+		);
+	});
+});

@@ -1,0 +1,99 @@
+import { Readable } from "node:stream";
+import { nodeIo, type HttpRequest, type Io } from "../../src/io/index.ts";
+import { tabJson } from "../../src/json/index.ts";
+import { mediaTypes, parseReference, sha256Of, type Descriptor, type Platform } from "../../src/oci/index.ts";
+import {
+	createRegistryClient,
+	startRegistry,
+	type RegistryClient,
+	type RunningRegistry,
+} from "../../src/registry/index.ts";
+
+export interface World extends AsyncDisposable {
+	readonly registry: RunningRegistry;
+	readonly io: Io;
+	readonly client: RegistryClient;
+	/** `METHOD PATH` of every request since it was last emptied. */
+	readonly requests: string[];
+	/** Those of them that change something. */
+	readonly writes: () => string[];
+	/** A client that is killed at its n-th request, counted from 0: that one is still `done`, or not. */
+	readonly killedAt: (request: number, done: boolean) => RegistryClient;
+}
+
+export class Killed extends Error {}
+
+/** An embedded registry, and clients for it. */
+export async function world(): Promise<World> {
+	const requests: string[] = [];
+	const registry = await startRegistry({
+		fault: ({ method, path }) => {
+			requests.push(`${method} ${path}`);
+			return undefined;
+		},
+	});
+	const io = nodeIo();
+	return {
+		registry,
+		io,
+		client: createRegistryClient(io),
+		requests,
+		writes: () => requests.filter((request) => !/^(?:GET|HEAD) /.test(request)),
+		killedAt: (at, done) => {
+			let count = 0;
+			const http = async (request: HttpRequest) => {
+				const number = count++;
+				if (number > at || (number === at && !done)) {
+					throw new Killed(`killed at request ${at}`);
+				}
+				const response = await io.http(request);
+				if (number === at) {
+					response.body.resume();
+					throw new Killed(`killed after request ${at}`);
+				}
+				return response;
+			};
+			return createRegistryClient({ ...io, http });
+		},
+		[Symbol.asyncDispose]: () => registry.close(),
+	};
+}
+
+const predicate = { "in-toto.io/predicate-type": "https://slsa.dev/provenance/v1" };
+
+/** A small image with its attestation, as an index under a reference; `content` makes it differ from others. */
+export async function stageImage(
+	client: RegistryClient,
+	reference: string,
+	platform: Platform,
+	content: string,
+): Promise<{ readonly image: Descriptor; readonly attestation: Descriptor }> {
+	const target = parseReference(reference);
+	const blob = async (mediaType: string, text: string): Promise<Descriptor> => {
+		const descriptor = { mediaType, digest: sha256Of(text), size: Buffer.byteLength(text) };
+		await client.putBlob(target, descriptor, () => Readable.from([Buffer.from(text)], { objectMode: false }));
+		return descriptor;
+	};
+	const manifest = async (value: object): Promise<Descriptor> => {
+		const text = tabJson({ schemaVersion: 2, mediaType: mediaTypes.ociManifest, ...value });
+		const descriptor = { mediaType: mediaTypes.ociManifest, digest: sha256Of(text), size: Buffer.byteLength(text) };
+		await client.putManifest(
+			{ ...target, tag: undefined, digest: descriptor.digest } as never,
+			descriptor.mediaType,
+			Buffer.from(text),
+		);
+		return descriptor;
+	};
+	const layer = await blob("application/vnd.oci.image.layer.v1.tar+gzip", `layer of ${content}`);
+	const config = await blob(mediaTypes.ociConfig, JSON.stringify({ ...platform, content }));
+	const image = { ...(await manifest({ config, layers: [layer] })), platform };
+	const statement = { ...(await blob(mediaTypes.inToto, `statement of ${content}`)), annotations: predicate };
+	const attestation = {
+		...(await manifest({ config: await blob(mediaTypes.ociConfig, `{"content":"${content}"}`), layers: [statement] })),
+		annotations: { "vnd.docker.reference.digest": image.digest, "vnd.docker.reference.type": "attestation-manifest" },
+		platform: { architecture: "unknown", os: "unknown" },
+	};
+	const index = { schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: [image, attestation] };
+	await client.putManifest(target, mediaTypes.ociIndex, Buffer.from(JSON.stringify(index)));
+	return { image, attestation };
+}
