@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
+import { BrewlineError, messageOf } from "../errors.ts";
 import { defineProgram, loadConfig, type Program } from "../config/index.ts";
 import { type Io, nodeIo } from "../io/index.ts";
 import { type Style, styleFor, terminalLog } from "../report/index.ts";
@@ -59,6 +60,10 @@ export async function withContext(
 				process.stdout.write(text);
 			},
 		});
+	} catch (error) {
+		if (!ending.signal.aborted || (error instanceof BrewlineError && error.code === "cancelled")) throw error;
+		// Whatever came of it, it came of being ended.
+		throw new BrewlineError("cancelled", messageOf(ending.signal.reason), { cause: error });
 	} finally {
 		terminal.end();
 		process.off("SIGINT", end);

@@ -77,7 +77,10 @@ NO_COLOR turns colours off. BREWLINE_CONFIG names the configuration like --confi
 		text.split(",").filter((name) => name !== ""),
 	);
 	const dryRun = new Option("--dry-run", "say what would be done, and change nothing");
-	const parallel = new Option("--parallel <number>", "builds at once (default: 2)").argParser(positive);
+	const parallel = new Option(
+		"--parallel <number>",
+		"builds at once (default: one for every two processors)",
+	).argParser(positive);
 
 	command("sources", "compute what there is to build: definitions and git to sources.json").action(
 		does(async () => (await import("./steps.ts")).sourcesStep),

@@ -7,6 +7,7 @@ import {
 	computeBuilds,
 	computePlan,
 	computeSources,
+	type Draft,
 	filesOf,
 	finishReport,
 	legReports,
@@ -31,9 +32,17 @@ function show(context: Context, report: Report): number {
 	return exitCodeOfReport(report);
 }
 
-async function inWorkspace(context: Context, step: (workspace: Workspace) => Promise<number>): Promise<number> {
-	await using workspace = openWorkspace(context.program, context.io, { work: context.work });
+async function inWorkspace(
+	context: Context,
+	step: (workspace: Workspace) => Promise<number>,
+	dryRun = false,
+): Promise<number> {
+	await using workspace = openWorkspace(context.program, context.io, { work: context.work, dryRun });
 	return await step(workspace);
+}
+
+async function finish({ work, io, dryRun }: Workspace, context: Context, report: Draft): Promise<number> {
+	return show(context, await finishReport(dryRun ? undefined : work, io, report));
 }
 
 export function sourcesStep(context: Context): Promise<number> {
@@ -50,8 +59,8 @@ export function sourcesStep(context: Context): Promise<number> {
 	});
 }
 
-export function planStep(context: Context, options: { arch?: string[] }): Promise<number> {
-	return inWorkspace(context, async (workspace) => {
+export function planStep(context: Context, options: { arch?: string[]; dryRun?: boolean }): Promise<number> {
+	const step = async (workspace: Workspace): Promise<number> => {
 		const report = startReport(context.program.name, context.io, { dryRun: true });
 		const sources = await readSourcesFile(workspace);
 		const output = await computeBuilds(workspace, sources, openLookups(workspace));
@@ -63,8 +72,9 @@ export function planStep(context: Context, options: { arch?: string[] }): Promis
 		);
 		report.builds = buildReports(output.builds, new Map(), planned.legs);
 		report.waiting = waitingReports(planned.plan, sources);
-		return show(context, await finishReport(context.work, context.io, report));
-	});
+		return finish(workspace, context, report);
+	};
+	return inWorkspace(context, step, options.dryRun);
 }
 
 export async function buildStep(
@@ -104,11 +114,12 @@ function describeLeg(leg: Leg): string {
 }
 
 export function publishStep(context: Context, options: { dryRun?: boolean }): Promise<number> {
-	return inWorkspace(context, async (workspace) => {
+	const step = async (workspace: Workspace): Promise<number> => {
 		const report = startReport(context.program.name, context.io, { dryRun: options.dryRun });
 		await publishPlanned(workspace, report);
-		return show(context, await finishReport(context.work, context.io, report));
-	});
+		return finish(workspace, context, report);
+	};
+	return inWorkspace(context, step, options.dryRun);
 }
 
 export async function runStep(

@@ -17,7 +17,7 @@ export async function publishStaged(
 		program,
 		client,
 		lookup: openLookups(workspace).lookup,
-		dryRun: options.dryRun ?? false,
+		dryRun: options.dryRun ?? workspace.dryRun,
 	});
 }
 

@@ -36,15 +36,15 @@ export function startReport(
 	};
 }
 
-/** Completes a report, with its outcome, and writes `report.json`. */
-export async function finishReport(work: string, io: Io, draft: Draft): Promise<Report> {
+/** Completes a report, with its outcome, and writes `report.json` into the work folder, if one is given. */
+export async function finishReport(work: string | undefined, io: Io, draft: Draft): Promise<Report> {
 	const { startedAt, ...rest } = draft;
 	const report: Report = {
 		...rest,
 		seconds: Math.max(0, io.clock.now() - startedAt) / 1000,
 		outcome: outcomeOf(draft, io.signal.aborted),
 	};
-	await writeWhole(filesOf(work).report, tabJson(report));
+	if (work !== undefined) await writeWhole(filesOf(work).report, tabJson(report));
 	return report;
 }
 

@@ -1,13 +1,14 @@
 import { availableParallelism } from "node:os";
 import path from "node:path";
 import { build, type Builder, type BuildResult, type LegResult, registryOptionsOf, type Run } from "../build/index.ts";
-import type { Builds } from "../builds/index.ts";
+import type { BuildsOutput } from "../builds/index.ts";
 import type { Program } from "../config/index.ts";
 import type { Io } from "../io/index.ts";
 import type { Leg } from "../plan/index.ts";
 import { createRegistryClient, dockerCredentials } from "../registry/index.ts";
 import type { Report } from "../report/index.ts";
 import type { Sources } from "../sources/index.ts";
+import { predictTags } from "./predict.ts";
 import { publishStaged } from "./publish.ts";
 import { buildReports, type Draft, finishReport, startReport, tagReports, waitingReports } from "./report.ts";
 import { computeBuilds, computePlan, computeSources, openLookups } from "./steps.ts";
@@ -16,7 +17,7 @@ import { filesOf, openWorkspace, type Workspace, type WorkspaceOptions } from ".
 /** Finds what builds a leg, when one needs it; undefined: there is no engine. */
 export type FindBuilder = (leg: Leg) => Promise<Builder | undefined>;
 
-export interface BuildChoice extends WorkspaceOptions {
+export interface BuildChoice extends Omit<WorkspaceOptions, "dryRun"> {
 	readonly findBuilder: FindBuilder;
 	/** Legs at once; default: one for every two processors, at least one. */
 	readonly parallel?: number;
@@ -25,13 +26,11 @@ export interface BuildChoice extends WorkspaceOptions {
 	readonly logAddress?: string;
 }
 
-export interface RunOptions extends BuildChoice {
+export interface RunOptions extends BuildChoice, WorkspaceOptions {
 	/** Only these architectures; all that have a runner where it is left out. */
 	readonly architectures?: readonly string[];
 	/** The commit of the library's repository. */
 	readonly library?: string;
-	/** Say what would be done: nothing is built, and no registry is written to. */
-	readonly dryRun?: boolean;
 }
 
 /**
@@ -43,16 +42,21 @@ export async function run(program: Program, io: Io, options: RunOptions): Promis
 	const report = startReport(program.name, io, { dryRun: options.dryRun ?? false, library: options.library });
 	await using workspace = openWorkspace(program, io, options);
 	const sources = await computeSources(workspace);
-	const builds = await buildAll(workspace, sources, options, report);
+	const planned = await buildAll(workspace, sources, options, report);
 	if (!io.signal.aborted) {
-		const published = await publishStaged(workspace, { sources, builds }, { dryRun: options.dryRun ?? false });
-		Object.assign(report, tagReports(published));
+		const published = await publishStaged(workspace, { sources, builds: planned.builds });
+		const tags = workspace.dryRun ? predictTags(published.tags, sources, planned, program) : published.tags;
+		Object.assign(report, tagReports({ ...published, tags }));
 	}
-	return finishReport(workspace.work, io, report);
+	return finishReport(workspace.dryRun ? undefined : workspace.work, io, report);
 }
 
-/** Plans and builds until a plan has nothing that was not tried yet. Returns the builds as they are then. */
-async function buildAll(workspace: Workspace, sources: Sources, options: RunOptions, report: Draft): Promise<Builds> {
+interface Planned extends BuildsOutput {
+	readonly legs: readonly Leg[];
+}
+
+/** Plans and builds until a plan has nothing that was not tried yet. Returns the last plan. */
+async function buildAll(workspace: Workspace, sources: Sources, options: RunOptions, report: Draft): Promise<Planned> {
 	const lookups = openLookups(workspace);
 	const results = new Map<string, BuildResult>();
 	for (;;) {
@@ -61,7 +65,7 @@ async function buildAll(workspace: Workspace, sources: Sources, options: RunOpti
 		const legs = planned.legs.filter((leg) => leg.builds.some(({ buildId }) => !results.has(buildId)));
 		report.builds = buildReports(output.builds, results, planned.legs);
 		report.waiting = waitingReports(planned.plan, sources);
-		if (legs.length === 0 || options.dryRun === true || workspace.io.signal.aborted) return output.builds;
+		if (legs.length === 0 || workspace.dryRun || workspace.io.signal.aborted) return { ...output, legs: planned.legs };
 		workspace.io.log({
 			type: "message",
 			level: "info",

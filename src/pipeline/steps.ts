@@ -25,7 +25,7 @@ import { filesOf, repositoryKey, type Workspace } from "./workspace.ts";
 export async function computeSources(workspace: Workspace): Promise<Sources> {
 	const { program, io, work, git } = workspace;
 	const file = filesOf(work).sources;
-	const before = await readIfThere(file);
+	const previous = await remembered(workspace, file, (bytes) => readSources(bytes, file));
 	const computed = await sources(
 		{
 			selections: await loadLibrary(program.library, {
@@ -33,13 +33,32 @@ export async function computeSources(workspace: Workspace): Promise<Sources> {
 				defaultArchitecture: program.defaultArchitecture,
 			}),
 			pins: await readExternalPins(program.externalPins),
-			...(before === undefined ? {} : { previous: readSources(before, file) }),
+			...(previous === undefined ? {} : { previous }),
 		},
 		io,
 		{ program, git },
 	);
-	await writeWhole(file, writeSources(computed));
+	await save(workspace, file, () => writeSources(computed));
 	return computed;
+}
+
+/**
+ * What an earlier run wrote to save time; undefined where there is none. One that cannot be read is left out with a warning:
+ * nothing but time is lost with it (docs/design.md), and the next one takes its place.
+ */
+async function remembered<T>({ io }: Workspace, file: string, read: (bytes: Buffer) => T): Promise<T | undefined> {
+	const bytes = await readIfThere(file);
+	try {
+		return bytes && read(bytes);
+	} catch (error) {
+		if (!(error instanceof BrewlineError) || error.code !== "handover") throw error;
+		io.log({ type: "message", level: "warning", code: error.code, text: `not used: ${error.message}` });
+		return undefined;
+	}
+}
+
+async function save({ dryRun }: Workspace, file: string, text: () => string): Promise<void> {
+	if (!dryRun) await writeWhole(file, text());
 }
 
 /** The registry, asked once for each reference until it is forgotten. */
@@ -74,8 +93,8 @@ export function openLookups({ client, program }: Workspace): Lookups {
 export async function computeBuilds(workspace: Workspace, all: Sources, lookups: Lookups): Promise<BuildsOutput> {
 	const { program, io, work, everRead } = workspace;
 	const files = filesOf(work);
-	const before = await readIfThere(files.cache);
-	const cache: LookupCache = before === undefined ? { indexes: {} } : readLookupCache(before, { file: files.cache });
+	const read = (bytes: Buffer): LookupCache => readLookupCache(bytes, { file: files.cache });
+	const cache = (await remembered(workspace, files.cache, read)) ?? { indexes: {} };
 	// Without a digest only staging references are kept, and these are ours (spec/builds.md, Cache).
 	const remember = (reference: string): unknown => everRead.add(repositoryKey(parseReference(reference)));
 	Object.keys(cache.indexes)
@@ -83,8 +102,8 @@ export async function computeBuilds(workspace: Workspace, all: Sources, lookups:
 		.forEach(remember);
 	const output = await builds({ sources: all, cache }, io, { program, lookup: lookups.lookup });
 	for (const { build } of Object.values(output.builds)) if (build.resolved !== null) remember(build.img);
-	await writeWhole(files.builds, writeBuilds(output.builds));
-	await writeWhole(files.cache, writeLookupCache(output.cache));
+	await save(workspace, files.builds, () => writeBuilds(output.builds));
+	await save(workspace, files.cache, () => writeLookupCache(output.cache));
 	return output;
 }
 
@@ -108,7 +127,7 @@ export async function computePlan(
 		everRead: (repository) => everRead.has(repositoryKey(parseReference(repository))),
 		...(choice.library === undefined ? {} : { library: choice.library }),
 	});
-	await writePlan(work, output);
+	if (!workspace.dryRun) await writePlan(work, output);
 	return output;
 }
 

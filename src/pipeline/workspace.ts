@@ -18,12 +18,16 @@ export interface Workspace extends AsyncDisposable {
 	readonly work: string;
 	readonly client: RegistryClient;
 	readonly git: GitStore;
+	/** Nothing is written to a registry or into `work`, but for git objects and, while they are read, locks. */
+	readonly dryRun: boolean;
 	/** Repositories, `HOST/REPOSITORY`, that something was read from, ever: 401 and 403 are errors there. */
 	readonly everRead: Set<string>;
 }
 
 export interface WorkspaceOptions {
 	readonly work: string;
+	/** Say what would be done, and change nothing. Default: no. */
+	readonly dryRun?: boolean;
 	/** By prefix of the address that is fetched from. */
 	readonly gitCredentials?: Readonly<Record<string, GitCredential>>;
 }
@@ -43,7 +47,16 @@ export function openWorkspace(program: Program, io: Io, options: WorkspaceOption
 		rewrite: program.git.rewrite,
 		...(options.gitCredentials === undefined ? {} : { credentials: options.gitCredentials }),
 	});
-	return { program, io, work, client, git, everRead, [Symbol.asyncDispose]: () => git.close() };
+	return {
+		program,
+		io,
+		work,
+		client,
+		git,
+		dryRun: options.dryRun ?? false,
+		everRead,
+		[Symbol.asyncDispose]: () => git.close(),
+	};
 }
 
 /** How `everRead` names a repository. */
