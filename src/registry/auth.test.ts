@@ -160,6 +160,17 @@ describe("tokens", () => {
 		await expect(wrong.getManifest(reference)).rejects.toThrow("with the credentials from there");
 	});
 
+	test("a refresh token that is no grant (400) is one that is refused", async () => {
+		await using server = await scripted((request, response) => {
+			if (request.url?.startsWith("/token") === true) reply(response, 400, {}, `{"error":"invalid_grant"}`);
+			else reply(response, 401, { "www-authenticate": `Bearer realm="${server.url}/token"` });
+		});
+		const reference = parseReference(`${server.host}/name`);
+		const identified = createRegistryClient(testIo(), { credentials: from({ identityToken: "x", origin: "there" }) });
+		await expect(identified.getManifest(reference)).rejects.toMatchObject({ code: "credentials" });
+		await expect(createRegistryClient(testIo()).getManifest(reference)).rejects.toMatchObject({ code: "registry" });
+	});
+
 	test("a registry token is used as it is", async () => {
 		await using server = await scripted((request, response) => {
 			if (request.headers.authorization === "Bearer ready") reply(response, 404);
@@ -191,6 +202,7 @@ describe("tokens", () => {
 		["a token server that is not HTTPS", "ghcr.io", 'Bearer realm="http://example.org/token"'],
 		["a token server on this machine", "ghcr.io", 'Bearer realm="https://127.0.0.1/token"'],
 		["a token server with a user", "ghcr.io", 'Bearer realm="https://a:b@example.org/token"'],
+		["nothing at all", "ghcr.io", "Bearer"],
 		["no token server", "ghcr.io", 'Bearer service="x"'],
 		["a file", "localhost:1", 'Bearer realm="file:///etc/passwd"'],
 	])("%s is not gone to", async (_, host, challenge) => {

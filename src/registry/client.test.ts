@@ -143,6 +143,15 @@ describe("manifests", () => {
 		expect(await client.headManifest(parseReference(`${server.host}/name:gone`))).toBeUndefined();
 	});
 
+	test("an answer to HEAD without a type has none", async () => {
+		await using server = await scripted((_, response) =>
+			reply(response, 200, { "docker-content-digest": sha256("x"), "content-length": "7" }),
+		);
+		const client = createRegistryClient(testIo());
+		const head = await client.headManifest(parseReference(`${server.host}/name:tag`));
+		expect(head).toEqual({ mediaType: "", digest: sha256("x"), size: 7 });
+	});
+
 	test("more than 4 MiB is refused, also when it never ends", async () => {
 		await using server = await scripted((_, response) => {
 			response.writeHead(200, { "content-type": mediaTypes.ociIndex });
@@ -477,6 +486,31 @@ describe("mounts", () => {
 			server.reference("from"),
 		);
 		await expect(uploading).rejects.toMatchObject({ code: "registry" });
+	});
+
+	test("a session on another host gets the content, but no credentials", async () => {
+		await using storage = await scripted((request, response) => {
+			request.resume().on("end", () => reply(response, 201));
+		});
+		await using home = await scripted((request, response) => {
+			if (request.headers.authorization === undefined) {
+				reply(response, 401, { "www-authenticate": 'Basic realm="x"' });
+			} else reply(response, 202, { location: `${storage.url}/upload` });
+		});
+		const credentials = () => Promise.resolve({ username: "u", password: "p", origin: "test" });
+		const client = createRegistryClient(testIo(), { credentials });
+		await client.putBlob(parseReference(`${home.host}/to`), describing(content), sourceOf(content));
+		expect(storage.requests).toEqual([`PUT /upload?digest=${sha256(content)}`]);
+		expect(storage.headers[0]?.authorization).toBeUndefined();
+	});
+
+	test("a piece of an upload may be answered without a range", async () => {
+		await using server = await scripted((request, response) => {
+			request.resume().on("end", () => reply(response, request.method === "PUT" ? 201 : 202, { location: "/next" }));
+		});
+		const client = createRegistryClient(testIo(), { chunkSize: 4 });
+		await client.putBlob(parseReference(`${server.host}/to`), describing(content), sourceOf(content));
+		expect(server.requests.map((line) => line.split(" ")[0])).toEqual(["POST", "PATCH", "PATCH", "PUT"]);
 	});
 
 	test("a session at an address that cannot be is an error", async () => {

@@ -52,7 +52,7 @@ export function endpointOf(host: string, use: "read" | "write", options: HostOpt
 	if (!url || url.hostname === "") {
 		throw new BrewlineError("reference", `"${printable(host, 100)}" is not a registry's host`);
 	}
-	const plain = isPlainHttp(host, options.plainHttp ?? []);
+	const plain = isPlainHttp(host, url.hostname, options.plainHttp ?? []);
 	return { origin: new URL(`${plain ? "http" : "https"}://${address}/`).origin, host: canonical, name: canonical };
 }
 
@@ -85,11 +85,11 @@ function mirrorOrigin(value: string, what: string): string {
 	return url.origin;
 }
 
-function isPlainHttp(host: string, configured: readonly string[]): boolean {
-	if (configured.includes(host)) return true;
-	if (/^localhost:\d+$/.test(host)) return true;
-	const hostname = URL.parse(`http://${host}/`)?.hostname ?? "";
-	return isLoopback(hostname) && /^[\d.:[\]a-f]+$/i.test(hostname);
+/** Names other than `localhost:PORT` count as loopback only where they are addresses: anything may resolve to one. */
+function isPlainHttp(host: string, hostname: string, configured: readonly string[]): boolean {
+	return (
+		configured.includes(host) || /^localhost:\d+$/.test(host) || (isLoopback(hostname) && /^[\d.]+$|^\[/.test(hostname))
+	);
 }
 
 /** Whether a URL's `hostname` is this machine: loopback addresses, the unspecified ones, and names under `localhost`. */

@@ -31,7 +31,7 @@ export async function* listTags(
 		if (!Array.isArray(tags)) throw new BrewlineError("registry", `${doing}: the answer's "tags" is not a list`);
 		for (const tag of tags) {
 			if (typeof tag !== "string" || !isTag(tag)) {
-				const shown = printable(JSON.stringify(tag) ?? "", 150);
+				const shown = printable(JSON.stringify(tag), 150);
 				throw new BrewlineError("registry", `${doing}: ${shown} in the answer is not a tag`);
 			}
 			yield tag;

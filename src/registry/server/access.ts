@@ -32,7 +32,7 @@ export function createAccess(auth: RegistryAuth | undefined): Access {
 	if (auth === undefined) return { check: () => undefined, token: () => Promise.resolve(undefined) };
 	const now = auth.now ?? Date.now;
 	const tokens = new Map<string, { readonly expires: number; readonly actions: ReadonlySet<string> }>();
-	const basic = `Basic ${Buffer.from(`${auth.username}:${auth.password}`).toString("base64")}`;
+	const basic = basicOf(auth.username, auth.password);
 	const anonymous = (action: string) => auth.anonymousPull === true && action.endsWith(":pull");
 
 	function check(request: IncomingMessage, origin: string, actions: readonly string[]): Reply | undefined {
@@ -58,12 +58,18 @@ export function createAccess(auth: RegistryAuth | undefined): Access {
 			request.method === "POST"
 				? new URLSearchParams((await readLimited(request, 65_536)).bytes.toString("utf8"))
 				: url.searchParams;
-		const given = request.headers.authorization ?? "";
+		// A form has the name and password in itself, as Docker sends them, or a refresh token.
+		const username = form.get("username");
 		const refresh = form.get("refresh_token");
+		const given =
+			request.method === "POST" && username !== null
+				? basicOf(username, form.get("password") ?? "")
+				: (request.headers.authorization ?? "");
 		const identified =
 			refresh === null ? same(given, basic) : auth!.identityToken !== undefined && same(refresh, auth!.identityToken);
-		if (!identified && (given !== "" || refresh !== null))
+		if (!identified && (given !== "" || refresh !== null)) {
 			return refuse(401, "UNAUTHORIZED", "authentication required");
+		}
 		const asked = form
 			.getAll("scope")
 			.flatMap((scopes) => scopes.split(" "))
@@ -82,6 +88,10 @@ export function createAccess(auth: RegistryAuth | undefined): Access {
 function actionsOf(scope: string): readonly string[] {
 	const match = /^(repository:[^:]+):([a-z,*]+)$/.exec(scope);
 	return match === null ? [] : match[2]!.split(",").map((action) => `${match[1]}:${action}`);
+}
+
+function basicOf(username: string, password: string): string {
+	return `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`;
 }
 
 function challenge(header: string): Reply {

@@ -39,7 +39,7 @@ export function memoryFiles(): Files {
 			const chunks = files.get(file);
 			return Promise.resolve(chunks && Buffer.concat(chunks));
 		},
-		read: (file, start, end) => Readable.from(slices(files.get(file) ?? [], start, end), { objectMode: false }),
+		read: (file, start, end) => Readable.from(slices(files.get(file)!, start, end), { objectMode: false }),
 		write: (file, bytes) => {
 			files.set(file, [bytes]);
 			return Promise.resolve();
@@ -56,7 +56,7 @@ export function memoryFiles(): Files {
 			});
 		},
 		move: (from, to) => {
-			files.set(to, files.get(from) ?? []);
+			files.set(to, files.get(from)!);
 			files.delete(from);
 			return Promise.resolve();
 		},

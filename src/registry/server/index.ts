@@ -67,8 +67,8 @@ export async function startRegistry(options: RegistryServerOptions = {}): Promis
 	});
 
 	async function serve(request: IncomingMessage, response: ServerResponse, number: number): Promise<void> {
-		const method = request.method ?? "GET";
-		const target = request.url ?? "/";
+		const method = request.method!;
+		const target = request.url!;
 		const fault = options.fault?.({ method, path: target, headers: request.headers, number });
 		if (fault?.kind === "reset" && fault.when === "before") {
 			request.socket.destroy();

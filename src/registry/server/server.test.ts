@@ -1,6 +1,9 @@
+import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { request as httpRequest } from "node:http";
+import { connect } from "node:net";
 import { networkInterfaces, tmpdir } from "node:os";
 import path from "node:path";
 import { Readable } from "node:stream";
@@ -27,7 +30,7 @@ interface Answer {
 }
 
 async function ask(
-	server: RunningRegistry,
+	server: Pick<RunningRegistry, "url">,
 	method: string,
 	target: string,
 	body?: string | Uint8Array,
@@ -44,7 +47,7 @@ async function ask(
 const codesOf = ({ text }: Answer) =>
 	(JSON.parse(text) as { errors: { code: string }[] }).errors.map(({ code }) => code);
 
-async function upload(server: RunningRegistry, repository: string, content: string): Promise<string> {
+async function upload(server: Pick<RunningRegistry, "url">, repository: string, content: string): Promise<string> {
 	const answer = await ask(server, "POST", `/v2/${repository}/blobs/uploads/?digest=${sha256(content)}`, content);
 	expect(answer.status).toBe(201);
 	return sha256(content);
@@ -64,7 +67,12 @@ function manifestText(extra: object = {}) {
 	});
 }
 
-function put(server: RunningRegistry, target: string, text: string, type: string = mediaTypes.ociManifest) {
+function put(
+	server: Pick<RunningRegistry, "url">,
+	target: string,
+	text: string,
+	type: string = mediaTypes.ociManifest,
+) {
 	return ask(server, "PUT", target, text, { "content-type": type });
 }
 
@@ -319,6 +327,10 @@ describe.each(["memory", "folder"] as const)("in %s", (kind) => {
 		});
 		await ask(server, "DELETE", `/v2/referring/manifests/${sha256(one)}`);
 		expect(JSON.parse((await list("?artifactType=a/one")).text)).toMatchObject({ manifests: [] });
+		const index = JSON.stringify({ schemaVersion: 2, manifests: [], subject });
+		await put(server, "/v2/referring/manifests/index", index, mediaTypes.ociIndex);
+		const { manifests } = JSON.parse((await list()).text) as { manifests: { digest: string }[] };
+		expect(manifests.find(({ digest }) => digest === sha256(index))).not.toHaveProperty("artifactType");
 		expect(JSON.parse((await ask(server, "GET", `/v2/nothing/referrers/${none}`)).text)).toMatchObject({
 			manifests: [],
 		});
@@ -393,6 +405,32 @@ describe("in a folder", () => {
 		await second.close();
 	});
 
+	test("a server that is killed in the middle of an upload loses nothing that it acknowledged", async () => {
+		const directory = path.join(folder, "killed");
+		const script = `
+			import { startRegistry } from ${JSON.stringify(path.join(import.meta.dirname, "index.ts"))};
+			const server = await startRegistry({ directory: ${JSON.stringify(directory)} });
+			console.log(server.url);`;
+		const child = spawn(process.execPath, ["--input-type=module", "--eval", script]);
+		const gone = once(child, "exit");
+		const [line] = (await once(child.stdout, "data")) as [Buffer];
+		const killed = { url: line.toString().trim() };
+		await upload(killed, "name", "{}");
+		await put(killed, "/v2/name/manifests/tag", manifestText());
+		const { headers } = await ask(killed, "POST", "/v2/name/blobs/uploads/");
+		await ask(killed, "PATCH", headers.get("location")!, "half");
+		child.kill("SIGKILL");
+		await gone;
+		const server = await startRegistry({ directory });
+		expect((await ask(server, "GET", "/v2/name/manifests/tag")).text).toBe(manifestText());
+		expect((await ask(server, "GET", `/v2/name/blobs/${sha256("{}")}`)).text).toBe("{}");
+		expect((await readdir(path.join(directory, "blobs/sha256"))).toSorted()).toEqual(
+			[sha256("{}"), sha256(manifestText())].map((digest) => digest.slice("sha256:".length)).toSorted(),
+		);
+		expect(await readdir(path.join(directory, "uploads"))).toEqual([]);
+		await server.close();
+	});
+
 	test("the folder holds nothing outside of itself, whatever is asked for", async () => {
 		const directory = path.join(folder, "inside");
 		const server = await startRegistry({ directory });
@@ -423,6 +461,65 @@ describe("in a folder", () => {
 		expect([answer.status, codesOf(answer)]).toEqual([500, ["UNKNOWN"]]);
 		await rm(path.join(directory, "repositories"));
 		await upload(server, "name", "x");
+		await server.close();
+	});
+});
+
+describe("with tokens", () => {
+	const auth = { kind: "bearer", username: "user", password: "secret", identityToken: "refresh" } as const;
+	const form = { "content-type": "application/x-www-form-urlencoded" };
+
+	test.each([
+		["name and password in a form", "username=user&password=secret", 200],
+		["a refresh token", "refresh_token=refresh", 200],
+		["a wrong password", "username=user&password=wrong", 401],
+		["no password", "username=user", 401],
+		["a wrong refresh token", "refresh_token=wrong", 401],
+		["nothing", "", 200],
+	])("%s", async (_, body, status) => {
+		const server = await startRegistry({ auth });
+		expect((await ask(server, "POST", "/token", body, form)).status).toBe(status);
+		await server.close();
+	});
+
+	test("a token opens what it was asked for, until it expires", async () => {
+		let now = 0;
+		const server = await startRegistry({ auth: { ...auth, now: () => now, tokenSeconds: 10 } });
+		const text = (
+			await ask(server, "POST", "/token", "username=user&password=secret&scope=repository:a:pull,push other:x:y", form)
+		).text;
+		const { token } = JSON.parse(text) as { token: string };
+		const get = (target: string) => ask(server, "GET", target, undefined, { authorization: `Bearer ${token}` });
+		expect((await get("/v2/")).status).toBe(200);
+		expect((await get("/v2/a/tags/list")).status).toBe(404);
+		expect((await get("/v2/b/tags/list")).headers.get("www-authenticate")).toContain('error="insufficient_scope"');
+		now = 10_000;
+		const late = await get("/v2/");
+		expect(late.status).toBe(401);
+		expect(late.headers.get("www-authenticate")).toBe(
+			`Bearer realm="${server.url}/token",service="brewline-registry",error="invalid_token"`,
+		);
+		const unknown = await ask(server, "GET", "/v2/a/tags/list", undefined, { authorization: "Bearer x" });
+		expect(unknown.headers.get("www-authenticate")).toContain('scope="repository:a:pull",error="invalid_token"');
+		await server.close();
+	});
+});
+
+describe("what Node takes but no client sends", () => {
+	test.each([
+		["no host", "GET /v2/ HTTP/1.0\r\n\r\n", "200"],
+		["a host and path that make no URL", "GET // HTTP/1.1\r\nHost: [\r\nConnection: close\r\n\r\n", "400"],
+		[
+			"a manifest without a type",
+			'PUT /v2/a/manifests/b HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 31\r\n\r\n{"schemaVersion":2,"manifests":[',
+			"400",
+		],
+	])("%s", async (_, text, status) => {
+		const server = await startRegistry();
+		const socket = connect(server.port, "127.0.0.1");
+		socket.write(text);
+		const answer = Buffer.concat(await Array.fromAsync(socket as AsyncIterable<Buffer>)).toString("latin1");
+		expect(answer.slice(9, 12)).toBe(status);
 		await server.close();
 	});
 });
