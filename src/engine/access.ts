@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Program } from "../config/index.ts";
+import { servedArchitectures, type Program } from "../config/index.ts";
 import { messageOf } from "../errors.ts";
 import { printable, type Io } from "../io/index.ts";
 import { parseReference, type Reference } from "../oci/index.ts";
@@ -44,9 +44,7 @@ export async function checkRegistries(io: Io, program: Program, images: readonly
 function repositoriesOf(program: Program, images: readonly string[]): Reference[] {
 	const { staging, namespace } = program.registries;
 	const names = [
-		...Object.keys(program.architectures).map((arch) =>
-			staging.replaceAll("BUILD", nothing).replaceAll("ARCH", () => arch),
-		),
+		...servedArchitectures(program).map((arch) => staging.replaceAll("BUILD", nothing).replaceAll("ARCH", () => arch)),
 		...images.map((image) => (namespace === "" ? image : `${namespace}/${image}`)),
 	];
 	const references = new Map<string, Reference>();

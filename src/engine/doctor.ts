@@ -1,6 +1,8 @@
+import { existsSync } from "node:fs";
 import { statfs } from "node:fs/promises";
+import path from "node:path";
 import { platformString } from "../oci/index.ts";
-import { dockerProgram, type Program } from "../config/index.ts";
+import { dockerProgram, servedArchitectures, type Program } from "../config/index.ts";
 import { BrewlineError, messageOf } from "../errors.ts";
 import { printable, runCommand, type Io } from "../io/index.ts";
 import { engineInfo, inspectBuilder } from "./builder.ts";
@@ -76,15 +78,15 @@ async function checkEngine(io: Io): Promise<{ checks: Check[]; builder?: Builder
 		checks.push({ name: "engine", status: "ok", detail: `Docker ${printable(info.version)}` });
 	} catch (error) {
 		const reason = await obstacle();
-		const detail = reason === undefined ? "none answers; a private one can be started here" : messageOf(error);
+		const privately =
+			reason === undefined
+				? "the demo and the tests start a private one here by themselves"
+				: `the demo and the tests cannot start a private one here: ${reason}`;
 		checks.push({
 			name: "engine",
-			status: reason === undefined ? "warning" : "missing",
-			detail,
-			mend:
-				reason === undefined
-					? "Nothing has to be done for the demo and the tests; for your own builds start Docker."
-					: `Start Docker (a private engine cannot be started: ${reason}). Without one only oci-import builds.`,
+			status: "missing",
+			detail: `${messageOf(error)}; without one only oci-import builds`,
+			mend: `Start Docker (${privately}).`,
 		});
 		return { checks };
 	}
@@ -119,7 +121,8 @@ async function checkArchitectures(program: Program, builder: Builder | undefined
 	// Variants are not compared: BuildKit lists but some of those that a machine runs.
 	const family = (platform: string) => platform.split("/").slice(0, 2).join("/");
 	const has = (list: readonly string[], wanted: string) => list.some((text) => family(text) === family(wanted));
-	return Object.entries(program.architectures).map(([arch, { platform, emulate, runner }]) => {
+	return servedArchitectures(program).map((arch) => {
+		const { platform, emulate, runner } = program.architectures[arch]!;
 		const name = `architecture ${arch}`;
 		const wanted = platformString(platform);
 		if (!has(listed.platforms, wanted)) {
@@ -151,8 +154,11 @@ async function platformsHere(): Promise<Pick<Builder, "platforms" | "emulated">>
 	return { platforms: [...native, ...emulated], emulated };
 }
 
+/** `directory` may not be there yet: then it is made on the disk of the first folder above it that is. */
 async function checkDisk(directory: string): Promise<Check> {
-	const { bavail, bsize } = await statfs(directory);
+	let folder = path.resolve(directory);
+	while (!existsSync(folder)) folder = path.dirname(folder);
+	const { bavail, bsize } = await statfs(folder);
 	const free = (bavail * bsize) / 2 ** 30;
 	const detail = `${free.toFixed(1)} GiB are free`;
 	if (free >= 10) return { name: "disk", status: "ok", detail };
