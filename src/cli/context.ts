@@ -48,6 +48,7 @@ export async function withContext(
 	};
 	process.on("SIGINT", end);
 	process.on("SIGTERM", end);
+	process.on("SIGHUP", end);
 	try {
 		return await command({
 			io: nodeIo({ log: terminal.log, signal: ending.signal, env }),
@@ -68,6 +69,7 @@ export async function withContext(
 		terminal.end();
 		process.off("SIGINT", end);
 		process.off("SIGTERM", end);
+		process.off("SIGHUP", end);
 	}
 }
 

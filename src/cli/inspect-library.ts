@@ -78,7 +78,7 @@ async function inBuildOrder(
 	selections: readonly Selection[],
 	options: Pick<BuildOrderOptions, "namespace" | "filter">,
 ): Promise<readonly Selection[]> {
-	await using git = openGitStore(io, { directory: filesOf(work).git, rewrite: program.git.rewrite });
+	await using git = openGitStore(io, { directory: filesOf(work).git, ...program.git });
 	return buildOrder(selections, { ...options, froms: fromsOf(git, program) });
 }
 

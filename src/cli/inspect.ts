@@ -6,7 +6,7 @@ import { openGitStore } from "../git/index.ts";
 import { printable } from "../io/index.ts";
 import { tabJson } from "../json/index.ts";
 import { canonicalReference, parsePlatform, parseReference, platformString, printReference } from "../oci/index.ts";
-import { openWorkspace } from "../pipeline/index.ts";
+import { filesOf, openWorkspace } from "../pipeline/index.ts";
 import { synthesize } from "../registry/index.ts";
 import type { Context } from "./context.ts";
 
@@ -54,7 +54,7 @@ export async function inspectReference(context: Context, _options: object, args:
 export async function inspectChecksum(context: Context, options: { fetch: string }, args: string[]): Promise<number> {
 	const [address = "", commit = "", directory = "."] = args;
 	const { io, program, work } = context;
-	await using git = openGitStore(io, { directory: `${work}/git`, rewrite: program.git.rewrite });
+	await using git = openGitStore(io, { directory: filesOf(work).git, ...program.git });
 	const repository = git.repository(address);
 	await repository.ensure([{ commit, fetch: options.fetch }]);
 	const [checksum, epoch] = [await repository.checksum(commit, directory), await repository.commitEpoch(commit)];

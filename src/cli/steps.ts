@@ -97,6 +97,7 @@ export async function buildStep(
 	await using builders = openBuilders(io);
 	const results = await buildLegs(legs, io, {
 		work,
+		gitCredentials: program.git.credentials,
 		findBuilder: builders.findBuilder,
 		...(options.parallel === undefined ? {} : { parallel: options.parallel }),
 	});

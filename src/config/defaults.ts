@@ -44,6 +44,6 @@ export const dockerProgram: Program = {
 		architectures: ["amd64", "arm32v5", "arm32v7", "arm64v8", "i386", "ppc64le", "riscv64", "s390x"],
 	},
 	attestations: "current",
-	git: { rewrite: {} },
+	git: { rewrite: {}, credentials: {} },
 	timeLimit: 360,
 };

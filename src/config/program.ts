@@ -34,7 +34,7 @@ export function defineProgram(input: ProgramInput = {}): Program {
 		annotations: { ...base.annotations, ...defined(input.annotations ?? {}) },
 		buildkit: { ...base.buildkit, ...defined(input.buildkit ?? {}) },
 		sbom: { ...base.sbom, ...defined(input.sbom ?? {}) },
-		git: { ...base.git, ...defined(input.git ?? {}) },
+		git: { ...base.git, ...(defined(input.git ?? {}) as Partial<Program["git"]>) },
 	};
 }
 

@@ -34,6 +34,14 @@ const architecture = z.strictObject({
 	via: z.optional(architectureName),
 });
 
+const variable = z
+	.string()
+	.check(z.regex(/^[A-Za-z_][A-Za-z0-9_]*$/, { error: "must be the name of an environment variable" }));
+const gitCredential = z.union([
+	z.strictObject({ tokenVariable: variable, username: z.optional(z.string()) }),
+	z.strictObject({ sshKey: z.string(), knownHosts: z.optional(z.string()) }),
+]);
+
 const program = z.strictObject({
 	name: z.optional(z.string().check(z.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/))),
 	library: z.optional(z.string().check(z.minLength(1))),
@@ -73,6 +81,7 @@ const program = z.strictObject({
 	git: z.optional(
 		z.strictObject({
 			rewrite: z.optional(z.record(z.string().check(z.minLength(8)), z.string().check(z.minLength(1)))),
+			credentials: z.optional(z.record(z.string().check(z.minLength(8)), gitCredential)),
 		}),
 	),
 	timeLimit: z.optional(z.int().check(z.minimum(1), z.maximum(7200))),

@@ -64,6 +64,14 @@ export interface Program {
 	readonly git: {
 		/** Prefix to prefix, for fetching only; the longest match wins. */
 		readonly rewrite: Readonly<Record<string, string>>;
+		/** For private sources, by prefix of the address that is fetched from. Secrets stand in variables or files, never here. */
+		readonly credentials: Readonly<
+			Record<
+				string,
+				| { readonly tokenVariable: string; readonly username?: string }
+				| { readonly sshKey: string; readonly knownHosts?: string }
+			>
+		>;
 	};
 	/** Minutes after which a build is ended. */
 	readonly timeLimit: number;

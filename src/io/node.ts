@@ -33,6 +33,9 @@ const nodeClock: Clock = {
 	},
 };
 
+/** Whether this system has process groups. */
+const grouped = process.platform !== "win32";
+
 function nodeExec(env: Io["env"]): Exec {
 	return ([program, ...args], options = {}) => {
 		const child = spawn(program, args, {
@@ -40,13 +43,28 @@ function nodeExec(env: Io["env"]): Exec {
 			env: { ...env, ...options.env },
 			stdio: ["pipe", "pipe", "pipe"],
 			windowsHide: true,
+			// A group of its own, so that its helpers (git's remote-http, buildx) can be ended with it.
+			detached: grouped,
 		});
+		const kill = (signal: NodeJS.Signals): void => {
+			if (!grouped || child.pid === undefined) {
+				child.kill(signal);
+				return;
+			}
+			try {
+				process.kill(-child.pid, signal);
+			} catch {
+				// All of the group has ended.
+			}
+		};
 		// A child that ends before it has read its input is judged by its exit code, not by EPIPE.
 		child.stdin.on("error", () => {});
 		let killer: NodeJS.Timeout | undefined;
 		const end = () => {
-			child.kill("SIGINT");
-			killer = setTimeout(() => child.kill("SIGKILL"), options.killAfter ?? 3000);
+			kill("SIGINT");
+			killer = setTimeout(() => {
+				kill("SIGKILL");
+			}, options.killAfter ?? 3000);
 		};
 		const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve, reject) => {
 			child.once("error", reject);
@@ -66,8 +84,8 @@ function nodeExec(env: Io["env"]): Exec {
 			stdout: child.stdout,
 			stderr: child.stderr,
 			exited,
-			kill: (signal) => {
-				child.kill(signal);
+			kill: (signal = "SIGTERM") => {
+				kill(signal);
 			},
 		};
 	};

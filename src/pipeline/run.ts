@@ -71,7 +71,12 @@ async function buildAll(workspace: Workspace, sources: Sources, options: RunOpti
 			level: "info",
 			text: `${legs.length} to build now, ${output.waiting.length} wait for others`,
 		});
-		const built = (await buildLegs(legs, workspace.io, options)).flatMap((result) => result.builds);
+		const built = (
+			await buildLegs(legs, workspace.io, {
+				...options,
+				gitCredentials: { ...workspace.program.git.credentials, ...options.gitCredentials },
+			})
+		).flatMap((result) => result.builds);
 		for (const result of built) results.set(result.buildId, result);
 		// What was tried is asked for again: the registry says what is there, whatever a result says.
 		lookups.forget(legs.flatMap((leg) => leg.builds.map(({ staging }) => staging.reference)));

@@ -45,7 +45,7 @@ export function openWorkspace(program: Program, io: Io, options: WorkspaceOption
 	const git = openGitStore(io, {
 		directory: filesOf(work).git,
 		rewrite: program.git.rewrite,
-		...(options.gitCredentials === undefined ? {} : { credentials: options.gitCredentials }),
+		credentials: { ...program.git.credentials, ...options.gitCredentials },
 	});
 	return {
 		program,

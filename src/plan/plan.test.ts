@@ -140,6 +140,7 @@ describe("plan", () => {
 		const { legs } = await planOf([buildOf()], {
 			program: {
 				git: {
+					credentials: {},
 					rewrite: {
 						"https://github.com/": "https://no.example/",
 						"https://github.com/example/": "http://127.0.0.1:80/",
