@@ -30,7 +30,7 @@ exec "$@"`;
 /**
  * The engine runs in mount and PID namespaces of its own: its mounts are never seen outside, and with its first process
  * all others end, whatever they are. That happens too when this process dies, by `--pdeathsig` and `--kill-child`.
- * `setsid` keeps the terminal's Ctrl-C from it: it must end after the builds.
+ * The terminal's Ctrl-C does not reach it (`exec` gives each child a session of its own): it must end after the builds.
  */
 export async function startDaemon(
 	io: Io,
@@ -59,7 +59,7 @@ export async function startDaemon(
 	const spaces = ["unshare", "--mount", "--propagation", "slave", "--pid", "--fork", "--kill-child", "--mount-proc"];
 	const inside = ["/bin/sh", "-c", insideScript, "sh", busybox];
 	const daemon = ["tini-static", "--", "dockerd", "--config-file", config];
-	const child = io.exec([...outside, "setsid", "setpriv", "--pdeathsig", "KILL", ...spaces, ...inside, ...daemon], {
+	const child = io.exec([...outside, "setpriv", "--pdeathsig", "KILL", ...spaces, ...inside, ...daemon], {
 		cwd: "/",
 		env: { PATH: searchPath },
 	});
