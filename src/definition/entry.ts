@@ -46,8 +46,10 @@ export function readEntry(paragraph: Paragraph, whole: WholeFile, context: Conte
 	const tagsField = fields.get("Tags");
 	const tags = tagsField === undefined ? [] : listItems(tagsField);
 	const Tags = texts(tags);
+	let named: string | undefined;
+	// Made once, where it is needed: a hostile entry may have an error for each of very many tags.
 	const name = () =>
-		tagsField === undefined ? `the entry in line ${paragraph.line}` : `the entry ${quote(Tags.join(", "))}`;
+		(named ??= tagsField === undefined ? `the entry in line ${paragraph.line}` : `the entry ${quote(Tags.join(", "))}`);
 	const build = readBuildFields(paragraph, global);
 	checkBuild(paragraph, build, { whole, name }, problems);
 	if (tagsField === undefined && !paragraph.damaged) {

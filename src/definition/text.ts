@@ -126,14 +126,19 @@ export function nearest(name: string, known: Iterable<string>): string | undefin
 	let best: string | undefined;
 	let bestDistance = Math.min(3, Math.ceil(name.length / 3) + 1);
 	for (const candidate of known) {
-		if (Math.abs(candidate.length - name.length) >= bestDistance) continue;
-		const distance = editDistance(wanted, candidate.toLowerCase());
+		const distance = likeness(wanted, candidate.toLowerCase(), bestDistance);
 		if (distance < bestDistance) {
 			best = candidate;
 			bestDistance = distance;
 		}
 	}
 	return best;
+}
+
+/** Edits from one to the other; a beginning of it, like `arm64` of `arm64v8`, counts as one. `limit` or more: any. */
+function likeness(wanted: string, candidate: string, limit: number): number {
+	if (wanted.length > 2 && wanted !== candidate && candidate.startsWith(wanted)) return 1;
+	return Math.abs(candidate.length - wanted.length) >= limit ? limit : editDistance(wanted, candidate);
 }
 
 function editDistance(a: string, b: string): number {
