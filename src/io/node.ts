@@ -91,9 +91,13 @@ function nodeExec(env: Io["env"]): Exec {
 	};
 }
 
+/** Milliseconds without a byte in either direction; some registries take their time to store a large layer. */
+const idleLimit = 120_000;
+
 /** Connections are kept and shared by all requests of one `Io`; proxies are taken from its environment. */
 function nodeSend(env: Io["env"]): Send {
-	const options = { keepAlive: true, maxSockets: 16, proxyEnv: env as NodeJS.ProcessEnv };
+	// Not limited here: a copy holds one connection while it waits for another.
+	const options = { keepAlive: true, proxyEnv: env as NodeJS.ProcessEnv };
 	const agents = { "http:": new http.Agent(options), "https:": new https.Agent(options) };
 	return (request) =>
 		new Promise((resolve, reject) => {
@@ -116,6 +120,11 @@ function nodeSend(env: Io["env"]): Send {
 				...(request.signal === undefined ? {} : { signal: request.signal }),
 			});
 			outgoing.once("error", reject);
+			outgoing.setTimeout(idleLimit, () => {
+				outgoing.destroy(
+					Object.assign(new Error(`${request.url.host} was silent for ${idleLimit / 1000} s`), { code: "ETIMEDOUT" }),
+				);
+			});
 			outgoing.once("response", (response) => {
 				const headers: Record<string, string> = {};
 				for (const [name, values] of Object.entries(response.headersDistinct))

@@ -1,0 +1,147 @@
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import http from "node:http";
+import type { AddressInfo } from "node:net";
+import { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { nodeIo, printable, runCommand } from "./index.ts";
+
+/** A process that has ended may stay in the table until its parent asks for it. */
+function isRunning(pid: number): boolean {
+	try {
+		return !/^State:\tZ/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+	} catch {
+		return false;
+	}
+}
+
+const io = nodeIo({ env: { PATH: process.env["PATH"], GIVEN: "1" } });
+
+describe("exec", () => {
+	it("passes arguments as they are, and adds and takes variables", async () => {
+		const script = "console.log(JSON.stringify([process.argv.slice(1), process.env.GIVEN, process.env.MORE]))";
+		const { stdout } = await runCommand(io, [process.execPath, "-e", script, "$(id)", "a b"], {
+			env: { GIVEN: undefined, MORE: "2" },
+		});
+		expect(JSON.parse(stdout.toString())).toEqual([["$(id)", "a b"], null, "2"]);
+	});
+
+	it("gives what failed, with the end of its standard error, escaped", async () => {
+		const failing = runCommand(io, [process.execPath, "-e", "console.error('no\\u001b[31m'); process.exit(3)"], {
+			code: "git",
+			hint: "look there",
+		});
+		await expect(failing).rejects.toMatchObject({ code: "git", hint: "look there" });
+		await expect(failing).rejects.toThrow(/exit code 3: no\\u\{1b\}\[31m/);
+		await expect(runCommand(io, ["no-such-program-anywhere"])).rejects.toThrow("cannot start no-such-program-anywhere");
+	});
+
+	it("bounds what it keeps of the output", async () => {
+		const endless = "setInterval(() => process.stdout.write('x'.repeat(65536)), 0)";
+		await expect(runCommand(io, [process.execPath, "-e", endless], { maxOutput: 1_000_000 })).rejects.toThrow(
+			"wrote more than 1000000 bytes",
+		);
+	});
+
+	it.runIf(process.platform === "linux")(
+		"ends a program with its own children, also one that does not listen",
+		async () => {
+			const ending = new AbortController();
+			const inner = "process.on('SIGINT', () => {}); console.log(process.pid); setInterval(() => {}, 1000)";
+			const outer = `const { spawn } = require('node:child_process');
+			spawn(process.execPath, ['-e', ${JSON.stringify(inner)}], { stdio: 'inherit' });
+			process.on('SIGINT', () => {}); setInterval(() => {}, 1000)`;
+			const child = io.exec([process.execPath, "-e", outer], { signal: ending.signal, killAfter: 50 });
+			const [data] = (await once(child.stdout, "data")) as [Buffer];
+			const pid = Number(data.toString());
+			const closed = once(child.stdout, "close");
+			ending.abort();
+			expect(await child.exited).toEqual({ code: null, signal: "SIGKILL" });
+			await closed;
+			await vi.waitFor(() => {
+				expect(isRunning(pid)).toBe(false);
+			}, 10_000);
+		},
+	);
+
+	it("does not start anything once the end was asked for", async () => {
+		const ended = nodeIo({ signal: AbortSignal.abort(new Error("ended")) });
+		await expect(runCommand(ended, [process.execPath, "-e", "setInterval(() => {}, 1000)"])).rejects.toMatchObject({
+			code: "cancelled",
+		});
+	});
+});
+
+describe("http", () => {
+	let server: http.Server;
+	let url: URL;
+	beforeAll(async () => {
+		server = http.createServer((request, response) => {
+			response.setHeader("x-length", request.headers["content-length"] ?? "none");
+			response.setHeader("set-cookie", ["a", "b"]);
+			response.statusCode = request.url === "/moved" ? 307 : 200;
+			request.pipe(response);
+		});
+		server.listen(0, "127.0.0.1");
+		await once(server, "listening");
+		url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+	});
+	afterAll(() => {
+		server.closeAllConnections();
+		server.close();
+	});
+
+	it("sends bytes and streams with their length, and follows nothing", async () => {
+		const bytes = await io.http({ method: "PUT", url, body: Buffer.from("abc") });
+		expect([bytes.status, bytes.headers["x-length"], await text(bytes.body)]).toEqual([200, "3", "abc"]);
+		const stream = await io.http({
+			method: "POST",
+			url: new URL("/moved", url),
+			body: { length: 4, open: () => Readable.from([Buffer.from("ab"), Buffer.from("cd")]) },
+		});
+		expect([stream.status, stream.headers["x-length"], await text(stream.body)]).toEqual([307, "4", "abcd"]);
+		const empty = await io.http({ method: "POST", url });
+		expect([empty.headers["x-length"], empty.headers["set-cookie"], await text(empty.body)]).toEqual(["0", "a, b", ""]);
+		const get = await io.http({ method: "GET", url });
+		expect([get.headers["x-length"], await text(get.body)]).toEqual(["none", ""]);
+	});
+
+	it("fails where a stream fails, and where nobody answers", async () => {
+		const failing = Readable.from(
+			(function* () {
+				yield Buffer.from("ab");
+				throw new Error("the disk is gone");
+			})(),
+		);
+		const sent = io.http({ method: "PUT", url, body: { length: 4, open: () => failing } });
+		await expect(sent.then(({ body }) => text(body))).rejects.toThrow("the disk is gone");
+		await expect(io.http({ method: "GET", url: new URL("http://127.0.0.1:1/") })).rejects.toThrow("ECONNREFUSED");
+	});
+});
+
+describe("clock", () => {
+	it("wakes up with the signal's reason", async () => {
+		const ending = new AbortController();
+		const sleeping = io.clock.sleep(100_000, ending.signal);
+		ending.abort(new Error("ended"));
+		await expect(sleeping).rejects.toThrow("ended");
+	});
+});
+
+describe("printable", () => {
+	it.each([
+		["a\u001b[2Jb", "a\\u{1b}[2Jb"],
+		["a\nb\r", "a\\u{a}b\\u{d}"],
+		["\u202eabc\u2066", "\\u{202e}abc\\u{2066}"],
+		["\u0085\u2028", "\\u{85}\\u{2028}"],
+		["tab\there, ünïcödé 🙂", "tab here, ünïcödé 🙂"],
+		["\ud800", "\\u{d800}"],
+	])("shows %j as %j", (input, output) => {
+		expect(printable(input)).toBe(output);
+	});
+
+	it("cuts long text", () => {
+		expect(printable("x".repeat(600))).toBe(`${"x".repeat(500)}…`);
+	});
+});
