@@ -1,4 +1,4 @@
-import { chmod, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import path from "node:path";
 import type { Io } from "../io/index.ts";
@@ -13,30 +13,46 @@ export interface Login {
 
 /**
  * A Docker configuration of this step's own with one log-in, so that nothing else on the machine can use it, and no
- * other log-in is used here. Returns the folder and the environment for everything that this step starts.
+ * other log-in is used here. The user's plugins, builders and contexts stay usable.
+ * Returns the folder and the environment for everything that this step starts.
  */
 export async function ownDockerConfig(io: Io, login: Login): Promise<{ directory: string; env: Io["env"] }> {
-	const temporary = io.env["RUNNER_TEMP"] ?? tmpdir();
-	await removeLeftovers(temporary);
-	const directory = await mkdtemp(path.join(temporary, prefix));
+	const directory = await mkdtemp(path.join(io.env["RUNNER_TEMP"] ?? tmpdir(), prefix));
 	await chmod(directory, 0o700);
 	const users = io.env["DOCKER_CONFIG"] ?? path.join(io.env["HOME"] ?? homedir(), ".docker");
 	const key = /^(?:index\.|registry-1\.|registry\.hub\.)?docker\.(?:io|com)$/.test(login.registry)
 		? "https://index.docker.io/v1/"
 		: login.registry;
-	const auth = Buffer.from(`${login.username}:${login.password}`).toString("base64");
-	await writeFile(path.join(directory, "config.json"), JSON.stringify({ auths: { [key]: { auth } } }), { mode: 0o600 });
-	await mkdir(users, { recursive: true });
-	await symlink(path.join(users, "cli-plugins"), path.join(directory, "cli-plugins"));
+	const config = { ...(await currentContext(users)), auths: { [key]: { auth: basicAuth(login) } } };
+	await writeFile(path.join(directory, "config.json"), JSON.stringify(config), { mode: 0o600 });
+	for (const name of ["cli-plugins", "contexts"]) await symlink(path.join(users, name), path.join(directory, name));
 	return {
 		directory,
 		env: { ...io.env, DOCKER_CONFIG: directory, BUILDX_CONFIG: io.env["BUILDX_CONFIG"] ?? path.join(users, "buildx") },
 	};
 }
 
-/** What a step that was killed left behind: a runner has one job at a time. */
-async function removeLeftovers(temporary: string): Promise<void> {
+/** How a log-in stands in a configuration; as secret as its password. */
+export function basicAuth({ username, password }: Login): string {
+	return Buffer.from(`${username}:${password}`).toString("base64");
+}
+
+/** Removes what steps that were killed left on this runner, which has one job at a time. */
+export async function removeLeftovers({ env }: Io): Promise<void> {
+	const temporary = env["RUNNER_TEMP"];
+	if (temporary === undefined) return;
 	for (const name of await readdir(temporary)) {
 		if (name.startsWith(prefix)) await rm(path.join(temporary, name), { recursive: true, force: true });
+	}
+}
+
+/** Which engine the user's commands go to: a rootless one or one that an earlier step made is not where Docker looks by itself. */
+async function currentContext(users: string): Promise<{ currentContext?: string }> {
+	try {
+		const config = JSON.parse(await readFile(path.join(users, "config.json"), "utf8")) as { currentContext?: unknown };
+		return typeof config.currentContext === "string" ? { currentContext: config.currentContext } : {};
+	} catch {
+		// None, or one that Docker cannot read either.
+		return {};
 	}
 }
