@@ -96,7 +96,7 @@ function runsNatively(platform: string, native: string): boolean {
 export interface EnsureOptions {
 	/** The BuildKit image of a builder that has to be made; null: none is made. */
 	readonly image: string | null;
-	/** Of the builder that has to be made; starts with `brewline-`. */
+	/** Of the builder that has to be made; `brewline-PID` is removed by a later run where this process is killed. */
 	readonly name: string;
 	/** `HOST:PORT` without TLS. */
 	readonly insecureRegistries?: readonly string[];
@@ -133,6 +133,7 @@ export async function ensureBuilder(io: Io, env: EngineEnv, options: EnsureOptio
 		.map((host) => `[registry.${JSON.stringify(host)}]\n\thttp = true\n`)
 		.join("");
 	if (toml !== "") args.push("--config", "/dev/stdin");
+	await removeAbandoned(io, env);
 	try {
 		await docker(io, env, args, 20_000, toml);
 		const builder = await inspectBuilder(io, made);
@@ -143,6 +144,23 @@ export async function ensureBuilder(io: Io, env: EngineEnv, options: EnsureOptio
 			hint: "Switch the engine's containerd image store on; then none has to be made.",
 			cause: error,
 		});
+	}
+}
+
+/** Removes the builders of runs that were killed: their names end in the number of a process that is no more. */
+async function removeAbandoned(io: Io, env: EngineEnv): Promise<void> {
+	for (const [, name, pid] of (await docker(io, env, ["buildx", "ls"])).matchAll(/^(brewline-(\d+))(?=[*\s])/gm)) {
+		if (isAlive(Number(pid))) continue;
+		await docker(io, env, ["buildx", "rm", "--force", name!]);
+		io.log({ type: "message", level: "notice", text: `removed the builder ${name!}, left by a run that was killed` });
+	}
+}
+
+function isAlive(pid: number): boolean {
+	try {
+		return process.kill(pid, 0);
+	} catch (error) {
+		return (error as NodeJS.ErrnoException).code === "EPERM";
 	}
 }
 

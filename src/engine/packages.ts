@@ -3,7 +3,8 @@ import path from "node:path";
 import { BrewlineError, messageOf } from "../errors.ts";
 import { runCommand, type Io } from "../io/index.ts";
 import { mirrorsOf, readAptSources, writeAptConfig, writeSources } from "./apt.ts";
-import { targets } from "./targets.ts";
+import { takeLock } from "./lock.ts";
+import { hosts, targets } from "./targets.ts";
 
 export interface Package {
 	readonly name: string;
@@ -38,6 +39,39 @@ export function busyboxPackage(architecture: string, suite: string): Package {
 	return { name: "busybox-static", suite, architecture, file: "bin/busybox" };
 }
 
+/**
+ * Static busybox binaries by bashbrew architecture, for use beside an engine that is there: those that could be had from
+ * the machine's own mirrors. Needs apt and dpkg, not root; never throws but when the program is ended.
+ */
+export async function fetchBusybox(
+	io: Io,
+	directory: string,
+	architectures: readonly string[],
+): Promise<Readonly<Record<string, string>>> {
+	const host = hosts[process.arch];
+	const release = await readOsRelease();
+	const codename = release.get("VERSION_CODENAME");
+	if (host === undefined || codename === undefined || !(await exists("/usr/bin/apt-get"))) return {};
+	const debian = release.get("ID") === "debian";
+	const wanted = architectures.flatMap((name) => {
+		const target = targets[name];
+		// Other distributions of the family have other processors' packages under other addresses.
+		if (target === undefined || (!debian && target.debian !== host.debian)) return [];
+		return [{ name, item: busyboxPackage(target.debian, debian ? target.suite : codename) }];
+	});
+	const all = wanted.map(({ item }) => item);
+	// Together in one go; where that fails, those that can be had.
+	for (const items of [all, ...all.map((item) => [item])])
+		await fetchPackages(io, directory, codename, host.debian, items).catch((error: unknown) => {
+			if (io.signal.aborted) throw error;
+			say(io, messageOf(error));
+		});
+	const missing = await missingPackages(directory, all);
+	return Object.fromEntries(
+		wanted.filter(({ item }) => !missing.includes(item)).map(({ name, item }) => [name, packageFile(directory, item)]),
+	);
+}
+
 /** Where a package is unpacked below the folder of the downloads. */
 export function packageFolder(directory: string, item: Package): string {
 	return path.join(directory, "packages", `${item.name}_${item.suite}_${item.architecture}`);
@@ -66,7 +100,24 @@ export async function fetchPackages(
 	host: string,
 	wanted: readonly Package[],
 ): Promise<void> {
-	const missing = await missingPackages(directory, wanted);
+	if ((await missingPackages(directory, wanted)).length === 0) return;
+	const patience = 600_000;
+	const lock = await takeLock(io, "brewline-packages", { holder: `process ${process.pid}`, patience });
+	try {
+		await fetchMissing(io, directory, codename, host, await missingPackages(directory, wanted));
+	} finally {
+		await lock.release();
+	}
+}
+
+async function fetchMissing(
+	io: Io,
+	directory: string,
+	codename: string,
+	host: string,
+	missing: readonly Package[],
+): Promise<void> {
+	// Another program may have brought them meanwhile.
 	if (missing.length === 0) return;
 	const mirrors = mirrorsOf(await readAptSources(), codename);
 	if (mirrors.length === 0)

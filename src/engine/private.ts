@@ -11,9 +11,9 @@ import {
 	busyboxPackage,
 	enginePackages,
 	exists,
+	fetchBusybox,
 	fetchPackages,
 	linkPrograms,
-	missingPackages,
 	packageFile,
 	packageFolder,
 	readOsRelease,
@@ -40,6 +40,11 @@ export async function obstacle(): Promise<string | undefined> {
 	for (const program of ["/usr/bin/apt-get", "/usr/bin/dpkg", "/usr/bin/unshare", "/usr/bin/setpriv"])
 		if (!(await exists(program))) return `${program} is missing`;
 	return undefined;
+}
+
+/** Whether `useEngine` can start a private engine here: Linux, Debian, root, and the right to mount. */
+export async function canStartEngine(): Promise<boolean> {
+	return (await obstacle()) === undefined;
 }
 
 /**
@@ -125,17 +130,10 @@ async function bringPackages(io: Io, directory: string, architectures: readonly 
 	const host = hosts[process.arch]!.debian;
 	const codename = (await readOsRelease()).get("VERSION_CODENAME") ?? "";
 	const engine = enginePackages(host);
-	const busybox = architectures.flatMap((name) => {
-		const target = targets[name];
-		return target === undefined ? [] : [[name, busyboxPackage(target.debian, target.suite)] as const];
-	});
-	const wanted = new Map(
-		[...engine, ...busybox.map(([, item]) => item)].map((item) => [packageFolder("", item), item]),
-	);
-	await fetchPackages(io, directory, codename, host, [...wanted.values()]);
+	await fetchPackages(io, directory, codename, host, engine);
 	return {
 		engine,
-		busybox: Object.fromEntries(busybox.map(([name, item]) => [name, packageFile(directory, item)])),
+		busybox: await fetchBusybox(io, directory, architectures),
 		busyboxHere: packageFile(directory, busyboxPackage(host, "bookworm")),
 		emulators: packageFolder(
 			directory,

@@ -1,6 +1,8 @@
+import path from "node:path";
 import { BrewlineError, messageOf } from "../errors.ts";
 import type { Io } from "../io/index.ts";
 import { engineInfo, ensureBuilder } from "./builder.ts";
+import { fetchBusybox } from "./packages.ts";
 import { obstacle, startPrivateEngine } from "./private.ts";
 import type { Engine, EngineOptions, Unavailable } from "./types.ts";
 
@@ -26,6 +28,7 @@ export async function useEngine(io: Io, options: EngineOptions): Promise<Engine 
 async function presentEngine(io: Io, options: EngineOptions): Promise<Engine | Unavailable> {
 	try {
 		const { version } = await engineInfo(io);
+		const busybox = await fetchBusybox(io, path.resolve(options.directory), options.architectures);
 		const { builder, env, remove } = await ensureBuilder(
 			io,
 			{},
@@ -41,7 +44,7 @@ async function presentEngine(io: Io, options: EngineOptions): Promise<Engine | U
 			env,
 			builder,
 			platforms: builder.platforms,
-			busybox: {},
+			busybox,
 			close: remove,
 		};
 	} catch (error) {

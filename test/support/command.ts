@@ -1,0 +1,165 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import type { Program } from "../../src/config/index.ts";
+import { nodeIo } from "../../src/io/index.ts";
+import { startRegistry, type RegistryServerOptions, type RunningRegistry } from "../../src/registry/index.ts";
+import type { GitServer } from "./git-server.ts";
+import { openSampleWorld, writeSampleConfig } from "./sample-world.ts";
+
+export const mainFile = path.join(import.meta.dirname, "../../src/cli/main.ts");
+
+export interface CommandOptions {
+	/** The working folder. */
+	readonly cwd: string;
+	readonly env?: Readonly<Record<string, string | undefined>>;
+	readonly input?: string | Buffer;
+	/** Is given the process as soon as it is there. */
+	readonly started?: (child: ChildProcess) => void;
+}
+
+export interface Ended {
+	/** Null where a signal ended it. */
+	readonly code: number | null;
+	readonly stdout: string;
+	readonly stderr: string;
+}
+
+/** Starts the command line from the sources, as a user does, in an environment of its own: no engine, no credentials. */
+export function brewline(args: readonly string[], options: CommandOptions): Promise<Ended> {
+	return runProgram(process.execPath, [mainFile, ...args], options);
+}
+
+/** Any program, to its end, with what it wrote. */
+export async function runProgram(file: string, args: readonly string[], options: CommandOptions): Promise<Ended> {
+	const child = spawn(file, args, {
+		cwd: options.cwd,
+		env: {
+			PATH: process.env["PATH"],
+			HOME: options.cwd,
+			DOCKER_HOST: "unix:///nonexistent/docker.sock",
+			DOCKER_CONFIG: path.join(options.cwd, ".docker"),
+			...options.env,
+		},
+		stdio: ["pipe", "pipe", "pipe"],
+	});
+	const chunks: Record<"stdout" | "stderr", Buffer[]> = { stdout: [], stderr: [] };
+	for (const stream of ["stdout", "stderr"] as const) {
+		child[stream].on("data", (chunk: Buffer) => chunks[stream].push(chunk));
+	}
+	child.stdin.on("error", () => {});
+	child.stdin.end(options.input ?? "");
+	options.started?.(child);
+	const [code] = (await once(child, "close")) as [number | null];
+	const text = (stream: "stdout" | "stderr"): string => Buffer.concat(chunks[stream]).toString("utf8");
+	return { code, stdout: text("stdout"), stderr: text("stderr") };
+}
+
+/** The sample that needs no engine, with git over HTTP; commands are started in places. */
+export interface CommandWorld extends AsyncDisposable {
+	readonly folder: string;
+	/** The bare repositories are in here. */
+	readonly repositories: string;
+	readonly git: GitServer;
+	/** Makes a place with a registry of its own, which is closed with the world. */
+	place(options?: Pick<RegistryServerOptions, "auth">): Promise<Place>;
+}
+
+/** A folder with a `brewline.yaml` to start commands in, and an empty registry to publish to. */
+export interface Place {
+	readonly folder: string;
+	readonly program: Program;
+	readonly registry: RunningRegistry;
+	/** `METHOD PATH` of each request since it was last emptied. */
+	readonly requests: string[];
+	/** Those of them that change something. */
+	readonly writes: () => readonly string[];
+	/** From now on: what goes wrong with a request; the number counts from 1 and from now. */
+	readonly fail: (fault: NonNullable<RegistryServerOptions["fault"]>) => void;
+	/** Every file that the registry holds, but for unfinished uploads: equal for equal content. */
+	readonly content: () => Readonly<Record<string, string>>;
+	/** Writes `brewline.yaml` anew, with these values in place of the sample's. */
+	readonly configure: (change: Partial<Program>) => Promise<void>;
+	/** Starts `brewline` with these arguments, separated by blanks where they are one text. */
+	readonly brewline: (args: string | readonly string[], options?: Partial<CommandOptions>) => Promise<Ended>;
+	/** A file below the work folder. */
+	readonly file: (name: string) => string;
+}
+
+const placeholder = "registry.invalid:1";
+
+export async function openCommandWorld(): Promise<CommandWorld> {
+	const folder = mkdtempSync(path.join(os.tmpdir(), "brewline-command-"));
+	const world = await openSampleWorld(nodeIo(), { directory: folder, registry: placeholder, withoutEngine: true });
+	const registries: RunningRegistry[] = [];
+	let count = 0;
+	return {
+		folder,
+		repositories: path.join(folder, "git"),
+		git: world.git,
+		place: async (options = {}) => {
+			const place = await openPlace(path.join(folder, `place-${++count}`), world.program, options);
+			registries.push(place.registry);
+			return place;
+		},
+		[Symbol.asyncDispose]: async () => {
+			for (const registry of registries) await registry.close();
+			await world[Symbol.asyncDispose]();
+			rmSync(folder, { recursive: true, force: true });
+		},
+	};
+}
+
+async function openPlace(
+	folder: string,
+	sample: Program,
+	options: Pick<RegistryServerOptions, "auth">,
+): Promise<Place> {
+	mkdirSync(folder);
+	const requests: string[] = [];
+	const storage = path.join(folder, "registry");
+	let fault: Parameters<Place["fail"]>[0] | undefined;
+	let number = 0;
+	const registry = await startRegistry({
+		...options,
+		directory: storage,
+		fault: (request) => {
+			requests.push(`${request.method} ${request.path}`);
+			return fault?.({ ...request, number: ++number });
+		},
+	});
+	const program = JSON.parse(JSON.stringify(sample).replaceAll(placeholder, registry.host)) as Program;
+	const configure = (change: Partial<Program>): Promise<void> =>
+		writeSampleConfig(path.join(folder, "brewline.yaml"), { ...program, ...change });
+	await configure({});
+	return {
+		folder,
+		program,
+		registry,
+		requests,
+		writes: () => requests.filter((request) => !/^(?:GET|HEAD) /.test(request)),
+		fail: (next) => {
+			fault = next;
+			number = 0;
+		},
+		content: () => contentOf(storage),
+		configure,
+		brewline: (args, given = {}) =>
+			brewline(typeof args === "string" ? args.split(" ") : args, { cwd: folder, ...given }),
+		file: (name) => path.join(folder, ".brewline", name),
+	};
+}
+
+function contentOf(storage: string): Record<string, string> {
+	const files = readdirSync(storage, { recursive: true, withFileTypes: true })
+		.filter((entry) => entry.isFile())
+		.map((entry) => path.join(entry.parentPath, entry.name))
+		.filter((file) => !file.startsWith(path.join(storage, "uploads")))
+		.sort();
+	return Object.fromEntries(
+		files.map((file) => [path.relative(storage, file), createHash("sha256").update(readFileSync(file)).digest("hex")]),
+	);
+}
