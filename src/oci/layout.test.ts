@@ -143,6 +143,29 @@ describe("what BuildKit writes", () => {
 		expect(() => validateImage(image, layoutRules.legacy)).toThrow("layers must be a list");
 		expect(() => validateImage({ ...image, layers: undefined }, layoutRules.current)).toThrow("layers must be a list");
 	});
+
+	test("a whole layout of an image without layers", async () => {
+		const folder = await newFolder();
+		await initLayout(folder);
+		const config = { mediaType: mediaTypes.ociConfig, ...(await writeBlob(folder, "{}")) };
+		const text = JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociManifest, config, layers: null });
+		const image = { mediaType: mediaTypes.ociManifest, ...(await writeBlob(folder, text)) };
+		await writeIndexJson(folder, { schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: [image] } as Index);
+		const { items } = await readLayout(folder, current);
+		expect(items.map(({ digest }) => digest)).toEqual([config.digest, image.digest]);
+	});
+
+	test("a layout whose folder of blobs is a file", async () => {
+		const folder = await newFolder();
+		await makeLayout("oci-artifact", folder);
+		await rm(path.join(folder, "blobs"), { recursive: true });
+		await writeFile(path.join(folder, "blobs"), "");
+		await expect(readLayout(folder, current)).rejects.toMatchObject({
+			code: "layout",
+			message: expect.stringContaining("cannot be read"),
+		});
+		await expect(writeBlob(folder, "x")).rejects.toThrow("blobs in the layout is no folder");
+	});
 });
 
 describe("attestations as OCI artifacts", () => {

@@ -105,7 +105,8 @@ async function visitManifests(walk: Walk, index: Index, depth: number): Promise<
 	const byDigest = new Map(index.manifests.map((descriptor) => [descriptor.digest, descriptor] as const));
 	for (const descriptor of index.manifests) {
 		const subject = refersToManifest(descriptor)
-			? byDigest.get(descriptor.annotations?.[referenceDigest] ?? "")
+			? // A valid index names the subject of each.
+				byDigest.get(descriptor.annotations![referenceDigest]!)
 			: undefined;
 		await visitManifest(walk, descriptor, subject, depth + 1);
 	}

@@ -132,11 +132,8 @@ async function blobFolder(layout: string): Promise<string> {
 	let folder = layout;
 	for (const part of ["blobs", "sha256"]) {
 		folder = path.join(folder, part);
-		await mkdir(folder).catch((error: unknown) => {
-			if ((error as NodeJS.ErrnoException).code !== "EEXIST") {
-				throw error;
-			}
-		});
+		// Whatever it says, what stands there then decides.
+		await mkdir(folder).catch(() => {});
 		if (!(await lstat(folder)).isDirectory()) {
 			throw new BrewlineError("layout", `${path.relative(layout, folder)} in the layout is no folder`);
 		}

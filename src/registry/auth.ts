@@ -84,7 +84,7 @@ export function createAuthorizer(
 			const asked = options.credentials(endpoint.host);
 			state.credential = asked;
 			asked.catch(() => {
-				if (state.credential === asked) delete state.credential;
+				delete state.credential;
 			});
 		}
 		return state.credential;
@@ -109,7 +109,7 @@ export function createAuthorizer(
 			asked = fetchToken(endpoint, state.challenge, scopes, found);
 			state.tokens.set(key, asked);
 			asked.catch((error: unknown) => {
-				if (state.tokens.get(key) === asked) state.tokens.delete(key);
+				state.tokens.delete(key);
 				// Who logged in again in the meantime is not held to the old credential.
 				if (answerOf(error)?.status === 401) delete state.credential;
 			});

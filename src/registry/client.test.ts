@@ -40,6 +40,19 @@ describe("manifests", () => {
 		}
 	});
 
+	test("an answer counts as what it says where its body breaks off", async () => {
+		await using server = await scripted((request, response) => {
+			const status = request.method === "PUT" ? 201 : 403;
+			response.writeHead(status, { "content-length": 100 }).write("{", () => response.destroy());
+		});
+		const client = createRegistryClient(testIo());
+		const name = parseReference(`${server.host}/name:tag`);
+		await expect(client.putManifest(name, mediaTypes.ociIndex, emptyIndex)).resolves.toMatchObject({
+			digest: sha256(emptyIndex),
+		});
+		await expect(client.getManifest(name)).rejects.toThrow("HTTP 403");
+	});
+
 	test("without tag and digest latest is asked for, and what is put lies under its digest", async () => {
 		await using server = await registry();
 		const client = createRegistryClient(testIo());

@@ -37,6 +37,17 @@ const image = (extra: object = {}) => ({ mediaType: mediaTypes.ociManifest, dige
 const indexOf = (manifests: unknown, extra: object = {}) =>
 	JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests, ...extra });
 
+test("a platform without an architecture is none: the image's config has it", async () => {
+	const config = JSON.stringify({ os: "linux", architecture: "amd64" });
+	const text = JSON.stringify({
+		schemaVersion: 2,
+		config: { mediaType: mediaTypes.ociConfig, digest: sha256(config), size: config.length },
+	});
+	const descriptor = { ...image(), digest: sha256(text), size: text.length, platform: { os: "linux" } };
+	const index = await synthesize(holding({ text: indexOf([descriptor]) }, [config, text]), reference, options);
+	expect(index?.manifests[0]?.platform).toEqual({ os: "linux", architecture: "amd64" });
+});
+
 describe("what does not have the form of an index", () => {
 	test.each([
 		["a list that is none", indexOf({})],

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { request as httpRequest } from "node:http";
 import { connect } from "node:net";
 import { networkInterfaces, tmpdir } from "node:os";
@@ -107,6 +107,8 @@ describe.each(["memory", "folder"] as const)("in %s", (kind) => {
 		const done = await ask(server, "PUT", `${session}?digest=${sha256("0123456789")}`, "789");
 		expect(done.status).toBe(201);
 		expect((await ask(server, "GET", done.headers.get("location")!)).text).toBe("0123456789");
+		const part = await ask(server, "GET", done.headers.get("location")!, undefined, { range: "bytes=6-" });
+		expect([part.status, part.text]).toEqual([206, "6789"]);
 		expect(codesOf(await ask(server, "GET", session))).toEqual(["BLOB_UPLOAD_UNKNOWN"]);
 	});
 
@@ -461,6 +463,9 @@ describe("in a folder", () => {
 		expect([answer.status, codesOf(answer)]).toEqual([500, ["UNKNOWN"]]);
 		await rm(path.join(directory, "repositories"));
 		await upload(server, "name", "x");
+		// A folder where a tag's file should be.
+		await mkdir(path.join(directory, "repositories/name/_tags/1"), { recursive: true });
+		expect((await ask(server, "GET", "/v2/name/manifests/1")).status).toBe(500);
 		await server.close();
 	});
 });
@@ -558,6 +563,26 @@ describe("faults", () => {
 		await expect(ask(server, "GET", target)).rejects.toThrow("terminated");
 		expect((await ask(server, "GET", target)).text).toBe("bontent");
 		expect((await ask(server, "GET", target)).text).toBe("content");
+		await server.close();
+	});
+
+	test("of a damaged body of many pieces one bit is wrong", async () => {
+		const content = "x".repeat(200_000);
+		const server = await startRegistry({
+			directory: path.join(folder, "damaged"),
+			fault: ({ method }) => (method === "GET" ? { kind: "corrupt" } : undefined),
+		});
+		const digest = await upload(server, "name", content);
+		expect((await ask(server, "GET", `/v2/name/blobs/${digest}`)).text).toBe(`y${content.slice(1)}`);
+		await server.close();
+	});
+
+	test("an upload that is cancelled twice at once is cancelled once", async () => {
+		const server = await startRegistry({ directory: path.join(folder, "cancelled") });
+		const session = (await ask(server, "POST", "/v2/name/blobs/uploads/")).headers.get("location")!;
+		const answers = await Promise.all([1, 2, 3, 4].map(() => ask(server, "DELETE", session)));
+		expect(answers.map(({ status }) => status).every((status) => status === 204 || status === 404)).toBe(true);
+		expect((await ask(server, "GET", session)).status).toBe(404);
 		await server.close();
 	});
 });

@@ -83,8 +83,7 @@ export function createStore(files: Files): Store {
 	}
 
 	async function cancelUpload(upload: Upload): Promise<void> {
-		const open = uploads.get(upload.id);
-		if (open === undefined) return;
+		const open = uploads.get(upload.id)!;
 		uploads.delete(upload.id);
 		await open.growing.close(false);
 		await files.remove(open.file);
@@ -155,7 +154,8 @@ export function createStore(files: Files): Store {
 		removeManifest: async (repository, digest) => {
 			const file = link(repository, "manifests", digest);
 			if ((await files.size(file)) === undefined) return false;
-			for (const name of (await tags(repository)) ?? []) {
+			// The repository is there: it has this manifest.
+			for (const name of (await tags(repository))!) {
 				if ((await tag(repository, name)) === digest) await files.remove(tagFile(repository, name));
 			}
 			await files.remove(file);
