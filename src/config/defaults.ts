@@ -35,7 +35,7 @@ export const dockerProgram: Program = {
 	},
 	buildkit: {
 		syntax: null,
-		image: "moby/buildkit:buildx-stable-1",
+		image: "moby/buildkit:v0.26.2@sha256:de10faf919fc71ba4eb1dd7bd6449566d012b0c9436b1c61bfee21d621b009aa",
 		provenanceBuilderId: "https://github.com/docker-library",
 	},
 	sbom: {
