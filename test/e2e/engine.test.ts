@@ -107,7 +107,7 @@ const holders: ChildProcess[] = [];
 
 async function hold(directory = engineFolder): Promise<Holder> {
 	const child = spawn(process.execPath, [path.join(import.meta.dirname, "../support/engine-holder.ts"), directory], {
-		stdio: ["ignore", "pipe", "pipe"],
+		stdio: ["pipe", "pipe", "pipe"],
 	});
 	holders.push(child);
 	const lines: string[] = [];
@@ -131,8 +131,8 @@ async function hold(directory = engineFolder): Promise<Holder> {
 describe.skipIf(reason !== undefined)(`a private engine${reason === undefined ? "" : ` (${reason})`}`, () => {
 	let before: Record<string, unknown>;
 	beforeAll(async () => {
-		// Other programs of this project may have been killed.
-		await recover(io);
+		// Other programs of this project may have been killed, or may still hold an engine: this waits for its end.
+		await (await use(io)).close();
 		before = await machine();
 		const left = [before["processes"], before["cgroups"], before["folder"]].flat();
 		if (left.length > 0) throw new Error(`an earlier engine left: ${left.join(", ")}`);
@@ -264,7 +264,7 @@ describe.skipIf(reason !== undefined)(`a private engine${reason === undefined ? 
 		expect(performance.now() - started).toBeLessThan(5000);
 		expect(code).toBe(0);
 		expect(JSON.parse(lines[0]!)).toContain("removed the bridge docker0");
-		await build;
+		await build.ended;
 		expect(await machine()).toEqual(before);
 	});
 
@@ -273,7 +273,7 @@ describe.skipIf(reason !== undefined)(`a private engine${reason === undefined ? 
 		const build = await busyBuild(holder.env);
 		holder.child.kill("SIGKILL");
 		await holder.end;
-		await build;
+		await build.ended;
 		await until("all processes of the engine end", async () => (await engineProcesses()).length === 0);
 		const left = await machine();
 		expect(left["emulators"]).toContain("brewline-s390x");
@@ -371,8 +371,11 @@ describe.skipIf(reason !== undefined)(`a private engine${reason === undefined ? 
 		return engine;
 	}
 
-	/** Starts a container and a build that would take ten minutes, both emulated, and waits until both run. */
-	async function busyBuild(env: EngineEnv): Promise<Promise<unknown>> {
+	/**
+	 * Starts a container and a build that would take ten minutes, both emulated, and waits until both run. The end of the
+	 * build's client comes in an object: a promise returned by itself would be awaited with this function.
+	 */
+	async function busyBuild(env: EngineEnv): Promise<{ readonly ended: Promise<unknown> }> {
 		const context = await mkdtemp(path.join(scratch, "busy-"));
 		await copyFile(
 			path.join(engineFolder, "packages/busybox-static_bookworm_s390x/bin/busybox"),
@@ -385,13 +388,13 @@ describe.skipIf(reason !== undefined)(`a private engine${reason === undefined ? 
 		const platform = ["--platform", "linux/s390x"];
 		await docker({ env }, "buildx", "build", ...platform, "--target", "base", "--load", "--tag", "base", context);
 		await docker({ env }, "run", "--detach", ...platform, "base", "/busybox", "sleep", "600");
-		const build = docker({ env }, "buildx", "build", ...platform, context).catch(() => undefined);
+		const ended = docker({ env }, "buildx", "build", ...platform, context).catch(() => undefined);
 		const sleepers = async () => {
 			const running = (await engineProcesses()).filter((line) => line.includes("qemu-s390x"));
 			return running.length >= 2;
 		};
 		await until("the container and the build run", sleepers, 30_000);
-		return build;
+		return { ended };
 	}
 
 	async function tiniName(): Promise<string> {
