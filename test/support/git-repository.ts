@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
+import path from "node:path";
 
 /** A bare repository that is written object by object, also such as git itself would not write. */
 export interface TestRepository {
@@ -59,4 +60,25 @@ export function makeRepository(
 		},
 		git: (...args) => run(args),
 	};
+}
+
+/** A commit with changed files on top of one in a bare repository; the branches stay where they are. */
+export function commitOnTop(
+	directory: string,
+	parent: string,
+	changes: Readonly<Record<string, (text: string) => string>>,
+): string {
+	const run = (args: readonly string[], input = "") =>
+		execFileSync("git", ["--git-dir", directory, ...args], {
+			env: { ...env, GIT_INDEX_FILE: path.join(directory, "index-of-a-test") },
+			input,
+		}).toString();
+	run(["read-tree", parent]);
+	for (const [file, change] of Object.entries(changes)) {
+		const blob = run(["hash-object", "-w", "--stdin"], change(run(["show", `${parent}:${file}`]))).trim();
+		const mode = run(["ls-files", "--stage", "--", file]).split(" ")[0]!;
+		run(["update-index", "--cacheinfo", `${mode},${blob},${file}`]);
+	}
+	const identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com"];
+	return run([...identity, "commit-tree", run(["write-tree"]).trim(), "-p", parent, "-m", "Change"]).trim();
 }
