@@ -1,14 +1,16 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { layoutKinds, makeLayout } from "../../test/fixtures/layouts/make-layout.ts";
+import { layoutKinds, makeLayout, type LayoutKind, type MadeLayout } from "../../test/fixtures/layouts/make-layout.ts";
 import { stageImage, world, type World } from "../../test/support/publishing.ts";
+import { checkLayout } from "../build/platforms.ts";
 import { pushLayout } from "../build/push.ts";
 import { builds as buildsOf, registryLookup, type Builds } from "../builds/index.ts";
 import { dockerProgram } from "../config/index.ts";
 import {
+	blobFile,
 	isAttestation,
 	parseReference,
 	readLayout,
@@ -199,19 +201,52 @@ describe("publish", () => {
 		await rm(folder, { recursive: true });
 	});
 
-	test("attestations of two kinds in one index", async () => {
+	test("layouts of all three kinds get from validation to one index", async () => {
 		await using at = await pipeline();
-		const sources = sourcesOf(at.program, [{ name: "x", version: "1", arches: { amd64: ["x:1"], arm64v8: ["x:1"] } }]);
+		const sources = sourcesOf(at.program, [{ name: "x", version: "1", arches: everywhere("x:1") }]);
 		const folder = await mkdtemp(path.join(tmpdir(), "brewline-publish-"));
-		const kinds = { amd64: "provenance-v1", arm64v8: "oci-artifact" } as const;
-		for (const { build } of Object.values(await at.find(sources))) {
-			const { platform } = at.program.architectures[build.arch]!;
-			const layout = path.join(folder, build.arch);
-			await makeLayout(kinds[build.arch as keyof typeof kinds], layout, { platform });
-			await pushLayout(at.client, await readLayout(layout, { attestations: "current" }), parseReference(build.img));
+		const kinds: Record<string, LayoutKind> = {
+			amd64: "buildkit-0.13",
+			arm64v8: "provenance-v1",
+			arm32v7: "oci-artifact",
+		};
+		const made: MadeLayout[] = [];
+		for (const arch of Object.keys(kinds)) {
+			const { build } = Object.values(await at.find(sources)).find((one) => one.build.arch === arch)!;
+			const { platform } = at.program.architectures[arch]!;
+			const layout = path.join(folder, arch);
+			const one = await makeLayout(kinds[arch]!, layout, { platform, sbom: true });
+			made.push(one);
+			const valid = await checkLayout(layout, platform, { attestations: "current" });
+			expect(await pushLayout(at.client, valid, parseReference(build.img))).toBe(one.root.digest);
 		}
-		await at.publish(sources);
-		expect(arches(await at.index("library/x:1"))).toBe("amd64 +amd64 arm64v8 +arm64v8");
+		const { tags } = await at.publish(sources);
+		expect(tags).toMatchObject([{ change: "created", notes: [] }]);
+		expect(arches(await at.index("library/x:1"))).toBe("amd64 +amd64 arm64v8 +arm64v8 arm32v7 +arm32v7");
+
+		const digests = made.map(({ image, attestation }) => [image.digest, attestation.digest]);
+		const digestsAt = async (name: string) => (await at.index(name))!.manifests.map(({ digest }) => digest);
+		expect(await digestsAt("library/x:1")).toEqual(digests.flat());
+		for (const [position, [arch, kind]] of Object.entries(kinds).entries()) {
+			expect(await digestsAt(`${arch}/x:1`)).toEqual(digests[position]);
+			// Whoever has the index has all of the attestation, byte by byte.
+			for (const repository of [`${arch}/x`, "library/x"]) {
+				const { image, attestation } = made[position]!;
+				const reference = parseReference(`${at.registry.host}/${repository}@${attestation.digest}`);
+				const bytes = Buffer.from((await at.client.getManifest(reference))!.bytes);
+				expect(bytes).toEqual(await readFile(blobFile(path.join(folder, arch), attestation.digest)));
+				const manifest = JSON.parse(bytes.toString()) as { subject?: Descriptor; layers: readonly Descriptor[] };
+				expect(manifest.subject?.digest).toBe(kind === "oci-artifact" ? image.digest : undefined);
+				expect(manifest.layers.map(({ annotations }) => annotations?.["in-toto.io/predicate-type"])).toEqual([
+					"https://spdx.dev/Document",
+					`https://slsa.dev/provenance/${kind === "buildkit-0.13" ? "v0.2" : "v1"}`,
+				]);
+				for (const layer of manifest.layers) {
+					const blob = await at.client.getBlob(reference, layer);
+					expect(Buffer.concat(await blob!.toArray())).toHaveLength(layer.size);
+				}
+			}
+		}
 		await rm(folder, { recursive: true });
 	});
 });
