@@ -1,17 +1,30 @@
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { Readable } from "node:stream";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { defineProgram } from "../../src/config/index.ts";
 import type { Engine, Unavailable } from "../../src/engine/index.ts";
 import { nodeIo, runCommand, type Io } from "../../src/io/index.ts";
-import { isAttestation, parseReference, subjectOf, type Descriptor, type Index } from "../../src/oci/index.ts";
+import {
+	isAttestation,
+	mediaTypes,
+	parseReference,
+	subjectOf,
+	type Descriptor,
+	type Index,
+	type Reference,
+} from "../../src/oci/index.ts";
 import { run, type RunOptions } from "../../src/pipeline/index.ts";
-import { createRegistryClient, startRegistry } from "../../src/registry/index.ts";
+import { createRegistryClient, startRegistry, type RunningRegistry } from "../../src/registry/index.ts";
 import type { Report } from "../../src/report/index.ts";
+import { image, index, layer, ociPlatforms, type Blob, type Image } from "../fixtures/samples/layout.ts";
 import { sampleArchitectures, sampleNames } from "../fixtures/samples/make.ts";
+import { commitFolder } from "../support/builds.ts";
 import { startDockerRegistry } from "../support/docker-registry.ts";
 import { describeEngine, testEngine } from "../support/engine.ts";
 import { commitOnTop } from "../support/git-repository.ts";
+import { startGitServer, type GitServer } from "../support/git-server.ts";
 import { openSampleWorld, type SampleWorld } from "../support/sample-world.ts";
 
 const platforms = { amd64: "linux/amd64", arm64v8: "linux/arm64/v8", s390x: "linux/s390x" } as const;
@@ -69,6 +82,161 @@ describeEngine("the pipeline", engine, (engine) => {
 	// oxlint-disable-next-line vitest/no-disabled-tests -- it is counted and named at the end of every run
 	else it.skip("with Debian's docker-registry (it comes with a private engine only)", () => {});
 });
+
+/** How BuildKit gets parents and contexts that are on this machine, by whether it sees loopback addresses (docs/design.md). */
+const ways = [
+	{ name: "network", way: "by reference and by git address", hostNetwork: true },
+	{ name: "files", way: "as an OCI layout and as a tar on standard input", hostNetwork: false },
+] as const;
+
+describeEngine("parents and contexts", engine, ({ builder, env }) => {
+	const directory = path.join(scratch, "parents");
+	const architectures = ["amd64", "s390x"] as const;
+	const io = nodeIo();
+	const client = createRegistryClient(io);
+	let registry: RunningRegistry;
+	let git: GitServer;
+	/** As the Dockerfile names the parent. */
+	let from: string;
+	let address: string;
+	let parents: Readonly<Record<"planned" | "moved", Parent>>;
+	/** What each way came to, for comparison. */
+	const built: unknown[] = [];
+
+	beforeAll(async () => {
+		registry = await startRegistry();
+		from = `${registry.host}/outside/parent:1`;
+		parents = { planned: makeParent("planned"), moved: makeParent("moved") };
+		const context = path.join(directory, "context");
+		await mkdir(path.join(context, "image"), { recursive: true });
+		await writeFile(path.join(context, "image/Dockerfile"), `FROM ${from}\nCOPY own /own\n`);
+		await writeFile(path.join(context, "image/own"), "its own\n");
+		const root = path.join(directory, "git");
+		await mkdir(root);
+		const commit = commitFolder(context, root, "child");
+		git = await startGitServer({ root });
+		address = `${git.url}/child.git#${commit}:image`;
+		await mkdir(path.join(directory, "library"));
+		await writeFile(
+			path.join(directory, "library/child"),
+			`Maintainers: Test <test@example.com> (@test)
+Architectures: ${architectures.join(", ")}
+GitRepo: ${git.url}/child.git
+GitFetch: refs/heads/main
+GitCommit: ${commit}
+Directory: image
+
+Tags: 1
+`,
+		);
+	});
+	afterAll(async () => {
+		await git?.close();
+		await registry?.close();
+	});
+
+	it.each(ways)("are given $way, pinned as they were planned", async ({ name, hostNetwork }) => {
+		const program = defineProgram({
+			name,
+			library: path.join(directory, "library"),
+			externalPins: path.join(directory, "pins"),
+			architectures: Object.fromEntries(
+				architectures.map((arch) => [
+					arch,
+					{ namespace: `${registry.host}/${name}-${arch}`, runner: "x", emulate: true },
+				]),
+			),
+			registries: {
+				staging: `${registry.host}/${name}-staging-ARCH:BUILD`,
+				namespace: `${registry.host}/${name}`,
+			},
+		});
+		const commands: (readonly string[])[] = [];
+		const recording: Io = {
+			...io,
+			exec: (argv, options) => {
+				commands.push(argv);
+				return io.exec(argv, options);
+			},
+		};
+		await pushParent(parents.planned);
+		const report = await run(program, recording, {
+			work: path.join(directory, name),
+			findBuilder: async () => {
+				// The plan is made by now, and nothing is built.
+				await pushParent(parents.moved);
+				return { ...builder, env, hostNetwork };
+			},
+		});
+		expect(report.errors).toEqual([]);
+		expect(report.builds.map(({ state, error }) => error ?? state)).toEqual(["built", "built"]);
+		expect(
+			commands
+				.filter(([program]) => program === "docker")
+				.map((argv) => [argv[argv.indexOf("--build-context") + 1], argv.at(-1)]),
+		).toEqual(
+			architectures.map((arch) => {
+				const { digest } = parents.planned.images[arch].descriptor;
+				return hostNetwork
+					? [`${from}=docker-image://${from}@${digest}`, address]
+					: [`${from}=oci-layout://parents@${digest}`, "-"];
+			}),
+		);
+
+		const repository = { host: registry.host, repository: `${name}/child` };
+		const { manifests } = await json<Index>({ ...repository, tag: "1" });
+		const images = manifests.filter((manifest) => !isAttestation(manifest));
+		for (const [position, arch] of architectures.entries()) {
+			const image = await json<ImageManifest>({ ...repository, digest: images[position]!.digest });
+			// The parent's layer, and one of its own.
+			expect(image.layers).toHaveLength(2);
+			expect(image.layers[0]!.digest).toBe(parents.planned.images[arch].layer.digest);
+		}
+		built.push(report.builds.map(({ buildId }) => buildId));
+	});
+
+	it("make the same build, whichever way they are given", () => {
+		expect(built).toHaveLength(2);
+		expect(built[0]).toEqual(built[1]);
+	});
+
+	async function json<T>(reference: Reference): Promise<T> {
+		const found = await client.getManifest(reference);
+		return JSON.parse(Buffer.from(found!.bytes).toString()) as T;
+	}
+
+	/** Pushes a parent, and moves the tag to it. */
+	async function pushParent({ images, index }: Parent): Promise<void> {
+		const repository = { host: registry.host, repository: "outside/parent" };
+		for (const { layer, config, manifest, descriptor } of Object.values(images)) {
+			for (const { content, digest } of [layer, config])
+				await client.putBlob(repository, { digest, size: content.length }, () => Readable.from([content]));
+			await client.putManifest({ ...repository, digest: descriptor.digest }, descriptor.mediaType, manifest.content);
+		}
+		await client.putManifest({ ...repository, tag: "1" }, mediaTypes.ociIndex, index.content);
+	}
+});
+
+interface Parent {
+	readonly images: Readonly<Record<keyof typeof ociPlatforms, Image>>;
+	readonly index: Blob;
+}
+
+interface ImageManifest {
+	readonly layers: readonly Descriptor[];
+}
+
+/** An image for each architecture with one file, which tells it from others. */
+function makeParent(content: string): Parent {
+	const images = Object.fromEntries(
+		sampleArchitectures.map((arch) => [
+			arch,
+			image(arch, layer([{ name: "parent", mode: 0o644, content: Buffer.from(`${content} ${arch}\n`) }], 0), {}, 0),
+		]),
+	) as Record<keyof typeof ociPlatforms, Image>;
+	const manifests = sampleArchitectures.map((arch) => ({ ...images[arch].descriptor, platform: ociPlatforms[arch] }));
+	return { images, index: index(manifests) };
+}
 
 /** The tests of one registry stand on each other, in their order: what the next run does is what they are about. */
 function pipelineWith(name: string, engine: Engine, start: StartRegistry): void {
