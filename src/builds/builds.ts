@@ -1,6 +1,7 @@
 import type { Program } from "../config/types.ts";
 import { BrewlineError } from "../errors.ts";
-import { printable, type Io } from "../io/index.ts";
+import { printable } from "../io/printable.ts";
+import type { Io } from "../io/types.ts";
 import { orderedEntries, orderedObject, sortedByKey } from "../json/index.ts";
 import { goIndex, type Index } from "../oci/index.ts";
 import type { Source, SourceArch, SourceParent, Sources } from "../sources/types.ts";

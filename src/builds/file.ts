@@ -1,6 +1,6 @@
 import type * as z from "zod/mini";
 import { BrewlineError } from "../errors.ts";
-import { printable } from "../io/index.ts";
+import { printable } from "../io/printable.ts";
 import { orderedEntries, orderedObject, parseJsonObject, sortedByKey, tabJson } from "../json/index.ts";
 import { sha256Of, type Index } from "../oci/index.ts";
 import { buildIdOf } from "./identity.ts";

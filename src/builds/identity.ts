@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { BrewlineError } from "../errors.ts";
-import { printable } from "../io/index.ts";
+import { printable } from "../io/printable.ts";
 import { goJson } from "../json/index.ts";
 import { parseReference, printReference, withDigest, withoutTag, type Index } from "../oci/index.ts";
 

@@ -3,7 +3,7 @@ import path from "node:path";
 import { LineCounter, isMap, isScalar, parseDocument, type Document } from "yaml";
 import * as z from "zod/mini";
 import { BrewlineError, type Location } from "../errors.ts";
-import { printable } from "../io/index.ts";
+import { printable } from "../io/printable.ts";
 import { defineProgram } from "./program.ts";
 import { configSchema } from "./schema.ts";
 import type { Program } from "./types.ts";

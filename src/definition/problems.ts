@@ -1,5 +1,5 @@
 import { BrewlineError, type Location } from "../errors.ts";
-import { printable } from "../io/index.ts";
+import { printable } from "../io/printable.ts";
 import type { Position, Warning } from "./types.ts";
 
 interface Advice {

@@ -1,7 +1,7 @@
 import path from "node:path";
 import type { Readable } from "node:stream";
 import { BrewlineError, messageOf } from "../errors.ts";
-import type { Send } from "../io/index.ts";
+import type { Send } from "../io/types.ts";
 import {
 	type ArchitectureOptions,
 	definitionLimit,

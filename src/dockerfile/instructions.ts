@@ -1,5 +1,5 @@
 import { BrewlineError } from "../errors.ts";
-import { printable } from "../io/index.ts";
+import { printable } from "../io/printable.ts";
 import { takeFlags } from "./flags.ts";
 import { heredocs, type Heredoc } from "./heredoc.ts";
 import { cutWord, trim, trimEnd, trimStart } from "./text.ts";

@@ -1,5 +1,5 @@
 import { BrewlineError } from "../errors.ts";
-import { printable } from "../io/index.ts";
+import { printable } from "../io/printable.ts";
 import type { Platform } from "../oci/types.ts";
 import { flagValues } from "./flags.ts";
 import { readInstructions, type Instruction } from "./instructions.ts";

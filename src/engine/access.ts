@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { servedArchitectures, type Program } from "../config/index.ts";
 import { messageOf } from "../errors.ts";
-import { printable, type Io } from "../io/index.ts";
+import { printable } from "../io/printable.ts";
+import type { Io } from "../io/types.ts";
 import { parseReference, type Reference } from "../oci/index.ts";
 import { answerOf, createRegistryClient, dockerCredentials, type RegistryClient } from "../registry/index.ts";
 import type { Check } from "./doctor.ts";

@@ -1,5 +1,7 @@
 import { BrewlineError, messageOf } from "../errors.ts";
-import { printable, runCommand, type Io } from "../io/index.ts";
+import { runCommand } from "../io/command.ts";
+import { printable } from "../io/printable.ts";
+import type { Io } from "../io/types.ts";
 import type { Builder, EngineEnv } from "./types.ts";
 
 /** What `docker info` says of an engine, as far as it matters here. */

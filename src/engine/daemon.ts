@@ -1,7 +1,8 @@
 import { mkdir, readFile, rm, statfs, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { BrewlineError } from "../errors.ts";
-import { printable, type Child, type Exit, type Io } from "../io/index.ts";
+import { printable } from "../io/printable.ts";
+import type { Child, Exit, Io } from "../io/types.ts";
 import { engineInfo } from "./builder.ts";
 import type { Journal } from "./journal.ts";
 import { exists } from "./packages.ts";

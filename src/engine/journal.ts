@@ -2,7 +2,7 @@ import { lstat, mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import * as z from "zod/mini";
 import { BrewlineError } from "../errors.ts";
-import type { Io } from "../io/index.ts";
+import type { Io } from "../io/types.ts";
 import { undoStep } from "./undo.ts";
 
 const absolute = z.string().check(z.regex(/^\/./));

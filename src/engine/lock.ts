@@ -1,6 +1,7 @@
 import net from "node:net";
 import { BrewlineError } from "../errors.ts";
-import { printable, type Io } from "../io/index.ts";
+import { printable } from "../io/printable.ts";
+import type { Io } from "../io/types.ts";
 
 export interface Lock {
 	release(): Promise<void>;

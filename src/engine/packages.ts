@@ -1,7 +1,8 @@
 import { access, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { BrewlineError, messageOf } from "../errors.ts";
-import { runCommand, type Io } from "../io/index.ts";
+import { runCommand } from "../io/command.ts";
+import type { Io } from "../io/types.ts";
 import { mirrorsOf, readAptSources, writeAptConfig, writeSources } from "./apt.ts";
 import { takeLock } from "./lock.ts";
 import { hosts, targets } from "./targets.ts";

@@ -1,7 +1,9 @@
 import { mkdir, symlink } from "node:fs/promises";
 import path from "node:path";
 import { BrewlineError, messageOf } from "../errors.ts";
-import { printable, runCommand, type Io } from "../io/index.ts";
+import { runCommand } from "../io/command.ts";
+import { printable } from "../io/printable.ts";
+import type { Io } from "../io/types.ts";
 import { engineInfo, inspectBuilder } from "./builder.ts";
 import { lastComplaints, socket, startDaemon, state, untilReady } from "./daemon.ts";
 import { emulatorFolder, readRegistrations, register, wantedRegistration } from "./emulators.ts";

@@ -1,7 +1,8 @@
 import { readdir, readFile, rm, rmdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { BrewlineError } from "../errors.ts";
-import { runCommand, type Io } from "../io/index.ts";
+import { runCommand } from "../io/command.ts";
+import type { Io } from "../io/types.ts";
 import { emulatorFolder } from "./emulators.ts";
 import type { Step } from "./journal.ts";
 import { exists } from "./packages.ts";

@@ -1,6 +1,6 @@
 import path from "node:path";
 import { BrewlineError, messageOf } from "../errors.ts";
-import type { Io } from "../io/index.ts";
+import type { Io } from "../io/types.ts";
 import { engineInfo, ensureBuilder } from "./builder.ts";
 import { fetchBusybox } from "./packages.ts";
 import { obstacle, startPrivateEngine } from "./private.ts";

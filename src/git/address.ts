@@ -1,5 +1,5 @@
 import { BrewlineError } from "../errors.ts";
-import { printable } from "../io/index.ts";
+import { printable } from "../io/printable.ts";
 
 /**
  * The addresses that repositories are fetched from. `GitRepo` comes out of definitions that anybody may propose: what

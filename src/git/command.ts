@@ -1,6 +1,7 @@
 import { devNull } from "node:os";
 import { BrewlineError } from "../errors.ts";
-import { runCommand, type Io } from "../io/index.ts";
+import { runCommand } from "../io/command.ts";
+import type { Io } from "../io/types.ts";
 import { protocolOf } from "./address.ts";
 
 /** What opens a private repository: a token for HTTP, or a key for ssh. */

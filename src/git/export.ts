@@ -4,7 +4,7 @@ import { join, posix } from "node:path";
 import { PassThrough, type Readable } from "node:stream";
 import { once } from "node:events";
 import { BrewlineError } from "../errors.ts";
-import type { Io } from "../io/index.ts";
+import type { Io } from "../io/types.ts";
 import { tarEndSize } from "../tar/index.ts";
 import { maxTarget } from "./lookup.ts";
 import { showBytes, type Objects } from "./objects.ts";

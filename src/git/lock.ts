@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { link, readFile, readlink, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { BrewlineError } from "../errors.ts";
-import type { Io } from "../io/index.ts";
+import type { Io } from "../io/types.ts";
 
 /** How often a holder shows that it is alive, how often a waiter looks, and after how long it believes otherwise. */
 const beat = 2000;

@@ -1,5 +1,5 @@
 import { BrewlineError } from "../errors.ts";
-import { printable } from "../io/index.ts";
+import { printable } from "../io/printable.ts";
 import { weightedCache } from "./cache.ts";
 import { damaged, type ObjectReader, type ObjectType } from "./reader.ts";
 

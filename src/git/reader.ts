@@ -1,6 +1,7 @@
 import { createHash, type Hash } from "node:crypto";
 import { BrewlineError } from "../errors.ts";
-import { printable, type Child, type Io } from "../io/index.ts";
+import { printable } from "../io/printable.ts";
+import type { Child, Io } from "../io/types.ts";
 import { gitEnvironment } from "./command.ts";
 
 export type ObjectType = "blob" | "tree" | "commit" | "tag";

@@ -1,5 +1,5 @@
 import type { BrewlineError } from "../errors.ts";
-import type { Io } from "../io/index.ts";
+import type { Io } from "../io/types.ts";
 import { mediaTypes, printReference, parseReference, type Descriptor } from "../oci/index.ts";
 import { deployObjects, type DeployedBuild } from "./deployObjects.ts";
 import { lostPlatforms, platformsOf, type Part } from "./parts.ts";

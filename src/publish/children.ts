@@ -1,5 +1,5 @@
 import { BrewlineError } from "../errors.ts";
-import { printable } from "../io/index.ts";
+import { printable } from "../io/printable.ts";
 import { parseJsonObject, type JsonObject } from "../json/index.ts";
 import { isDigest, maxManifestSize, type Descriptor } from "../oci/index.ts";
 

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import * as z from "zod/mini";
 import { BrewlineError, messageOf } from "../errors.ts";
-import { printable } from "../io/index.ts";
+import { printable } from "../io/printable.ts";
 import { orderedEntries, parseJson, parseJsonObject, tabJson, type JsonObject } from "../json/index.ts";
 import {
 	isDigest,

@@ -1,5 +1,5 @@
 import { limit, restrictedTo, type Builds } from "../builds/index.ts";
-import type { Io } from "../io/index.ts";
+import type { Io } from "../io/types.ts";
 import type { Sources } from "../sources/types.ts";
 import { publishArchTags } from "./archTags.ts";
 import { joinTag, type Joined } from "./join.ts";

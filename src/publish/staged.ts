@@ -1,6 +1,6 @@
 import { stagingReference, type Build, type Builds } from "../builds/index.ts";
 import { BrewlineError } from "../errors.ts";
-import { printable } from "../io/index.ts";
+import { printable } from "../io/printable.ts";
 import type { Descriptor } from "../oci/index.ts";
 import { foreignTo, type Part } from "./parts.ts";
 import { asError } from "./push.ts";

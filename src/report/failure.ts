@@ -1,5 +1,5 @@
 import { BrewlineError, errorCodes, messageOf, type ErrorCode } from "../errors.ts";
-import { printable } from "../io/index.ts";
+import { printable } from "../io/printable.ts";
 import type { FailureReport, Report } from "./schema.ts";
 
 /** Anything that was thrown, as data; an error that stands for several becomes all of them. */

@@ -1,4 +1,4 @@
-import { printable } from "../io/index.ts";
+import { printable } from "../io/printable.ts";
 import { failureText } from "./failure.ts";
 import type { Report } from "./schema.ts";
 import { countsOf } from "./text.ts";

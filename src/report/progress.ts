@@ -1,4 +1,5 @@
-import { type Log, type LogEvent, type Progress, printable } from "../io/index.ts";
+import { printable } from "../io/printable.ts";
+import type { Log, LogEvent, Progress } from "../io/types.ts";
 import type { Style } from "./style.ts";
 
 export interface TerminalOptions {

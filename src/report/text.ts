@@ -1,4 +1,4 @@
-import { printable } from "../io/index.ts";
+import { printable } from "../io/printable.ts";
 import { failureText } from "./failure.ts";
 import type { BuildReport, Report, TagReport } from "./schema.ts";
 import type { Style } from "./style.ts";

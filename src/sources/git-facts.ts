@@ -1,7 +1,7 @@
 import { readDockerfile, resolveFroms, type Dockerfile } from "../dockerfile/index.ts";
 import { BrewlineError, messageOf } from "../errors.ts";
 import type { GitRepository, GitStore } from "../git/index.ts";
-import type { Io } from "../io/index.ts";
+import type { Io } from "../io/types.ts";
 import { printable } from "../io/printable.ts";
 import type { Platform } from "../oci/index.ts";
 import { about, type SourceCandidate, type SourceFacts } from "./assemble.ts";
