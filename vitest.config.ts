@@ -15,7 +15,7 @@ export default defineConfig({
 			{
 				test: {
 					name: "unit",
-					include: ["src/**/*.test.ts", "test/conformance/**/*.test.ts", "test/fixtures/**/*.test.ts"],
+					include: ["src/**/*.test.ts", "test/conformance/**/*.test.ts", "test/{docs,fixtures}/**/*.test.ts"],
 					testTimeout: 60_000,
 				},
 			},
