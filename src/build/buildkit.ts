@@ -65,7 +65,7 @@ export function contextFor({ git }: Pick<LegBuild, "git">, builder: Pick<Builder
 }
 
 /** Whether BuildKit would not find a parent by its reference where this program does. */
-export function needsLayout(
+function needsLayout(
 	parent: Pick<LegParent, "reference">,
 	{ registries }: Pick<Leg, "registries">,
 	builder: Pick<Builder, "parents" | "hostNetwork">,

@@ -15,7 +15,7 @@ export function isSpace(code: number): boolean {
 }
 
 /** What separates the words of an instruction: ASCII white space alone. */
-export function isBlank(code: number): boolean {
+function isBlank(code: number): boolean {
 	return code === 0x20 || (code >= 0x09 && code <= 0x0d);
 }
 

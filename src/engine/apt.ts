@@ -11,7 +11,7 @@ export interface AptSource {
 }
 
 /** Reads one-line sources (`sources.list`). Lines that are not understood name no source. */
-export function parseOneLineSources(text: string): AptSource[] {
+function parseOneLineSources(text: string): AptSource[] {
 	const sources: AptSource[] = [];
 	for (const line of text.split("\n")) {
 		const match = /^\s*deb\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)((?:\s+[^\s#]+)*)\s*(?:#.*)?$/.exec(line);
@@ -37,7 +37,7 @@ export function parseOneLineSources(text: string): AptSource[] {
 }
 
 /** Reads deb822 sources (`*.sources`). Stanzas that are disabled, or only for source packages, name no source. */
-export function parseDeb822Sources(text: string): AptSource[] {
+function parseDeb822Sources(text: string): AptSource[] {
 	const sources: AptSource[] = [];
 	for (const stanza of text.replaceAll("\r\n", "\n").split(/\n[ \t]*\n/)) {
 		const fields = new Map<string, string>();

@@ -49,7 +49,7 @@ export async function doctor(io: Io, options: DoctorOptions = {}): Promise<reado
 }
 
 /** `version` as `process.version` has it. */
-export function checkNode(version: string): Check {
+function checkNode(version: string): Check {
 	const [major = 0, minor = 0] = version.replace(/^v/, "").split(".").map(Number);
 	const enough = major > 24 || (major === 24 && minor >= 5);
 	return enough

@@ -17,7 +17,7 @@ export interface Registration {
 }
 
 /** Reads what the kernel shows of one registration. Undefined where it goes by the ending of a name. */
-export function parseRegistration(name: string, text: string): Registration | undefined {
+function parseRegistration(name: string, text: string): Registration | undefined {
 	const field = (pattern: RegExp) => pattern.exec(text)?.[1];
 	const magic = Buffer.from(field(/^magic ([0-9a-f]+)$/m) ?? "", "hex");
 	if (magic.length === 0) return undefined;
@@ -46,7 +46,7 @@ export async function readRegistrations(folder = emulatorFolder): Promise<Regist
 }
 
 /** A line of a `binfmt.d` file (binfmt.d(5)): `:name:M:offset:magic:mask:interpreter:flags`. */
-export function parseBinfmtLine(line: string): Registration {
+function parseBinfmtLine(line: string): Registration {
 	const [, name, type, offset, magic, mask, interpreter, flags] = line.trim().split(line.trim()[0] ?? ":");
 	if (name === undefined || type !== "M" || magic === undefined || interpreter === undefined)
 		throw new BrewlineError("engine", "an emulator's registration cannot be read");
@@ -73,7 +73,7 @@ function unescape(text: string): Buffer {
  * Whether a program that `wanted` is for is already taken by `there`, in containers too: only with the flag F does the
  * kernel hold the interpreter open.
  */
-export function covers(there: Registration, wanted: Registration): boolean {
+function covers(there: Registration, wanted: Registration): boolean {
 	return (
 		there.enabled &&
 		there.flags.includes("F") &&
@@ -84,7 +84,7 @@ export function covers(there: Registration, wanted: Registration): boolean {
 }
 
 /** What the kernel is to be told; the delimiter is one that the path does not hold. */
-export function registerLine(registration: Registration): string {
+function registerLine(registration: Registration): string {
 	const delimiter = [":", ",", ";", "|", "!"].find((character) => !registration.interpreter.includes(character));
 	const line = [
 		"",

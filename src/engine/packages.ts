@@ -83,7 +83,7 @@ export function packageFile(directory: string, item: Package): string {
 }
 
 /** Those that are not unpacked yet. */
-export async function missingPackages(directory: string, wanted: readonly Package[]): Promise<Package[]> {
+async function missingPackages(directory: string, wanted: readonly Package[]): Promise<Package[]> {
 	const missing: Package[] = [];
 	for (const item of wanted) if (!(await exists(packageFile(directory, item)))) missing.push(item);
 	return missing;

@@ -24,7 +24,7 @@ function leaves(path: string): boolean {
 }
 
 /** Text of a definition as a byte string. */
-export function toBytes(text: string): string {
+function toBytes(text: string): string {
 	return Buffer.from(text, "utf8").toString("latin1");
 }
 

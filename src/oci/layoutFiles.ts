@@ -22,7 +22,7 @@ export function blobFile(layout: string, digest: string): string {
 }
 
 /** Opens a regular file of a layout, whose real folder `root` is. No symbolic link is followed: it could lead outside. */
-export async function openInLayout(root: string, name: string): Promise<FileHandle> {
+async function openInLayout(root: string, name: string): Promise<FileHandle> {
 	const wanted = path.join(root, name);
 	try {
 		if ((await realpath(wanted)) !== wanted) {

@@ -20,7 +20,7 @@ export interface DeployOptions {
 	readonly architectureAnnotation: string;
 }
 
-export const refNameAnnotation = "org.opencontainers.image.ref.name";
+const refNameAnnotation = "org.opencontainers.image.ref.name";
 
 /**
  * What is to be pushed so that every tag holds all of its builds that are there, in the order in which the tags first

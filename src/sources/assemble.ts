@@ -158,7 +158,7 @@ function sameFroms(a: SourceFacts, b: SourceFacts): boolean {
 }
 
 /** `NAME:TAG (ARCH)`, as errors and progress name it. */
-export function nameOf({ name, tags, arch }: SourceCandidate): string {
+function nameOf({ name, tags, arch }: SourceCandidate): string {
 	return `${printable(name, 100)}:${printable(tags[0] ?? "", 130)} (${printable(arch, 40)})`;
 }
 

@@ -53,20 +53,11 @@ export interface DockerCall {
 	readonly files: readonly string[];
 }
 
-/** What the stand-in does: environment variables of the same names. */
-export interface DockerBehaviour {
-	/** The OCI tarball that a build writes. */
-	readonly FAKE_TARBALL?: string;
-	/** `fail` and `hang` print something, and end with 1 or not at all. */
-	readonly FAKE_MODE?: "fail" | "hang";
-	/** Where `push` puts FAKE_MANIFEST. */
-	readonly FAKE_PUSH?: string;
-	readonly FAKE_MANIFEST?: string;
-}
-
 /**
  * A program `docker` that stands in for the real one where only its command line, its end or its failure is tested.
- * Every call is written down.
+ * Every call is written down. Its environment says what it does: FAKE_TARBALL, the OCI tarball that a build writes;
+ * FAKE_MODE, `fail` or `hang`: it prints something, and ends with 1 or not at all; FAKE_PUSH, where `push` puts
+ * FAKE_MANIFEST.
  */
 export function fakeDocker(folder: string): {
 	readonly env: Readonly<Record<string, string>>;

@@ -10,7 +10,7 @@ import { startRegistry, type RegistryServerOptions, type RunningRegistry } from 
 import type { GitServer } from "./git-server.ts";
 import { openSampleWorld, writeSampleConfig } from "./sample-world.ts";
 
-export const mainFile = path.join(import.meta.dirname, "../../src/cli/main.ts");
+const mainFile = path.join(import.meta.dirname, "../../src/cli/main.ts");
 
 export interface CommandOptions {
 	/** The working folder. */

@@ -21,7 +21,7 @@ export interface World extends AsyncDisposable {
 	readonly killedAt: (request: number, done: boolean) => RegistryClient;
 }
 
-export class Killed extends Error {}
+class Killed extends Error {}
 
 /** An embedded registry, and clients for it. */
 export async function world(): Promise<World> {

@@ -15,11 +15,11 @@ import {
 } from "../../pipeline/index.ts";
 import { optionalText } from "../inputs.ts";
 import { loggedIn, loginInputs } from "../login.ts";
-import { programOf } from "../program.ts";
+import { configInput, programOf } from "../program.ts";
 import type { Action } from "../runner.ts";
 
 export const inputs = z.object({
-	config: z._default(z.string(), "brewline.yaml"),
+	config: configInput,
 	work: z._default(z.string(), ".brewline"),
 	architectures: optionalText,
 	...loginInputs,

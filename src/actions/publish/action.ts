@@ -2,12 +2,12 @@ import * as z from "zod/mini";
 import { filesOf, finishReport, openWorkspace, publishPlanned, startReport } from "../../pipeline/index.ts";
 import { flag, sha256Digest } from "../inputs.ts";
 import { loggedIn, loginInputs } from "../login.ts";
-import { programOf } from "../program.ts";
+import { configInput, programOf } from "../program.ts";
 import { runOf } from "../run.ts";
 import type { Action } from "../runner.ts";
 
 export const inputs = z.object({
-	config: z._default(z.string(), "brewline.yaml"),
+	config: configInput,
 	work: z._default(z.string(), ".brewline"),
 	digest: sha256Digest,
 	"dry-run": flag,
