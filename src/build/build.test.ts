@@ -398,6 +398,26 @@ describe("buildkit", () => {
 		]);
 	});
 
+	it("gives a private context as a tar, for BuildKit has no credential", async () => {
+		const commit = await commitFiles(files);
+		const { file } = await tarballOf("provenance-v1");
+		const { run, docker } = setUp({ env: { FAKE_TARBALL: file, TOKEN: "secret" } });
+		const fetchFrom = `${gitServer.url}/${count}.git`;
+		const git = gitOf(commit, { repository: fetchFrom, fetchFrom });
+		const store = { directory: path.join(place, "git-cache") };
+		const credentials = { [`${gitServer.url}/`]: { tokenVariable: "TOKEN" } };
+		const leg = makeLeg({ git, staging: staging() });
+		expect(await run(leg, { builder, git: { ...store, credentials } })).toMatchObject({ status: "built" });
+		const [call] = docker.calls();
+		expect(call!.argv.at(-1)).toBe("-");
+		expect(call!.stdin).not.toBe("");
+		expect(JSON.stringify(call)).not.toContain("secret");
+
+		const other = makeLeg({ git, staging: staging("b".repeat(64)) });
+		await run(other, { builder, git: { ...store, credentials: { [`${gitServer.url}/private/`]: { token: "x" } } } });
+		expect(docker.calls()[1]!.argv.at(-1)).toBe(`${fetchFrom}#${commit}:dir`);
+	});
+
 	it.each([
 		["its own address", { fetchFrom: address }, {}, `${address}#COMMIT:dir`],
 		["a rewritten one where that is asked for", {}, { context: "git" }, "URL#COMMIT:dir"],

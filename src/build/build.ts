@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import path from "node:path";
 import { BrewlineError, messageOf } from "../errors.ts";
-import { openGitStore, type GitStoreOptions } from "../git/index.ts";
+import { credentialPrefix, openGitStore, type GitStoreOptions } from "../git/index.ts";
 import { printable } from "../io/printable.ts";
 import type { Io, TaskState } from "../io/types.ts";
 import { canonicalReference, parseReference, repositoryOf, type Reference } from "../oci/index.ts";
@@ -146,6 +146,7 @@ async function buildOne(
 					scratch,
 					log,
 					builder: options.builder,
+					privateSource: credentialPrefix(build.git.fetchFrom, options.git.credentials ?? {}) !== undefined,
 					git,
 					progress: (detail) => {
 						report("running", emulated && detail === "building" ? "building under emulation" : detail);

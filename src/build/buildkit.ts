@@ -1,7 +1,7 @@
 import path from "node:path";
 import { BrewlineError } from "../errors.ts";
 import { parseReference } from "../oci/index.ts";
-import { contextUrl, withCreated, type Leg, type LegBuild, type LegParent } from "../plan/index.ts";
+import { contextUrl, withCreated, type Leg, type LegParent } from "../plan/index.ts";
 import { buildkitCommand } from "./commands.ts";
 import { isThisMachine, type Builder, type BuilderContext } from "./context.ts";
 import { openContext } from "./git-context.ts";
@@ -21,7 +21,7 @@ export async function buildWithBuildkit(context: BuilderContext): Promise<string
 		progress("fetching parents");
 		await fetchParents(client, copied, path.join(scratch, parentsFolder));
 	}
-	const url = contextFor(build, builder);
+	const url = contextFor(context, builder);
 	if (url === "-") {
 		progress("fetching the context from git");
 	}
@@ -56,12 +56,15 @@ export function needBuilder({ builder, build }: Pick<BuilderContext, "builder" |
 }
 
 /** The argument that names the context: a git URL, or `-` for a tar on standard input. */
-export function contextFor({ git }: Pick<LegBuild, "git">, builder: Pick<Builder, "context" | "hostNetwork">): string {
+export function contextFor(
+	{ build: { git }, privateSource }: Pick<BuilderContext, "build" | "privateSource">,
+	builder: Pick<Builder, "context" | "hostNetwork">,
+): string {
 	const url = /^https?:\/\/([^/]+)\//.exec(git.fetchFrom);
 	const reachable = url !== null && (builder.hostNetwork || !isThisMachine(url[1]!));
 	const asGit =
 		builder.context === undefined ? reachable && git.fetchFrom === git.repository : builder.context === "git";
-	return asGit ? contextUrl(git.fetchFrom, git.commit, git.directory) : "-";
+	return asGit && !privateSource ? contextUrl(git.fetchFrom, git.commit, git.directory) : "-";
 }
 
 /** Whether BuildKit would not find a parent by its reference where this program does. */

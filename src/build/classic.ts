@@ -14,7 +14,7 @@ import { stagedDigest } from "./platforms.ts";
 export async function buildWithClassic(context: BuilderContext): Promise<string> {
 	const { io, leg, build, client, scratch, log, progress } = context;
 	const builder = needBuilder(context);
-	const url = contextFor(build, builder);
+	const url = contextFor(context, builder);
 	const commands = classicCommands(leg, build, url);
 	const run = (command: Command, input?: Readable) =>
 		runLogged(io, command, {

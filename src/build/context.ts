@@ -28,7 +28,7 @@ export interface Builder {
 	readonly parents?: "registry" | "layout";
 	/**
 	 * How it gets contexts. Default: it fetches them from the definition's own address; those with a rewritten one, with
-	 * another protocol than HTTP, and on loopback addresses without the host's network it gets as a tar.
+	 * another protocol than HTTP, and on loopback addresses without the host's network it gets as a tar; private ones always.
 	 * `git` gives it the rewritten address, which is in its provenance then.
 	 */
 	readonly context?: "git" | "tar";
@@ -46,6 +46,8 @@ export interface BuilderContext {
 	readonly log: BuildLog;
 	/** Undefined: there is no engine. */
 	readonly builder: Builder | undefined;
+	/** Whether the source is fetched with a credential, which BuildKit does not have. */
+	readonly privateSource: boolean;
 	/** Reads from the cache of git repositories, by the definition's own address. */
 	readonly git: GitStore;
 	/** What it does now, for people. */

@@ -83,9 +83,7 @@ export function accessTo(io: Io, address: string, credentials: Readonly<Record<s
 	// A redirect from http to https is followed, the other way round it is not.
 	const env: Record<string, string> = { GIT_ALLOW_PROTOCOL: protocol === "http" ? "http:https" : protocol };
 	if (protocol === "ssh") env["GIT_SSH_COMMAND"] = "ssh -o BatchMode=yes";
-	const prefix = Object.keys(credentials)
-		.filter((prefix) => address === prefix || address.startsWith(prefix.endsWith("/") ? prefix : `${prefix}/`))
-		.sort((a, b) => b.length - a.length)[0];
+	const prefix = credentialPrefix(address, credentials);
 	const credential = prefix === undefined ? undefined : credentials[prefix]!;
 	if (credential === undefined) return { config, env, secrets: [], credential: false };
 	if ("sshKey" in credential) {
@@ -108,6 +106,16 @@ export function accessTo(io: Io, address: string, credentials: Readonly<Record<s
 	// For this origin only: git sends it nowhere else, not even after a redirect.
 	config.push([`http.${new URL(address).origin}/.extraHeader`, `Authorization: Basic ${basic}`]);
 	return { config, env, secrets: [token, basic], credential: true };
+}
+
+/** The key of the credential that an address is fetched with; undefined: none. */
+export function credentialPrefix(
+	address: string,
+	credentials: Readonly<Record<string, GitCredential>>,
+): string | undefined {
+	return Object.keys(credentials)
+		.filter((prefix) => address === prefix || address.startsWith(prefix.endsWith("/") ? prefix : `${prefix}/`))
+		.sort((a, b) => b.length - a.length)[0];
 }
 
 /** For git's own shell, which runs `GIT_SSH_COMMAND`. */

@@ -1,5 +1,5 @@
 export { openGitStore, type GitRepository, type GitStore, type GitStoreOptions, type ListedEntry } from "./store.ts";
-export type { GitCredential } from "./command.ts";
+export { credentialPrefix, type GitCredential } from "./command.ts";
 export type { Wanted as WantedCommit } from "./fetch.ts";
 export type { OpenFile } from "./export.ts";
 export type { EntryKind } from "./objects.ts";
