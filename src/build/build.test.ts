@@ -576,6 +576,24 @@ describe("buildkit", () => {
 		expect(allowed).toMatchObject({ status: "built", emulated: true });
 	});
 
+	it("does not count as emulated where another architecture's machine runs it natively", async () => {
+		const commit = await commitFiles(files);
+		const platform = { os: "linux", architecture: "arm", variant: "v7" };
+		const { file } = await tarballOf("provenance-v1", { platform });
+		const { run } = setUp({ env: { FAKE_TARBALL: file } });
+		const leg = makeLeg(
+			{ git: gitOf(commit), staging: staging() },
+			{ arch: "arm32v7", platform, platformString: "linux/arm/v7" },
+		);
+		const platforms = ["linux/arm64", "linux/arm/v7", "linux/amd64"];
+		const arm = { platforms, emulated: platforms.slice(1), hostNetwork: true };
+		expect(await run(leg, { builder: arm })).toMatchObject({ status: "failed", error: { code: "engine" } });
+		const via = { os: "linux", architecture: "arm64", variant: "v8" };
+		const there = { ...leg, runner: { ...leg.runner, via } };
+		expect(await run(there, { builder })).toMatchObject({ status: "failed", error: { code: "engine" } });
+		expect(await run(there, { builder: arm })).toMatchObject({ status: "built", emulated: false });
+	});
+
 	it("says that it needs an engine", async () => {
 		const { run } = setUp();
 		const leg = makeLeg({ git: gitOf("0".repeat(40)), staging: staging() });

@@ -192,7 +192,9 @@ function checkEmulation(leg: Leg, build: LegBuild, builder: Builder | undefined)
 	if (build.builder === "oci-import") {
 		return false;
 	}
-	if (!isEmulated(needBuilder({ builder, build }), leg.platform)) {
+	const there = needBuilder({ builder, build });
+	const native = leg.runner.via === null ? [leg.platform] : [leg.platform, leg.runner.via];
+	if (native.some((platform) => !isEmulated(there, platform))) {
 		return false;
 	}
 	if (!leg.runner.emulate) {

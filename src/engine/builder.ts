@@ -124,11 +124,7 @@ export async function ensureBuilder(io: Io, env: EngineEnv, options: EnsureOptio
 			hint: "Switch the engine's containerd image store on, or configure the image of a BuildKit.",
 		});
 	const made = { ...env, BUILDX_BUILDER: options.name };
-	const remove = once(async () => {
-		const calm: Io = { ...io, signal: new AbortController().signal };
-		await docker(calm, env, ["buildx", "rm", "--force", options.name], 20_000);
-		return [`removed the builder ${options.name}`];
-	});
+	const remove = removal(io, env, options.name);
 	const args = ["buildx", "create", "--name", options.name, "--driver", "docker-container"];
 	args.push("--driver-opt", `image=${options.image}`, "--driver-opt", "network=host");
 	const toml = (options.insecureRegistries ?? [])
@@ -149,9 +145,41 @@ export async function ensureBuilder(io: Io, env: EngineEnv, options: EnsureOptio
 	}
 }
 
-/** Removes the builders of runs that were killed: their names end in the number of a process that is no more. */
+/** A BuildKit on another machine, `tcp://HOST:PORT`, as a builder of that name, until it is removed. */
+export async function remoteBuilder(
+	io: Io,
+	env: EngineEnv,
+	options: { readonly name: string; readonly address: string },
+): Promise<EnsuredBuilder> {
+	const { name, address } = options;
+	const made = { ...env, BUILDX_BUILDER: name };
+	const remove = removal(io, env, name);
+	await removeAbandoned(io, env);
+	try {
+		await docker(io, env, ["buildx", "create", "--name", name, "--driver", "remote", address], 20_000);
+		return { builder: await inspectBuilder(io, made), env: made, remove };
+	} catch (error) {
+		await remove().catch(() => []);
+		throw new BrewlineError("engine", `cannot use the BuildKit at ${address}: ${messageOf(error)}`, {
+			hint: "Look whether it answers: docker buildx create --driver remote --bootstrap " + address,
+			cause: error,
+		});
+	}
+}
+
+function removal(io: Io, env: EngineEnv, name: string): () => Promise<readonly string[]> {
+	return once(async () => {
+		const calm: Io = { ...io, signal: new AbortController().signal };
+		await docker(calm, env, ["buildx", "rm", "--force", name], 20_000);
+		return [`removed the builder ${name}`];
+	});
+}
+
+/** Removes the builders of runs that were killed: their names have the number of a process that is no more. */
 async function removeAbandoned(io: Io, env: EngineEnv): Promise<void> {
-	for (const [, name, pid] of (await docker(io, env, ["buildx", "ls"])).matchAll(/^(brewline-(\d+))(?=[*\s])/gm)) {
+	for (const [, name, pid] of (await docker(io, env, ["buildx", "ls"])).matchAll(
+		/^(brewline-(\d+)(?:-remote-\d+)?)(?=[*\s])/gm,
+	)) {
 		if (isAlive(Number(pid))) continue;
 		await docker(io, env, ["buildx", "rm", "--force", name!]);
 		io.log({ type: "message", level: "notice", text: `removed the builder ${name!}, left by a run that was killed` });
