@@ -1,4 +1,5 @@
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { constants } from "node:fs";
+import { mkdir, open, readFile, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { BrewlineError } from "../errors.ts";
 
@@ -32,4 +33,25 @@ export async function readRequired(file: string, step: string): Promise<Buffer> 
 		throw new BrewlineError("handover", `there is no ${file}`, { hint: `it is written by: brewline ${step}` });
 	}
 	return bytes;
+}
+
+/**
+ * The bytes of a file that anybody may have put there: no link is followed, nothing but a file is read, and none that is
+ * larger than `limit` bytes. Where there is none, the system's own error (`ENOENT`) is thrown.
+ */
+export async function readForeign(file: string, limit: number): Promise<Buffer> {
+	// Opening a pipe would wait for its writer.
+	const flags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
+	const handle = await open(file, flags).catch((error: unknown) => {
+		if ((error as NodeJS.ErrnoException).code !== "ELOOP") throw error;
+		throw new BrewlineError("handover", `${file} is no file, but a link`);
+	});
+	try {
+		const found = await handle.stat();
+		if (!found.isFile()) throw new BrewlineError("handover", `${file} is no file`);
+		if (found.size > limit) throw new BrewlineError("handover", `${file} has ${found.size} bytes`);
+		return await handle.readFile();
+	} finally {
+		await handle.close();
+	}
 }

@@ -1,4 +1,3 @@
-import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import { type BuildResult, readResult, type Run } from "../build/index.ts";
 import {
@@ -18,7 +17,7 @@ import { parseReference, sha256Of } from "../oci/index.ts";
 import { type Leg, plan, type PlanOutput, readLeg, readPlan, writePlan } from "../plan/index.ts";
 import { synthesize } from "../registry/index.ts";
 import { readExternalPins, readSources, sources, type Sources, writeSources } from "../sources/index.ts";
-import { readIfThere, readRequired, writeWhole } from "./files.ts";
+import { readForeign, readIfThere, readRequired, writeWhole } from "./files.ts";
 import { filesOf, repositoryKey, type Workspace } from "./workspace.ts";
 
 /** Definitions, pins and git become `sources.json`; what an earlier one says of the same commits is taken over. */
@@ -222,10 +221,8 @@ export async function readResults(
 	for (const leg of legs) {
 		const file = path.join(filesOf(work).results, `${leg.id}.json`);
 		try {
-			const size = (await stat(file)).size;
-			if (size > maxResultBytes) throw new BrewlineError("handover", `${file} has ${size} bytes`);
 			const expected = run === undefined ? {} : { run };
-			const result = readResult(await readFile(file), { file, leg: leg.id, ...expected });
+			const result = readResult(await readForeign(file, maxResultBytes), { file, leg: leg.id, ...expected });
 			const own = new Set(leg.builds.map(({ buildId }) => buildId));
 			for (const build of result.builds) if (own.has(build.buildId)) results.set(build.buildId, build);
 		} catch (error) {
