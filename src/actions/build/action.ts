@@ -1,5 +1,4 @@
 import path from "node:path";
-import * as core from "@actions/core";
 import * as z from "zod/mini";
 import type { GitCredential } from "../../git/index.ts";
 import type { Io } from "../../io/index.ts";
@@ -30,7 +29,6 @@ export const action: Action<typeof inputs> = {
 	inputs,
 	run: async (given, plain) => {
 		const io = await loggedIn(plain, given);
-		if (given["git-token"] !== undefined) core.setSecret(given["git-token"]);
 		const work = path.resolve(given.work);
 		const legs = await readLegs(work, [given.leg], { digest: given.digest });
 		const report = startReport(legs[0]?.program ?? "", io);
