@@ -13,7 +13,9 @@ import {
 	startReport,
 	waitingReports,
 } from "../../pipeline/index.ts";
+import type { Plan } from "../../plan/index.ts";
 import { optionalText } from "../inputs.ts";
+import { limits } from "../limits.ts";
 import { loggedIn, loginInputs } from "../login.ts";
 import { configInput, programOf } from "../program.ts";
 import type { Action } from "../runner.ts";
@@ -44,14 +46,24 @@ export const action: Action<typeof inputs> = {
 		});
 		report.builds = buildReports(output.builds, new Map(), legs);
 		report.waiting = waitingReports(plan, sources);
+		const legsNow = matrixOf(plan.legs);
+		if (legsNow.length < plan.legs.length) {
+			const text = `${plan.legs.length} legs are more than the ${limits.matrixJobs} jobs of a matrix: the first are built now, the next run plans the others`;
+			io.log({ type: "message", level: "warning", text });
+		}
 		return {
 			report: await finishReport(workspace.work, io, report),
 			outputs: {
-				matrix: JSON.stringify(plan.legs.map(({ id, arch, runner, digest }) => ({ id, arch, runner, digest }))),
-				legs: String(plan.legs.length),
+				matrix: JSON.stringify(legsNow),
+				legs: String(legsNow.length),
 				waiting: String(plan.waiting.length),
 				digest: sha256Of(await readFile(filesOf(workspace.work).plan)),
 			},
 		};
 	},
 };
+
+/** What a matrix says of each leg, as many as it may have: data only, never a line of a script. */
+export function matrixOf(legs: Plan["legs"]): Pick<Plan["legs"][number], "id" | "arch" | "runner" | "digest">[] {
+	return legs.slice(0, limits.matrixJobs).map(({ id, arch, runner, digest }) => ({ id, arch, runner, digest }));
+}
