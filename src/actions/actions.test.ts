@@ -37,7 +37,8 @@ describe("action.yml", () => {
 		const said = Object.entries(file.inputs).map(([input, { required = false, default: value = "" }]) => ({
 			input,
 			required,
-			value: required ? undefined : value,
+			// What the runner itself fills in may be empty.
+			value: required ? undefined : value.replace(/^\$\{\{.*\}\}$/, ""),
 		}));
 		const read = Object.entries(shape).map(([input, schema]) => {
 			const { success, data } = schema.safeParse(undefined) as { success: boolean; data?: string | boolean };
@@ -74,6 +75,22 @@ describe("readInputs", () => {
 		const warnings: string[] = [];
 		readInputs(schema, { ...good, INPUT_LEGS: "x" }, (warning) => warnings.push(warning));
 		expect(warnings).toEqual(["there is no input legs; the inputs are: leg, digest, dry-run, config"]);
+	});
+});
+
+describe("matrixOf", () => {
+	it("holds what a matrix takes, and of a leg nothing but data", () => {
+		const legs = Array.from({ length: 300 }, (_, number) => ({
+			id: `leg-${number}`,
+			arch: "amd64",
+			runner: "ubuntu-24.04",
+			wave: 0,
+			digest: `sha256:${"a".repeat(64)}`,
+		}));
+		const matrix = planAction.matrixOf(legs);
+		expect(matrix).toHaveLength(256);
+		expect(Object.keys(matrix[255]!)).toEqual(["id", "arch", "runner", "digest"]);
+		expect(planAction.matrixOf(legs.slice(0, 2)).map(({ id }) => id)).toEqual(["leg-0", "leg-1"]);
 	});
 });
 

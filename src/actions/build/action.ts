@@ -22,6 +22,7 @@ export const inputs = z.object({
 	work: z._default(z.string(), ".brewline"),
 	...loginInputs,
 	"git-token": optionalText,
+	job: z.optional(z.string().check(z.regex(/^[0-9]{1,20}$/, { error: "must be the id of a check run" }))),
 });
 
 /** `actions/build`: one leg of a plan becomes a staged image. It reads no definition, no configuration, no state. */
@@ -33,7 +34,7 @@ export const action: Action<typeof inputs> = {
 		const legs = await readLegs(work, [given.leg], { digest: given.digest });
 		const report = startReport(legs[0]?.program ?? "", io);
 		await using builders = openBuilders(io);
-		const { run, logAddress } = runOf(io);
+		const { run, logAddress } = runOf(io, given.job);
 		const results = await buildLegs(legs, io, {
 			work,
 			run,
