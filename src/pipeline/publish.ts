@@ -2,8 +2,8 @@ import type { Run } from "../build/index.ts";
 import type { Builds } from "../builds/index.ts";
 import { publish, type PublishResult } from "../publish/index.ts";
 import type { Sources } from "../sources/index.ts";
-import { buildReports, type Draft, tagReports } from "./report.ts";
-import { computeBuilds, openLookups, readLegs, readResults, readSourcesFile } from "./steps.ts";
+import { buildReports, type Draft, tagReports, unplannedReports, waitingReports } from "./report.ts";
+import { computeBuilds, computePlan, openLookups, readLegs, readResults, readSourcesFile } from "./steps.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** Moves what is staged to its tags; everything is read from the registry anew, and nothing from files or earlier look-ups. */
@@ -32,8 +32,11 @@ export async function publishPlanned(
 ): Promise<void> {
 	const { io, work } = workspace;
 	const sources = await readSourcesFile(workspace, options.planDigest);
-	const { builds } = await computeBuilds(workspace, sources, openLookups(workspace));
+	const output = await computeBuilds(workspace, sources, openLookups(workspace));
+	const { builds } = output;
 	const legs = await readLegs(work, [], { optional: options.planDigest === undefined });
+	const next = await computePlan({ ...workspace, dryRun: true }, sources, output);
+	report.waiting = [...waitingReports(next.plan, sources), ...unplannedReports(next.legs, legs)];
 	report.builds = buildReports(builds, await readResults(work, legs, io, options.run), legs);
 	Object.assign(report, tagReports(await publishStaged(workspace, { sources, builds }, { dryRun: report.dryRun })));
 }

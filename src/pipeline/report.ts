@@ -151,6 +151,20 @@ export function waitingReports(plan: Plan, sources: Sources): Report["waiting"] 
 	}));
 }
 
+/** What could be built since the plan was made, because its parents are there now. */
+export function unplannedReports(legs: readonly Leg[], planned: readonly Leg[]): Report["waiting"] {
+	const known = new Set(planned.flatMap(({ builds }) => builds.map(({ buildId }) => buildId)));
+	return legs.flatMap(({ arch, builds }) =>
+		builds
+			.filter(({ buildId }) => !known.has(buildId))
+			.map(({ buildId, tags }) => ({
+				tag: tags[0] ?? buildId,
+				arch,
+				reason: "can be built now, and is in no leg of this plan: the next run builds it",
+			})),
+	);
+}
+
 /** What publishing did, as a report's tags; arch tags only where something is to be said of them. */
 export function tagReports(published: PublishResult): { tags: TagReport[]; errors: Report["errors"] } {
 	const said = [...published.archTags.filter(({ change }) => change === "failed"), ...published.tags];

@@ -140,7 +140,7 @@ describe("plan, one build for each leg, publish", () => {
 		for (const leg of legs) {
 			await using own = await openJob({ root: folder });
 			handOver(first, own);
-			const build = await own.run("build", { leg: leg.id, digest: leg.digest });
+			const build = await own.run("build", { leg: leg.id, digest: leg.digest, job: "815" });
 			expect(build.exitCode).toBe(0);
 			expect(Object.keys(build.outputs)).toEqual(outputsOf("build"));
 			expect(build.outputs["state"]).toBe("built");
@@ -153,7 +153,7 @@ describe("plan, one build for each leg, publish", () => {
 					{
 						status: "built",
 						digest: build.outputs["image"],
-						log: "https://github.com/example/images/actions/runs/4711/attempts/1",
+						log: "https://github.com/example/images/actions/runs/4711/job/815",
 					},
 				],
 			});
@@ -198,6 +198,24 @@ describe("plan, one build for each leg, publish", () => {
 		expect(plan.outputs["waiting"]).toBe("1");
 		expect(plan.summary).toContain("### Waiting");
 		expect(plan.summary).toMatch(/\| imported:1\.0 \| arm64v8 \| .*nothing builds arm64v8 here/);
+	});
+
+	it("publishes what is there, and says what waits and why", async () => {
+		const place = await world.place();
+		await using own = await job(place);
+		const plan = await own.run("plan", { architectures: "amd64" });
+		const [leg] = legsOf(plan);
+		await own.run("build", { leg: leg!.id, digest: leg!.digest });
+		const publish = await own.run("publish", { digest: plan.outputs["digest"]! });
+		expect(publish.exitCode).toBe(7);
+		const reason = "can be built now, and is in no leg of this plan: the next run builds it";
+		expect(reportOf(own).waiting).toEqual([
+			{ tag: "imported:1.0", arch: "arm64v8", reason },
+			{ tag: "imported:1.0", arch: "s390x", reason },
+		]);
+		expect(publish.summary).toContain("### Waiting");
+		expect(publish.summary).toMatch(/\| imported:1\.0 \| arm64v8 \| can be built now/);
+		expect(publish.log).toContain("imported:1.0 arm64v8: can be built now");
 	});
 
 	it("says what would be published, and changes nothing, in a dry run", async () => {
