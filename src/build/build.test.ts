@@ -381,6 +381,22 @@ describe("buildkit", () => {
 		expect(events.filter((event) => event.type === "output").map(({ text }) => text)).toContain("\\u{1b}[31mstep 2");
 	});
 
+	it("gives annotations level by level to a buildx that takes no lists of levels", async () => {
+		const commit = await commitFiles(files);
+		const { file } = await tarballOf("provenance-v1");
+		const { run, docker } = setUp({ env: { FAKE_TARBALL: file } });
+		const leg = makeLeg({ git: gitOf(commit), staging: staging() });
+		expect(await run(leg, { builder: { ...builder, annotationLists: false } })).toMatchObject({ status: "built" });
+		const { argv } = docker.calls()[0]!;
+		expect(argv.filter((_, place) => argv[place - 1] === "--annotation")).toEqual(
+			[
+				`org.opencontainers.image.revision=${commit}`,
+				"org.opencontainers.image.created=2023-11-14T22:13:20Z",
+				"com.docker.official-images.bashbrew.arch=amd64",
+			].flatMap((annotation) => [`manifest:${annotation}`, `manifest-descriptor:${annotation}`]),
+		);
+	});
+
 	it("gives a rewritten context as a tar of its directory", async () => {
 		const commit = await commitFiles(files);
 		const { file } = await tarballOf("provenance-v1");

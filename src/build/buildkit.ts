@@ -28,6 +28,7 @@ export async function buildWithBuildkit(context: BuilderContext): Promise<string
 	const input = url === "-" ? await openContext(context) : undefined;
 	const command = buildkitCommand(leg, build, {
 		annotations: withCreated(build.annotations, createdNow(context)),
+		annotationsApart: builder.annotationLists === false,
 		output,
 		layoutOf: (parent) => (copied.includes(parent) ? parentsFolder : undefined),
 		context: url,

@@ -10,6 +10,8 @@ export interface Command {
 export interface BuildkitInput {
 	/** All of them, `created` too, in order. */
 	readonly annotations: Annotations;
+	/** Whether an annotation is given for its levels one by one, for a buildx before 0.16. Default: together. */
+	readonly annotationsApart?: boolean;
 	/** The file of the OCI layout, as a tarball. */
 	readonly output: string;
 	/** The folder of the OCI layout that has a parent; undefined where BuildKit fetches it by its reference. */
@@ -20,7 +22,7 @@ export interface BuildkitInput {
 
 /**
  * The `docker buildx build` of a build: exactly the existing system's (spec/build.md, "buildkit, in order";
- * conformance `commands.json`), but for parents and contexts that BuildKit cannot fetch itself.
+ * conformance `commands.json`), but for parents and contexts that BuildKit cannot fetch itself, and an older buildx.
  */
 export function buildkitCommand(
 	leg: Pick<Leg, "platformString" | "buildkit">,
@@ -28,6 +30,8 @@ export function buildkitCommand(
 	input: BuildkitInput,
 ): Command {
 	const { syntax, provenanceBuilderId } = leg.buildkit;
+	const levels =
+		input.annotationsApart === true ? ["manifest", "manifest-descriptor"] : ["manifest,manifest-descriptor"];
 	return {
 		argv: [
 			"docker",
@@ -38,10 +42,9 @@ export function buildkitCommand(
 			...(build.sbom === null ? [] : [`--sbom=generator=${build.sbom}`]),
 			"--output",
 			ociOutput(input.output),
-			...Object.entries(input.annotations).flatMap(([key, value]) => [
-				"--annotation",
-				`manifest,manifest-descriptor:${key}=${value}`,
-			]),
+			...Object.entries(input.annotations).flatMap(([key, value]) =>
+				levels.flatMap((level) => ["--annotation", `${level}:${key}=${value}`]),
+			),
 			...tagOptions(build),
 			"--platform",
 			leg.platformString,

@@ -21,6 +21,8 @@ export interface Builder {
 	readonly emulated: readonly string[];
 	/** Whether it reaches this machine's loopback addresses. */
 	readonly hostNetwork: boolean;
+	/** Whether its buildx takes an annotation for several levels at once; default: yes. */
+	readonly annotationLists?: boolean;
 	/**
 	 * How it gets parents. Default: by their reference, or as OCI layouts from registries that it would not find: mirrored
 	 * ones, those in plain HTTP, and on loopback addresses without the host's network.

@@ -36,11 +36,19 @@ export async function inspectBuilder(io: Io, env: EngineEnv = {}): Promise<Build
 	const text = await docker(io, env, ["buildx", "inspect", "--bootstrap"], 120_000);
 	const driver = parseInspect(text).driver;
 	const containerImageStore = driver === "docker" && (await engineInfo(io, env)).containerImageStore;
-	return describeBuilder(text, containerImageStore);
+	const annotationLists = takesAnnotationLists(await docker(io, env, ["buildx", "version"]));
+	return { ...describeBuilder(text, containerImageStore), annotationLists };
+}
+
+/** Reads what `docker buildx version` prints: `github.com/docker/buildx v0.13.1 …`, of Debian's packages without the `v`. */
+export function takesAnnotationLists(text: string): boolean {
+	const [, major, minor] = /^\S+ v?(\d+)\.(\d+)\./.exec(text) ?? [];
+	// Levels given one by one are understood by every version.
+	return major !== undefined && (Number(major) > 0 || Number(minor) >= 16);
 }
 
 /** Reads what `docker buildx inspect` prints; of several nodes, all platforms and the first one's version. */
-export function describeBuilder(text: string, containerImageStore: boolean): Builder {
+export function describeBuilder(text: string, containerImageStore: boolean): Omit<Builder, "annotationLists"> {
 	const { name, driver, platforms, version, networks } = parseInspect(text);
 	if (name === "" || driver === "")
 		throw new BrewlineError("engine", "docker buildx inspect printed no builder", {

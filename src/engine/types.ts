@@ -15,6 +15,8 @@ export interface Builder {
 	readonly emulated: readonly string[];
 	/** Null where it does not know (Debian's build says `v0.0.0+unknown`). */
 	readonly buildkitVersion: string | null;
+	/** Whether one `--annotation` may be for several levels at once: before buildx 0.16 their list becomes part of the key. */
+	readonly annotationLists: boolean;
 }
 
 /** Variables to add to those of every `docker` command. */

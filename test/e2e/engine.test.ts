@@ -154,6 +154,8 @@ describe.skipIf(reason !== undefined)(`a private engine${reason === undefined ? 
 				ociExport: true,
 				containerImageStore: true,
 				hostNetwork: true,
+				// Debian's buildx is 0.13.
+				annotationLists: false,
 			});
 			expect(engine.platforms).toEqual(expect.arrayContaining(platforms));
 			expect(engine.builder.emulated).toEqual(["linux/arm64", "linux/s390x"]);

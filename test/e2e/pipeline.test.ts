@@ -191,6 +191,18 @@ Tags: 1
 			// The parent's layer, and one of its own.
 			expect(image.layers).toHaveLength(2);
 			expect(image.layers[0]!.digest).toBe(parents.planned.images[arch].layer.digest);
+			// The definition's address, and the parent's own name, whichever way they were given.
+			expect({ ...image.annotations, "org.opencontainers.image.created": null }).toEqual({
+				"com.docker.official-images.bashbrew.arch": arch,
+				"org.opencontainers.image.base.digest": parents.planned.images[arch].descriptor.digest,
+				"org.opencontainers.image.base.name": from,
+				"org.opencontainers.image.created": null,
+				"org.opencontainers.image.revision": /#(.*):/.exec(address)![1],
+				"org.opencontainers.image.source": address,
+				"org.opencontainers.image.url": "https://hub.docker.com/_/child",
+				"org.opencontainers.image.version": "1",
+			});
+			expect(images[position]!.annotations).toMatchObject(image.annotations);
 		}
 		built.push(report.builds.map(({ buildId }) => buildId));
 	});
@@ -224,6 +236,7 @@ interface Parent {
 
 interface ImageManifest {
 	readonly layers: readonly Descriptor[];
+	readonly annotations: Readonly<Record<string, string>>;
 }
 
 /** An image for each architecture with one file, which tells it from others. */
