@@ -10,13 +10,19 @@ import {
 	isAttestation,
 	mediaTypes,
 	parseReference,
+	printReference,
 	subjectOf,
 	type Descriptor,
 	type Index,
 	type Reference,
 } from "../../src/oci/index.ts";
 import { run, type RunOptions } from "../../src/pipeline/index.ts";
-import { createRegistryClient, startRegistry, type RunningRegistry } from "../../src/registry/index.ts";
+import {
+	createRegistryClient,
+	startRegistry,
+	type RegistryClient,
+	type RunningRegistry,
+} from "../../src/registry/index.ts";
 import type { Report } from "../../src/report/index.ts";
 import { image, index, layer, ociPlatforms, type Blob, type Image } from "../fixtures/samples/layout.ts";
 import { sampleArchitectures, sampleNames } from "../fixtures/samples/make.ts";
@@ -184,10 +190,10 @@ Tags: 1
 		);
 
 		const repository = { host: registry.host, repository: `${name}/child` };
-		const { manifests } = await json<Index>({ ...repository, tag: "1" });
+		const { manifests } = await readManifest<Index>(client, { ...repository, tag: "1" });
 		const images = manifests.filter((manifest) => !isAttestation(manifest));
 		for (const [position, arch] of architectures.entries()) {
-			const image = await json<ImageManifest>({ ...repository, digest: images[position]!.digest });
+			const image = await readManifest<ImageManifest>(client, { ...repository, digest: images[position]!.digest });
 			// The parent's layer, and one of its own.
 			expect(image.layers).toHaveLength(2);
 			expect(image.layers[0]!.digest).toBe(parents.planned.images[arch].layer.digest);
@@ -203,6 +209,12 @@ Tags: 1
 				"org.opencontainers.image.version": "1",
 			});
 			expect(images[position]!.annotations).toMatchObject(image.annotations);
+
+			const attestation = manifests.find((manifest) => subjectOf(manifest) === images[position]!.digest)!;
+			const { layers } = await readManifest<ImageManifest>(client, { ...repository, digest: attestation.digest });
+			const statement = await readBlob<Statement>(client, repository, layers[0]!);
+			const materials = statement.predicate.materials.map((material) => material.digest["sha256"]);
+			expect(materials).toContain(parents.planned.images[arch].descriptor.digest.slice("sha256:".length));
 		}
 		built.push(report.builds.map(({ buildId }) => buildId));
 	});
@@ -211,11 +223,6 @@ Tags: 1
 		expect(built).toHaveLength(2);
 		expect(built[0]).toEqual(built[1]);
 	});
-
-	async function json<T>(reference: Reference): Promise<T> {
-		const found = await client.getManifest(reference);
-		return JSON.parse(Buffer.from(found!.bytes).toString()) as T;
-	}
 
 	/** Pushes a parent, and moves the tag to it. */
 	async function pushParent({ images, index }: Parent): Promise<void> {
@@ -282,11 +289,8 @@ function pipelineWith(name: string, engine: Engine, start: StartRegistry): void 
 		};
 		const tagOf = (report: Report, name: string) =>
 			report.tags.find(({ reference }) => reference === `${registry.host}/library/${name}`)!;
-		const index = async (reference: string): Promise<Index> => {
-			const found = await client.getManifest(parseReference(`${registry.host}/${reference}`));
-			if (found === undefined) throw new Error(`${reference} is not there`);
-			return JSON.parse(Buffer.from(found.bytes).toString()) as Index;
-		};
+		const manifest = <T>(reference: string) => readManifest<T>(client, parseReference(`${registry.host}/${reference}`));
+		const index = (reference: string) => manifest<Index>(reference);
 		/** Digests by tag of all that is published, architectures' own tags too. */
 		const published = async (): Promise<Record<string, string>> => {
 			const digests: Record<string, string> = {};
@@ -370,13 +374,10 @@ function pipelineWith(name: string, engine: Engine, start: StartRegistry): void 
 					name === "imported" ? [] : images.map(({ digest }) => digest),
 				);
 				for (const attestation of attestations) {
-					const { layers } = (await index(`library/${name}@${attestation.digest}`)) as unknown as {
-						readonly layers: readonly Descriptor[];
-					};
+					const { layers } = await manifest<ImageManifest>(`library/${name}@${attestation.digest}`);
 					expect(layers).toHaveLength(1);
 					expect(layers[0]!.annotations?.["in-toto.io/predicate-type"]).toMatch(/^https:\/\/slsa\.dev\/provenance\//);
-					const blob = await client.getBlob(repository, layers[0]!);
-					const statement = JSON.parse(Buffer.concat(await blob!.toArray()).toString()) as Statement;
+					const statement = await readBlob<Statement>(client, repository, layers[0]!);
 					const subjects = new Set(statement.subject.map(({ digest }) => `sha256:${digest.sha256}`));
 					expect([...subjects]).toEqual([subjectOf(attestation)]);
 				}
@@ -546,6 +547,19 @@ function platformOf({ platform }: Descriptor): string {
 
 interface Statement {
 	readonly subject: readonly { readonly digest: { readonly sha256: string } }[];
+	readonly predicate: { readonly materials: readonly { readonly digest: Readonly<Record<string, string>> }[] };
+}
+
+async function readManifest<T>(client: RegistryClient, reference: Reference): Promise<T> {
+	const found = await client.getManifest(reference);
+	if (found === undefined) throw new Error(`${printReference(reference)} is not there`);
+	return JSON.parse(Buffer.from(found.bytes).toString()) as T;
+}
+
+async function readBlob<T>(client: RegistryClient, repository: Reference, descriptor: Descriptor): Promise<T> {
+	const blob = await client.getBlob(repository, descriptor);
+	if (blob === undefined) throw new Error(`${descriptor.digest} is not there`);
+	return JSON.parse(Buffer.concat(await blob.toArray()).toString()) as T;
 }
 
 /** The real world, with a list of all requests that change something in a registry. */
