@@ -1,8 +1,11 @@
 import { readFileSync } from "node:fs";
 import http from "node:http";
-import { Command, CommanderError, InvalidArgumentError, Option, type OptionValues } from "commander";
+import { Argument, Command, CommanderError, InvalidArgumentError, Option, type OptionValues } from "commander";
 import { BrewlineError, errorCodes } from "../errors.ts";
-import { exitCodeOf, failuresOf, failureText, plainStyle, styleFor } from "../report/index.ts";
+import { printable } from "../io/index.ts";
+import { tabJson } from "../json/index.ts";
+import { exitCodeOf, type FailureReport, failuresOf, failureText, plainStyle, styleFor } from "../report/index.ts";
+import { completionScript, type Shell, shells } from "./completion.ts";
 import type { Context, GlobalOptions } from "./context.ts";
 
 /** Runs one command line; returns the exit code. */
@@ -14,16 +17,26 @@ export async function main(argv: readonly string[]): Promise<number> {
 		await program.parseAsync([...argv]);
 		return exitCode.get(program) ?? 0;
 	} catch (error) {
-		if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : errorCodes.usage.exit;
-		return fail(error, program.opts<GlobalOptions>());
+		if (!(error instanceof CommanderError)) return fail(error, program.opts<GlobalOptions>().json === true);
+		if (error.exitCode === 0) return 0;
+		// Commander has said it in words; whether it came to --json before it stopped is not known.
+		const message = error.message.replace(/^error: /, "");
+		if (argv.includes("--json") && !error.code.startsWith("commander.help")) {
+			printFailures([{ code: "usage", message: printable(message) }]);
+		}
+		return errorCodes.usage.exit;
 	}
 }
 
 const exitCode = new WeakMap<Command, number>();
 
-function fail(error: unknown, options: GlobalOptions): number {
+function printFailures(failures: readonly FailureReport[]): void {
+	process.stdout.write(tabJson({ errors: failures }));
+}
+
+function fail(error: unknown, json: boolean): number {
 	const failures = failuresOf(error);
-	if (options.json === true) process.stdout.write(`${JSON.stringify({ errors: failures }, null, "\t")}\n`);
+	if (json) printFailures(failures);
 	const style = styleFor(process.stderr, process.env);
 	for (const failure of failures) process.stderr.write(`${style.red(failure.code)}: ${failureText(failure)}\n`);
 	if (!(error instanceof BrewlineError) && error instanceof Error) process.stderr.write(`${error.stack}\n`);
@@ -82,9 +95,9 @@ NO_COLOR turns colours off. BREWLINE_CONFIG names the configuration like --confi
 		"builds at once (default: one for every two processors)",
 	).argParser(positive);
 
-	command("sources", "compute what there is to build: definitions and git to sources.json").action(
-		does(async () => (await import("./steps.ts")).sourcesStep),
-	);
+	command("sources", "compute what there is to build: definitions and git to sources.json")
+		.addOption(dryRun)
+		.action(does(async () => (await import("./steps.ts")).sourcesStep));
 	command("plan", "compute what has to be built: sources.json and the registry to builds.json, plan.json and legs/")
 		.addOption(arch)
 		.addOption(dryRun)
@@ -147,9 +160,8 @@ NO_COLOR turns colours off. BREWLINE_CONFIG names the configuration like --confi
 		.option("--storage <folder>", "keep the content here (default: in memory)")
 		.action(does(async () => (await import("./registry.ts")).registryStep));
 	command("completion", "print the completion script of a shell")
-		.argument("<shell>", "bash, zsh or fish")
-		.action(async (shell: string) => {
-			const { completionScript } = await import("./completion.ts");
+		.addArgument(new Argument("<shell>", "what reads it").choices(shells))
+		.action((shell: Shell) => {
 			process.stdout.write(completionScript(shell, program));
 		});
 	return program;
