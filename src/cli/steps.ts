@@ -9,6 +9,7 @@ import {
 	computeSources,
 	type Draft,
 	filesOf,
+	findStaged,
 	finishReport,
 	legReports,
 	openBuilders,
@@ -45,23 +46,24 @@ async function finish({ work, io, dryRun }: Workspace, context: Context, report:
 	return show(context, await finishReport(dryRun ? undefined : work, io, report));
 }
 
-export function sourcesStep(context: Context): Promise<number> {
-	return inWorkspace(context, async (workspace) => {
+export function sourcesStep(context: Context, { dryRun = false }: { dryRun?: boolean }): Promise<number> {
+	const step = async (workspace: Workspace): Promise<number> => {
 		const sources = await computeSources(workspace);
 		const all = Object.values(sources);
 		const pairs = all.reduce((sum, { arches }) => sum + Object.keys(arches).length, 0);
 		context.print(
 			context.json
 				? writeSources(sources)
-				: `${all.length} sources, ${pairs} with their architectures, in ${filesOf(context.work).sources}\n`,
+				: `${all.length} sources, ${pairs} with their architectures, ${dryRun ? "for" : "in"} ${filesOf(context.work).sources}\n`,
 		);
 		return 0;
-	});
+	};
+	return inWorkspace(context, step, dryRun);
 }
 
 export function planStep(context: Context, options: { arch?: string[]; dryRun?: boolean }): Promise<number> {
 	const step = async (workspace: Workspace): Promise<number> => {
-		const report = startReport(context.program.name, context.io, { dryRun: true });
+		const report = startReport(context.program.name, context.io, { dryRun: options.dryRun, planOnly: true });
 		const sources = await readSourcesFile(workspace);
 		const output = await computeBuilds(workspace, sources, openLookups(workspace));
 		const planned = await computePlan(
@@ -89,11 +91,16 @@ export async function buildStep(
 		});
 	}
 	const legs = await readLegs(work, ids, { digest: options.digest });
+	const report = startReport(program.name, io, { dryRun: options.dryRun });
 	if (options.dryRun === true) {
-		context.print(context.json ? tabJson(legs) : legs.map(describeLeg).join(""));
-		return 0;
+		const staged = await findStaged(legs, io);
+		report.builds = legReports(legs, staged);
+		if (!context.json) {
+			const planned = legs.filter((_, index) => staged[index]!.builds.length < legs[index]!.builds.length);
+			context.print(planned.map(describeLeg).join(""));
+		}
+		return show(context, await finishReport(undefined, io, report));
 	}
-	const report = startReport(program.name, io);
 	await using builders = openBuilders(io);
 	const results = await buildLegs(legs, io, {
 		work,

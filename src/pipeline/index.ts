@@ -9,7 +9,7 @@ export {
 	waitingReports,
 	type Draft,
 } from "./report.ts";
-export { buildLegs, run, type BuildChoice, type FindBuilder, type RunOptions } from "./run.ts";
+export { buildLegs, findStaged, run, type BuildChoice, type FindBuilder, type RunOptions } from "./run.ts";
 export {
 	computeBuilds,
 	computePlan,
@@ -18,6 +18,7 @@ export {
 	readLegs,
 	readResults,
 	readSourcesFile,
+	warnOf,
 	type Lookups,
 	type PlanChoice,
 } from "./steps.ts";

@@ -13,16 +13,25 @@ import { filesOf } from "./workspace.ts";
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 /** A report that is still being written. */
-export type Draft = Mutable<Omit<Report, "outcome" | "seconds">> & { readonly startedAt: number };
+export type Draft = Mutable<Omit<Report, "outcome" | "seconds">> & {
+	readonly startedAt: number;
+	readonly planOnly: boolean;
+};
 
 export function startReport(
 	program: string,
 	io: Io,
-	options: { readonly dryRun?: boolean | undefined; readonly library?: string | undefined } = {},
+	options: {
+		readonly dryRun?: boolean | undefined;
+		/** It was asked for a plan alone, and is complete with that. */
+		readonly planOnly?: boolean;
+		readonly library?: string | undefined;
+	} = {},
 ): Draft {
 	const startedAt = io.clock.now();
 	return {
 		startedAt,
+		planOnly: options.planOnly ?? false,
 		format: "brewline-report",
 		version: 1,
 		program,
@@ -38,7 +47,7 @@ export function startReport(
 
 /** Completes a report, with its outcome, and writes `report.json` into the work folder, if one is given. */
 export async function finishReport(work: string | undefined, io: Io, draft: Draft): Promise<Report> {
-	const { startedAt, ...rest } = draft;
+	const { startedAt, planOnly: _planOnly, ...rest } = draft;
 	const report: Report = {
 		...rest,
 		seconds: Math.max(0, io.clock.now() - startedAt) / 1000,
@@ -48,12 +57,12 @@ export async function finishReport(work: string | undefined, io: Io, draft: Draf
 	return report;
 }
 
-function outcomeOf({ builds, waiting, tags, errors, dryRun }: Draft, aborted: boolean): Report["outcome"] {
+function outcomeOf({ builds, waiting, tags, errors, dryRun, planOnly }: Draft, aborted: boolean): Report["outcome"] {
 	if (aborted) return "cancelled";
 	const failed = builds.some(({ state }) => state === "failed" || state === "timed-out" || state === "cancelled");
 	if (failed || errors.length > 0 || tags.some(({ change }) => change === "failed")) return "failed";
-	// A dry run has done all that was asked of it.
-	if (dryRun) return "complete";
+	// A dry run, or a plan, has done all that was asked of it.
+	if (dryRun || planOnly) return "complete";
 	const held = tags.some(({ change, notes }) => change === "held" || notes.length > 0);
 	const open = builds.some(({ state }) => state === "planned");
 	return held || open || waiting.length > 0 ? "incomplete" : "complete";

@@ -1,6 +1,14 @@
 import { availableParallelism } from "node:os";
 import path from "node:path";
-import { build, type Builder, type BuildResult, type LegResult, registryOptionsOf, type Run } from "../build/index.ts";
+import {
+	build,
+	type Builder,
+	type BuildResult,
+	type LegResult,
+	registryOptionsOf,
+	type Run,
+	stagedDigest,
+} from "../build/index.ts";
 import type { BuildsOutput } from "../builds/index.ts";
 import type { Program } from "../config/index.ts";
 import type { Io } from "../io/index.ts";
@@ -11,7 +19,7 @@ import type { Sources } from "../sources/index.ts";
 import { predictTags } from "./predict.ts";
 import { publishStaged } from "./publish.ts";
 import { buildReports, type Draft, finishReport, startReport, tagReports, waitingReports } from "./report.ts";
-import { computeBuilds, computePlan, computeSources, openLookups } from "./steps.ts";
+import { chosenArchitectures, computeBuilds, computePlan, computeSources, openLookups } from "./steps.ts";
 import { filesOf, openWorkspace, type Workspace, type WorkspaceOptions } from "./workspace.ts";
 
 /** Finds what builds a leg, when one needs it; undefined: there is no engine. */
@@ -40,6 +48,8 @@ export interface RunOptions extends BuildChoice, WorkspaceOptions {
  */
 export async function run(program: Program, io: Io, options: RunOptions): Promise<Report> {
 	const report = startReport(program.name, io, { dryRun: options.dryRun ?? false, library: options.library });
+	// A name that nothing builds is told at once, not after the sources.
+	chosenArchitectures(program, options.architectures);
 	await using workspace = openWorkspace(program, io, options);
 	const sources = await computeSources(workspace);
 	const planned = await buildAll(workspace, sources, options, report);
@@ -81,6 +91,24 @@ async function buildAll(workspace: Workspace, sources: Sources, options: RunOpti
 		// What was tried is asked for again: the registry says what is there, whatever a result says.
 		lookups.forget(legs.flatMap((leg) => leg.builds.map(({ staging }) => staging.reference)));
 	}
+}
+
+/** What `buildLegs` would find to be there already, as results; what it would build has none. */
+export async function findStaged(legs: readonly Leg[], io: Io): Promise<LegResult[]> {
+	const credentials = dockerCredentials(io);
+	const results: LegResult[] = [];
+	for (const leg of legs) {
+		const client = createRegistryClient(io, { credentials, ...registryOptionsOf(leg) });
+		const builds: BuildResult[] = [];
+		for (const { buildId, staging } of leg.builds) {
+			const digest = await stagedDigest(client, staging.reference, leg.platform);
+			if (digest === undefined) continue;
+			const start = new Date(io.clock.now()).toISOString();
+			builds.push({ buildId, status: "present", digest, start, seconds: 0, emulated: false, log: null, error: null });
+		}
+		results.push({ format: "brewline-result", version: 1, leg: leg.id, run: { id: "local", attempt: 1 }, builds });
+	}
+	return results;
 }
 
 /**

@@ -10,7 +10,7 @@ import {
 	type LookupCache,
 } from "../builds/index.ts";
 import { type Program, servedArchitectures } from "../config/index.ts";
-import { loadLibrary } from "../definition/index.ts";
+import { loadLibrary, type Selection } from "../definition/index.ts";
 import { BrewlineError, messageOf } from "../errors.ts";
 import { type Io, printable } from "../io/index.ts";
 import { parseReference, sha256Of } from "../oci/index.ts";
@@ -25,12 +25,14 @@ export async function computeSources(workspace: Workspace): Promise<Sources> {
 	const { program, io, work, git } = workspace;
 	const file = filesOf(work).sources;
 	const previous = await remembered(workspace, file, (bytes) => readSources(bytes, file));
+	const selections = await loadLibrary(program.library, {
+		architectures: Object.keys(program.architectures),
+		defaultArchitecture: program.defaultArchitecture,
+	});
+	warnOf(selections, io);
 	const computed = await sources(
 		{
-			selections: await loadLibrary(program.library, {
-				architectures: Object.keys(program.architectures),
-				defaultArchitecture: program.defaultArchitecture,
-			}),
+			selections,
 			pins: await readExternalPins(program.externalPins),
 			...(previous === undefined ? {} : { previous }),
 		},
@@ -39,6 +41,22 @@ export async function computeSources(workspace: Workspace): Promise<Sources> {
 	);
 	await save(workspace, file, () => writeSources(computed));
 	return computed;
+}
+
+/** Says what is odd in definitions, though it is read. */
+export function warnOf(selections: readonly Selection[], io: Io): void {
+	for (const definition of new Set(selections.map((selection) => selection.definition))) {
+		for (const { message, at, hint } of definition.warnings) {
+			io.log({
+				type: "message",
+				level: "warning",
+				code: "definition",
+				text: message,
+				at,
+				...(hint === undefined ? {} : { hint }),
+			});
+		}
+	}
 }
 
 /**
@@ -122,7 +140,7 @@ export async function computePlan(
 ): Promise<PlanOutput> {
 	const { program, io, work, everRead } = workspace;
 	const output = await plan({ builds, waiting, sources: all }, io, {
-		program: { ...program, architectures: chosen(program, choice.architectures) },
+		program: { ...program, architectures: chosenArchitectures(program, choice.architectures) },
 		everRead: (repository) => everRead.has(repositoryKey(parseReference(repository))),
 		...(choice.library === undefined ? {} : { library: choice.library }),
 	});
@@ -187,7 +205,7 @@ export async function readLegs(
 }
 
 /** The architectures with only the chosen ones served. */
-function chosen(program: Program, names: readonly string[] | undefined): Program["architectures"] {
+export function chosenArchitectures(program: Program, names: readonly string[] | undefined): Program["architectures"] {
 	if (names === undefined) return program.architectures;
 	for (const name of names) {
 		if (!servedArchitectures(program).includes(name)) {

@@ -25,7 +25,7 @@ export const reportSchema = z.strictObject({
 			arch: z.string(),
 			/** The first one is how people call it. */
 			tags: z.array(z.string()),
-			/** `planned`: would be built, in a dry run. */
+			/** `planned`: was not tried, in a plan or a dry run. */
 			state: z.enum(["built", "present", "planned", "failed", "timed-out", "cancelled"]),
 			/** Why it was built or not. */
 			reason: z.string(),

@@ -1,0 +1,244 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Report, reportSchema } from "../../src/report/index.ts";
+import { type CommandWorld, type Ended, openCommandWorld, type Place } from "../support/command.ts";
+
+// The steps and `run`, started as a user starts them, over a registry and a git server that are really there.
+
+let world: CommandWorld;
+beforeAll(async () => {
+	world = await openCommandWorld();
+});
+afterAll(() => world[Symbol.asyncDispose]());
+
+/** A report from standard output, where nothing else may stand. */
+const reportOf = ({ stdout }: Ended): Report => reportSchema.parse(JSON.parse(stdout));
+
+/** What a report says, without what differs from run to run. */
+const essence = ({ builds, tags, waiting, errors }: Report) => ({
+	builds: builds.map(({ buildId, arch, tags, reason, error }) => ({ buildId, arch, tags, reason, error })),
+	tags: tags.map(({ reference, platforms, change, notes }) => ({ reference, platforms, change, notes })),
+	waiting,
+	errors,
+});
+
+/** Hand-over files and logs; git objects are a cache, which a dry run may fill. */
+const handOver = ({ folder }: Place): string[] => {
+	const work = path.join(folder, ".brewline");
+	if (!existsSync(work)) return [];
+	return readdirSync(work, { recursive: true, encoding: "utf8" })
+		.filter((name) => name !== "git" && !name.startsWith(`git${path.sep}`))
+		.sort();
+};
+
+const snapshot = (place: Place) => ({
+	registry: place.content(),
+	files: Object.fromEntries(
+		handOver(place)
+			.map((name) => [name, place.file(name)] as const)
+			.filter(([, file]) => /\.(?:json|log)$/.test(file))
+			.map(([name, file]) => [name, readFileSync(file, "utf8")]),
+	),
+});
+
+const succeed = async (place: Place, args: string): Promise<Ended> => {
+	const ended = await place.brewline(args);
+	expect({ args, code: ended.code, stderr: ended.stderr }).toMatchObject({ code: 0 });
+	return ended;
+};
+
+describe("the steps", () => {
+	it("hand over files, and end with the same content as a run", async () => {
+		const steps = await world.place();
+		await succeed(steps, "sources");
+		expect(handOver(steps)).toEqual(["sources.json"]);
+		expect(steps.requests).toEqual([]);
+
+		await succeed(steps, "plan");
+		const plan = JSON.parse(readFileSync(steps.file("plan.json"), "utf8")) as { legs: { id: string; arch: string }[] };
+		expect(plan.legs.map(({ arch }) => arch)).toEqual(["amd64", "arm64v8", "s390x"]);
+		expect(handOver(steps)).toEqual(
+			[
+				"builds.json",
+				"cache.json",
+				"legs",
+				"plan.json",
+				"report.json",
+				"sources.json",
+				...plan.legs.map(({ id }) => `legs/${id}.json`),
+			].sort(),
+		);
+		expect(steps.writes()).toEqual([]);
+
+		// One leg after another, as the jobs of a workflow would, the last by what is left.
+		const [first] = plan.legs;
+		await succeed(steps, `build ${first!.id}`);
+		const rest = reportOf(await succeed(steps, "build --json"));
+		expect(rest.builds.map(({ state }) => state)).toEqual(["present", "built", "built"]);
+		expect(handOver(steps).filter((name) => name.startsWith("results/"))).toHaveLength(3);
+		expect(steps.writes().some((request) => request.includes("/library/"))).toBe(false);
+
+		const published = reportOf(await succeed(steps, "publish --json"));
+		expect(published.tags.map(({ change }) => change)).toEqual(["created", "created", "created"]);
+
+		const whole = await world.place();
+		await succeed(whole, "run");
+		// The places differ in the port that stands in their references, and in nothing that a registry holds.
+		expect(steps.content()).toEqual(whole.content());
+		expect(Object.keys(whole.content()).length).toBeGreaterThan(20);
+	});
+
+	it("do nothing a second time", async () => {
+		const place = await world.place();
+		await succeed(place, "run");
+		const before = place.content();
+		place.requests.length = 0;
+		for (const step of ["sources", "plan", "build", "publish", "run"]) await succeed(place, step);
+		const report = reportOf(await succeed(place, "run --json"));
+		expect(report.builds.map(({ state }) => state)).toEqual(["present", "present", "present"]);
+		expect(report.tags.map(({ change }) => change)).toEqual(["unchanged", "unchanged", "unchanged"]);
+		expect(place.writes()).toEqual([]);
+		expect(place.content()).toEqual(before);
+	});
+
+	it("say which step is missing", async () => {
+		const place = await world.place();
+		for (const [step, missing, hint] of [
+			["plan", "sources.json", "brewline sources"],
+			["build", "plan.json", "brewline plan"],
+			["publish", "sources.json", "brewline sources"],
+		] as const) {
+			const { code, stderr } = await place.brewline(step);
+			expect(code).toBe(3);
+			expect(stderr).toMatch(new RegExp(`^handover: there is no .*${missing}\n  it is written by: ${hint}\n$`));
+		}
+		expect(handOver(place)).toEqual([]);
+	});
+
+	it("build the architectures that are named, and hold the tags back for the others", async () => {
+		const place = await world.place();
+		const ended = await place.brewline("run --arch amd64,s390x --json");
+		expect(ended.code).toBe(7);
+		const report = reportOf(ended);
+		expect(report.outcome).toBe("incomplete");
+		expect(report.builds.map(({ arch, state }) => [arch, state])).toEqual([
+			["amd64", "built"],
+			["s390x", "built"],
+		]);
+		expect(report.waiting.map(({ arch, reason }) => [arch, reason])).toEqual([
+			["arm64v8", expect.stringContaining("nothing builds arm64v8 here")],
+		]);
+		const unknown = await place.brewline("run --arch sparc");
+		expect(unknown.code).toBe(2);
+		expect(unknown.stderr).toBe(
+			"usage: nothing builds sparc here\n  the architectures with a runner are: amd64, arm64v8, s390x\n",
+		);
+	});
+});
+
+describe("a dry run", () => {
+	it("of the whole changes nothing, and says exactly what the real one then does", async () => {
+		const place = await world.place();
+		const predicted = reportOf(await succeed(place, "run --dry-run --json"));
+		expect(predicted).toMatchObject({ dryRun: true, outcome: "complete" });
+		expect(handOver(place)).toEqual([]);
+		expect(place.content()).toEqual({});
+		expect(place.writes()).toEqual([]);
+
+		const done = reportOf(await succeed(place, "run --json"));
+		expect(essence(predicted)).toEqual(essence(done));
+		expect(predicted.builds.map(({ state }) => state)).toEqual(["planned", "planned", "planned"]);
+		expect(done.builds.map(({ state }) => state)).toEqual(["built", "built", "built"]);
+
+		const again = reportOf(await succeed(place, "run --dry-run --json"));
+		expect(again.builds.map(({ state }) => state)).toEqual(["present", "present", "present"]);
+		expect(again.tags).toEqual(done.tags.map((tag) => ({ ...tag, change: "unchanged" })));
+	});
+
+	it("of each step changes nothing, and says exactly what the real one then does", async () => {
+		const place = await world.place();
+		const dry = async (step: string): Promise<Ended> => {
+			const before = snapshot(place);
+			const files = handOver(place);
+			place.requests.length = 0;
+			const ended = await succeed(place, `${step} --dry-run --json`);
+			expect({ step, writes: place.writes() }).toEqual({ step, writes: [] });
+			expect({ step, ...snapshot(place) }).toEqual({ step, ...before });
+			expect(handOver(place)).toEqual(files);
+			return ended;
+		};
+
+		const sources = await dry("sources");
+		expect((await succeed(place, "sources --json")).stdout).toBe(sources.stdout);
+		expect(readFileSync(place.file("sources.json"), "utf8")).toBe(sources.stdout);
+
+		const plan = reportOf(await dry("plan"));
+		const planned = reportOf(await succeed(place, "plan --json"));
+		expect({ ...essence(plan), dryRun: plan.dryRun }).toEqual({ ...essence(planned), dryRun: true });
+		expect(planned.dryRun).toBe(false);
+
+		const { legs } = JSON.parse(readFileSync(place.file("plan.json"), "utf8")) as { legs: { id: string }[] };
+		await succeed(place, `build ${legs[1]!.id}`);
+		const build = reportOf(await dry("build"));
+		const built = reportOf(await succeed(place, "build --json"));
+		expect(build.builds.map(({ state }) => state)).toEqual(["planned", "present", "planned"]);
+		expect(built.builds.map(({ state }) => state)).toEqual(["built", "present", "built"]);
+		expect(essence(build)).toEqual(essence(built));
+
+		const publish = reportOf(await dry("publish"));
+		const published = reportOf(await succeed(place, "publish --json"));
+		// Everything is staged, so the digests are known as well.
+		expect(publish.tags).toEqual(published.tags);
+		expect(published.tags.map(({ change }) => change)).toEqual(["created", "created", "created"]);
+	});
+
+	it("says for people what would be built, where from and where to", async () => {
+		const place = await world.place();
+		await succeed(place, "sources");
+		await succeed(place, "plan");
+		const { stdout } = await succeed(place, "build --dry-run");
+		expect(stdout).toMatch(/^imported-1-0-amd64-[0-9a-f]{8} \(linux\/amd64, on ubuntu-24\.04\)$/m);
+		expect(stdout).toMatch(/^ {2}oci-import https:\/\/github\.com\/brewline\/samples-imported\.git#[0-9a-f]{40}:/m);
+		expect(stdout).toContain(`    to ${place.registry.host}/staging-amd64:`);
+		expect(stdout).toMatch(/^complete: dry run, nothing was changed; 3 to build in /m);
+	});
+});
+
+describe("what is printed", () => {
+	it("is JSON alone with --json, and the same as report.json", async () => {
+		const place = await world.place();
+		for (const step of ["sources", "plan", "build", "publish", "run"]) {
+			const { stdout } = await succeed(place, `${step} --json`);
+			expect({ step, parsed: typeof JSON.parse(stdout) }).toEqual({ step, parsed: "object" });
+			const file = step === "sources" ? "sources.json" : "report.json";
+			expect({ step, stdout }).toEqual({ step, stdout: readFileSync(place.file(file), "utf8") });
+		}
+	});
+
+	it("is plain lines without a terminal, one for each thing that happens, and no colour", async () => {
+		const place = await world.place();
+		const { stdout, stderr } = await place.brewline("run", { env: { TERM: "xterm-256color" } });
+		expect(stdout + stderr).not.toContain("\u001b");
+		expect(stdout + stderr).not.toContain("\r");
+		const lines = stderr.split("\n");
+		expect(lines.filter((line) => line.startsWith("✔ built imported-1-0-"))).toHaveLength(3);
+		expect(stdout.trimEnd().split("\n").at(-1)).toMatch(/^complete: 3 built, 3 tags created in \d+\.\d s$/);
+	});
+
+	it("has colour where that is asked for, but never with NO_COLOR", async () => {
+		const place = await world.place();
+		const coloured = await place.brewline("run --dry-run", { env: { FORCE_COLOR: "1" } });
+		expect(coloured.stdout).toContain("\u001b[32mcomplete\u001b[39m");
+		const plain = await place.brewline("run --dry-run", { env: { FORCE_COLOR: "1", NO_COLOR: "1" } });
+		expect(plain.stdout + plain.stderr).not.toContain("\u001b");
+	});
+
+	it("shows what is done in detail with --verbose alone", async () => {
+		const place = await world.place();
+		await succeed(place, "sources");
+		const { stderr } = await succeed(place, "plan --verbose");
+		expect(stderr).toContain("debug planned 3 builds; 0 wait");
+		expect((await succeed(place, "plan")).stderr).not.toContain("debug");
+	});
+});
