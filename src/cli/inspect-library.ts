@@ -16,7 +16,7 @@ import {
 import { scanDockerfile } from "../dockerfile/index.ts";
 import { type GitStore, openGitStore } from "../git/index.ts";
 import { tabJson } from "../json/index.ts";
-import { filesOf } from "../pipeline/index.ts";
+import { filesOf, warnOf } from "../pipeline/index.ts";
 import type { Program } from "../config/index.ts";
 import type { Context } from "./context.ts";
 
@@ -35,6 +35,7 @@ interface ListFlags {
 /** A definition printed canonically; with a tag, its entries in full. */
 export async function inspectDefinition(context: Context, _options: object, args: string[]): Promise<number> {
 	const selections = await resolveReferences(args, referenceOptions(context));
+	warnOf(selections, context.io);
 	context.print(
 		context.json
 			? tabJson(
@@ -56,6 +57,7 @@ export async function inspectList(context: Context, flags: ListFlags, args: stri
 	const options = referenceOptions(context);
 	const selections =
 		args.length === 0 ? await loadLibrary(program.library, options) : await resolveReferences(args, options);
+	warnOf(selections, context.io);
 	const architecture = flags.arch ?? program.defaultArchitecture;
 	requireArchitecture(architecture, options.architectures);
 	const filter: EntryFilter = {

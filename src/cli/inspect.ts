@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { buffer } from "node:stream/consumers";
 import { scanDockerfile } from "../dockerfile/index.ts";
-import { BrewlineError } from "../errors.ts";
+import { BrewlineError, messageOf } from "../errors.ts";
 import { openGitStore } from "../git/index.ts";
 import { printable } from "../io/index.ts";
 import { tabJson } from "../json/index.ts";
@@ -19,7 +19,10 @@ export async function inspectFroms(context: Context, options: { platform: string
 		file === "-"
 			? await buffer(process.stdin)
 			: await readFile(file).catch((error: unknown) => {
-					throw new BrewlineError("dockerfile", `cannot read ${printable(file)}`, { cause: error });
+					throw new BrewlineError("dockerfile", `${printable(file)} cannot be read: ${messageOf(error)}`, {
+						hint: "Name a Dockerfile, or - for standard input.",
+						cause: error,
+					});
 				});
 	if (bytes.length > maxDockerfileBytes) {
 		throw new BrewlineError("dockerfile", `${printable(file)} is larger than ${maxDockerfileBytes} bytes`);

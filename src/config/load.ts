@@ -2,7 +2,7 @@ import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import { LineCounter, isMap, isScalar, parseDocument, type Document } from "yaml";
 import * as z from "zod/mini";
-import { BrewlineError, type Location } from "../errors.ts";
+import { BrewlineError, messageOf, type Location } from "../errors.ts";
 import { printable } from "../io/printable.ts";
 import { defineProgram } from "./program.ts";
 import { configSchema } from "./schema.ts";
@@ -12,19 +12,17 @@ const maxConfigBytes = 1024 * 1024;
 
 /** Reads `brewline.yaml`; folders in it count from the file's own. All errors of the file come in one. */
 export async function loadConfig(file: string): Promise<Program> {
-	const size = await stat(file).then(
-		(found) => found.size,
-		(error: unknown) => {
-			throw new BrewlineError("config", `cannot read the configuration ${file}`, {
-				cause: error,
-				hint: "name another file with --config, or leave the option out to go without one",
-			});
-		},
-	);
+	const unreadable = (error: unknown): never => {
+		throw new BrewlineError("config", `cannot read the configuration ${file}: ${messageOf(error)}`, {
+			cause: error,
+			hint: "name another file with --config, or leave the option out to go without one",
+		});
+	};
+	const { size } = await stat(file).catch(unreadable);
 	if (size > maxConfigBytes) {
 		throw new BrewlineError("config", `the configuration is larger than ${maxConfigBytes} bytes`, { at: { file } });
 	}
-	const program = parseConfig(await readFile(file, "utf8"), file);
+	const program = parseConfig(await readFile(file, "utf8").catch(unreadable), file);
 	const folder = path.dirname(path.resolve(file));
 	return {
 		...program,
