@@ -1,6 +1,6 @@
 import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
-import { LineCounter, isMap, isScalar, parseDocument, type Document } from "yaml";
+import { type Alias, LineCounter, isMap, isScalar, parseDocument, visit, type Document } from "yaml";
 import * as z from "zod/mini";
 import { BrewlineError, messageOf, type Location } from "../errors.ts";
 import { printable } from "../io/printable.ts";
@@ -34,7 +34,7 @@ export async function loadConfig(file: string): Promise<Program> {
 /** The program that a configuration's text describes; `file` is for messages. */
 export function parseConfig(text: string, file: string): Program {
 	const lines = new LineCounter();
-	const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true });
+	const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, prettyErrors: false });
 	const place = (offset: number): Location => {
 		const { line, col } = lines.linePos(offset);
 		return { file, line, column: col };
@@ -42,7 +42,7 @@ export function parseConfig(text: string, file: string): Program {
 	if (document.errors.length > 0) {
 		throw collect(
 			document.errors.map(
-				(error) => new BrewlineError("config", error.message.split("\n")[0] ?? "not YAML", { at: place(error.pos[0]) }),
+				(error) => new BrewlineError("config", printable(error.message), { at: place(error.pos[0]) }),
 			),
 		);
 	}
@@ -50,7 +50,11 @@ export function parseConfig(text: string, file: string): Program {
 	try {
 		value = document.toJS({ maxAliasCount: 100 });
 	} catch (error) {
-		throw new BrewlineError("config", "the configuration has too many aliases", { at: { file }, cause: error });
+		throw new BrewlineError("config", `its aliases cannot be resolved: ${printable(messageOf(error))}`, {
+			at: place(firstAlias(document)?.range?.[0] ?? 0),
+			hint: "Write out what *aliases stand for.",
+			cause: error,
+		});
 	}
 	const parsed = configSchema.safeParse(value ?? {}, { error: z.locales.en().localeError });
 	if (!parsed.success) {
@@ -60,13 +64,33 @@ export function parseConfig(text: string, file: string): Program {
 		return defineProgram(parsed.data.program ?? {});
 	} catch (error) {
 		if (error instanceof BrewlineError && error.at === undefined) {
-			throw new BrewlineError(error.code, error.message, { at: { file }, ...(error.hint ? { hint: error.hint } : {}) });
+			// Its messages begin with the path of what they are about.
+			const where = error.message.split(": ", 1)[0]!.split(".");
+			throw new BrewlineError(error.code, error.message, {
+				at: place(offsetOf(document, where)),
+				...(error.hint === undefined ? {} : { hint: error.hint }),
+			});
 		}
 		throw error;
 	}
 }
 
-function collect(errors: readonly BrewlineError[]): BrewlineError {
+function firstAlias(document: Document): Alias | undefined {
+	let first: Alias | undefined;
+	visit(document, {
+		Alias: (_key, alias) => {
+			first = alias;
+			return visit.BREAK;
+		},
+	});
+	return first;
+}
+
+/** One error for all of them, in the order of the file. */
+function collect(found: readonly BrewlineError[]): BrewlineError {
+	const errors = found.toSorted(
+		(a, b) => (a.at?.line ?? 0) - (b.at?.line ?? 0) || (a.at?.column ?? 0) - (b.at?.column ?? 0),
+	);
 	const [first] = errors;
 	if (errors.length === 1 && first !== undefined) return first;
 	return new BrewlineError("config", `${errors.length} errors in the configuration`, {

@@ -31,12 +31,13 @@ export function exitCodeOfReport(report: Report): number {
 }
 
 /** `FILE:LINE:COLUMN: MESSAGE`, and the hint on a line of its own. */
-export function failureText(failure: FailureReport): string {
-	const { at } = failure;
-	const place =
-		at === undefined
-			? ""
-			: `${[printable(at.file), at.line, at.column].filter((part) => part !== undefined).join(":")}: `;
-	const hint = failure.hint === undefined ? "" : `\n  ${printable(failure.hint, 1000)}`;
-	return `${place}${printable(failure.message, 4000)}${hint}`;
+export function failureText({ message, hint, at }: FailureReport): string {
+	const text = printable(message, 4000);
+	const below = hint === undefined ? "" : `\n  ${printable(hint, 1000)}`;
+	if (at === undefined) return `${text}${below}`;
+	// Many messages begin with the file's name, for whoever sees no place.
+	const file = printable(at.file);
+	if (at.line === undefined && text.startsWith(file)) return `${text}${below}`;
+	const place = [file, at.line, at.column].filter((part) => part !== undefined).join(":");
+	return `${place}: ${text.startsWith(`${file}: `) ? text.slice(file.length + 2) : text}${below}`;
 }
