@@ -26,13 +26,19 @@ export async function readIfThere(file: string): Promise<Buffer | undefined> {
 	}
 }
 
-/** The bytes of a hand-over file that an earlier step must have written. */
-export async function readRequired(file: string, step: string): Promise<Buffer> {
+/** A hand-over file that an earlier step must have written; where it cannot be used, the error says which step that is. */
+export async function readRequired<T>(file: string, step: string, read: (bytes: Buffer) => T): Promise<T> {
 	const bytes = await readIfThere(file);
 	if (bytes === undefined) {
 		throw new BrewlineError("handover", `there is no ${file}`, { hint: `it is written by: brewline ${step}` });
 	}
-	return bytes;
+	try {
+		return read(bytes);
+	} catch (error) {
+		if (!(error instanceof BrewlineError) || error.hint !== undefined) throw error;
+		const hint = `have it written anew: brewline ${step}`;
+		throw new BrewlineError(error.code, error.message, { hint, at: error.at ?? { file }, cause: error });
+	}
 }
 
 /**

@@ -151,10 +151,12 @@ export async function computePlan(
 /** `sources.json`, as the step before wrote it; with the plan's digest it must be the very file that was planned with. */
 export async function readSourcesFile({ work }: Workspace, planDigest?: string): Promise<Sources> {
 	const files = filesOf(work);
-	const bytes = await readRequired(files.sources, "sources");
-	if (planDigest !== undefined) {
-		const planned = readPlan(await readRequired(files.plan, "plan"), { file: files.plan, digest: planDigest });
-		if (sha256Of(bytes) !== planned.sources) {
+	const planned =
+		planDigest === undefined
+			? undefined
+			: await readRequired(files.plan, "plan", (bytes) => readPlan(bytes, { file: files.plan, digest: planDigest }));
+	return readRequired(files.sources, "sources", (bytes) => {
+		if (planned !== undefined && sha256Of(bytes) !== planned.sources) {
 			throw new BrewlineError(
 				"handover",
 				`${files.sources} is not the file that was planned with: its SHA-256 differs`,
@@ -163,8 +165,8 @@ export async function readSourcesFile({ work }: Workspace, planDigest?: string):
 				},
 			);
 		}
-	}
-	return readSources(bytes, files.sources);
+		return readSources(bytes, files.sources);
+	});
 }
 
 export interface LegOptions {
@@ -184,7 +186,7 @@ export async function readLegs(
 	const digests = new Map<string, string>();
 	if (digest === undefined) {
 		if (optional === true && (await readIfThere(files.plan)) === undefined) return [];
-		const planned = readPlan(await readRequired(files.plan, "plan"), { file: files.plan });
+		const planned = await readRequired(files.plan, "plan", (bytes) => readPlan(bytes, { file: files.plan }));
 		for (const leg of planned.legs) digests.set(leg.id, leg.digest);
 	}
 	const legs: Leg[] = [];
@@ -199,7 +201,7 @@ export async function readLegs(
 			});
 		}
 		const file = path.join(files.legs, `${id}.json`);
-		legs.push(readLeg(await readRequired(file, "plan"), { file, digest: expected }));
+		legs.push(await readRequired(file, "plan", (bytes) => readLeg(bytes, { file, digest: expected })));
 	}
 	return legs;
 }

@@ -19,11 +19,11 @@ export function checkBytes(
 	what: string,
 ): void {
 	if (expected.size !== undefined && bytes.length !== expected.size) {
-		throw new BrewlineError("digest", `${what} has ${bytes.length} bytes, not ${expected.size}`);
+		throw mismatch(`${what} has ${bytes.length} bytes, not ${expected.size}`);
 	}
 	const digest = digestOfBytes(bytes, algorithmOf(expected.digest));
 	if (digest !== expected.digest) {
-		throw new BrewlineError("digest", `${what} has the digest ${digest}, not ${expected.digest}`);
+		throw mismatch(`${what} has the digest ${digest}, not ${expected.digest}`);
 	}
 }
 
@@ -40,7 +40,7 @@ export function checkedStream(expected: Pick<Descriptor, "digest" | "size">, wha
 		transform(chunk: Buffer, _encoding, callback: TransformCallback) {
 			size += chunk.length;
 			if (size > expected.size) {
-				callback(new BrewlineError("digest", `${what} has more than its ${expected.size} bytes`));
+				callback(mismatch(`${what} has more than its ${expected.size} bytes`));
 				return;
 			}
 			hash.update(chunk);
@@ -51,12 +51,18 @@ export function checkedStream(expected: Pick<Descriptor, "digest" | "size">, wha
 		flush(callback) {
 			const digest = `${algorithm}:${hash.digest("hex")}`;
 			if (size !== expected.size) {
-				callback(new BrewlineError("digest", `${what} has ${size} bytes, not ${expected.size}`));
+				callback(mismatch(`${what} has ${size} bytes, not ${expected.size}`));
 			} else if (digest === expected.digest) {
 				callback(null, kept);
 			} else {
-				callback(new BrewlineError("digest", `${what} has the digest ${digest}, not ${expected.digest}`));
+				callback(mismatch(`${what} has the digest ${digest}, not ${expected.digest}`));
 			}
 		},
+	});
+}
+
+function mismatch(message: string): BrewlineError {
+	return new BrewlineError("digest", message, {
+		hint: "Nothing of it was used. If it stays so, the registry's storage or a proxy in front of it is damaged.",
 	});
 }

@@ -126,9 +126,10 @@ async function factsOf(
 function aboutCause(candidate: SourceCandidate, cause: unknown): BrewlineError {
 	if (!(cause instanceof BrewlineError) || cause.code === "cancelled") throw cause;
 	const error = about(candidate, cause.code, cause.message);
+	const hint = cause.hint ?? (cause.code === "git" ? "check GitCommit, Directory and File of this entry" : undefined);
 	return new BrewlineError(error.code, error.message, {
 		cause,
-		...(cause.hint === undefined ? {} : { hint: cause.hint }),
+		...(hint === undefined ? {} : { hint }),
 		...(error.at === undefined ? {} : { at: error.at }),
 	});
 }
