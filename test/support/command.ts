@@ -1,12 +1,22 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import {
+	existsSync,
+	mkdirSync,
+	mkdtempSync,
+	readdirSync,
+	readFileSync,
+	readlinkSync,
+	rmSync,
+	writeFileSync,
+} from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import type { Program } from "../../src/config/index.ts";
 import { nodeIo } from "../../src/io/index.ts";
 import { startRegistry, type RegistryServerOptions, type RunningRegistry } from "../../src/registry/index.ts";
+import type { TestEntry, TestRepository } from "./git-repository.ts";
 import type { GitServer } from "./git-server.ts";
 import { openSampleWorld, writeSampleConfig } from "./sample-world.ts";
 
@@ -81,6 +91,10 @@ export interface Place {
 	readonly fail: (fault: NonNullable<RegistryServerOptions["fault"]>) => void;
 	/** Every file that the registry holds, but for unfinished uploads: equal for equal content. */
 	readonly content: () => Readonly<Record<string, string>>;
+	/** Hand-over files and logs below the work folder, by name; git objects are a cache, and left out. */
+	readonly workFiles: () => Readonly<Record<string, string>>;
+	/** Has the place's program read these definitions, and no others. */
+	readonly define: (definitions: Readonly<Record<string, string>>) => Promise<void>;
 	/** Writes `brewline.yaml` anew, with these values in place of the sample's. */
 	readonly configure: (change: Partial<Program>) => Promise<void>;
 	/** Starts `brewline` with these arguments, separated by blanks where they are one text. */
@@ -146,6 +160,14 @@ async function openPlace(
 			number = 0;
 		},
 		content: () => contentOf(storage),
+		workFiles: () => workFilesOf(path.join(folder, ".brewline")),
+		define: async (definitions) => {
+			const library = path.join(folder, "library");
+			rmSync(library, { recursive: true, force: true });
+			mkdirSync(library);
+			for (const [name, text] of Object.entries(definitions)) writeFileSync(path.join(library, name), text);
+			await configure({ library });
+		},
 		configure,
 		brewline: (args, given = {}) =>
 			brewline(typeof args === "string" ? args.split(" ") : args, { cwd: folder, ...given }),
@@ -162,4 +184,47 @@ function contentOf(storage: string): Record<string, string> {
 	return Object.fromEntries(
 		files.map((file) => [path.relative(storage, file), createHash("sha256").update(readFileSync(file)).digest("hex")]),
 	);
+}
+
+function workFilesOf(work: string): Record<string, string> {
+	if (!existsSync(work)) return {};
+	const files = readdirSync(work, { recursive: true, withFileTypes: true })
+		.filter((entry) => entry.isFile())
+		.map((entry) => path.join(entry.parentPath, entry.name))
+		.filter((file) => !file.startsWith(path.join(work, "git") + path.sep))
+		.sort();
+	return Object.fromEntries(files.map((file) => [path.relative(work, file), readFileSync(file, "utf8")]));
+}
+
+/** A file's definition: the fields of an `oci-import` of one repository, for an architecture. */
+export function definition(repository: string, fields: Readonly<Record<string, string>>): string {
+	const all = {
+		GitRepo: repository,
+		GitFetch: "refs/heads/main",
+		Builder: "oci-import",
+		File: "index.json",
+		...fields,
+	};
+	const lines = Object.entries(all).map(([key, value]) => `${key}: ${value}\n`);
+	return `Maintainers: Test <test@example.com> (@test)\n\nTags: 1, latest\n${lines.join("")}`;
+}
+
+/** Commits a folder, with its symbolic links, as the branch `main`. */
+export function commitFolder(repository: TestRepository, folder: string): string {
+	const treeOf = (directory: string): string => {
+		const entries = readdirSync(directory, { withFileTypes: true })
+			// git sorts a folder as if its name ended with a slash.
+			.map((entry) => ({ entry, key: entry.isDirectory() ? `${entry.name}/` : entry.name }))
+			.sort((a, b) => (a.key < b.key ? -1 : 1))
+			.map(({ entry }): TestEntry => {
+				const file = path.join(directory, entry.name);
+				if (entry.isDirectory()) return ["40000", entry.name, treeOf(file)];
+				if (entry.isSymbolicLink()) return ["120000", entry.name, repository.object("blob", readlinkSync(file))];
+				return ["100644", entry.name, repository.object("blob", readFileSync(file))];
+			});
+		return repository.tree(entries);
+	};
+	const commit = repository.commit(treeOf(folder));
+	repository.ref("refs/heads/main", commit);
+	return commit;
 }
