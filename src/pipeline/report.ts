@@ -185,8 +185,9 @@ export function tagReports(published: PublishResult): { tags: TagReport[]; error
 			change,
 			notes: [...notes],
 		})),
+		// What was only ended is no error of its own: the outcome says it, once.
 		errors: said.flatMap(({ reference, error }) =>
-			error === undefined
+			error === undefined || error.code === "cancelled"
 				? []
 				: failuresOf(
 						new BrewlineError(error.code, `${reference}: ${error.message}`, error.hint ? { hint: error.hint } : {}),

@@ -1,3 +1,4 @@
+import { readdir, rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import path from "node:path";
 import {
@@ -18,7 +19,15 @@ import type { Report } from "../report/index.ts";
 import type { Sources } from "../sources/index.ts";
 import { predictTags } from "./predict.ts";
 import { publishStaged } from "./publish.ts";
-import { buildReports, type Draft, finishReport, startReport, tagReports, waitingReports } from "./report.ts";
+import {
+	buildReports,
+	type Draft,
+	finishReport,
+	legReports,
+	startReport,
+	tagReports,
+	waitingReports,
+} from "./report.ts";
 import { chosenArchitectures, computeBuilds, computePlan, computeSources, openLookups } from "./steps.ts";
 import { filesOf, openWorkspace, type Workspace, type WorkspaceOptions } from "./workspace.ts";
 
@@ -51,6 +60,7 @@ export async function run(program: Program, io: Io, options: RunOptions): Promis
 	// A name that nothing builds is told at once, not after the sources.
 	chosenArchitectures(program, options.architectures);
 	await using workspace = openWorkspace(program, io, options);
+	if (!workspace.dryRun) await removeLeftovers(filesOf(workspace.work).scratch);
 	const sources = await computeSources(workspace);
 	const planned = await buildAll(workspace, sources, options, report);
 	if (!io.signal.aborted) {
@@ -81,13 +91,18 @@ async function buildAll(workspace: Workspace, sources: Sources, options: RunOpti
 			level: "info",
 			text: `${legs.length} to build now, ${output.waiting.length} wait for others`,
 		});
-		const built = (
-			await buildLegs(legs, workspace.io, {
-				...options,
-				gitCredentials: { ...workspace.program.git.credentials, ...options.gitCredentials },
-			})
-		).flatMap((result) => result.builds);
-		for (const result of built) results.set(result.buildId, result);
+		const done = await buildLegs(legs, workspace.io, {
+			...options,
+			gitCredentials: { ...workspace.program.git.credentials, ...options.gitCredentials },
+		});
+		if (workspace.io.signal.aborted) {
+			// There is no time to ask the registry again: what the legs say has to do.
+			const said = legReports(legs, done);
+			const tried = new Set(said.map(({ buildId }) => buildId));
+			report.builds = [...report.builds.filter(({ buildId }) => !tried.has(buildId)), ...said];
+			return { ...output, legs: planned.legs };
+		}
+		for (const result of done.flatMap(({ builds }) => builds)) results.set(result.buildId, result);
 		// What was tried is asked for again: the registry says what is there, whatever a result says.
 		lookups.forget(legs.flatMap((leg) => leg.builds.map(({ staging }) => staging.reference)));
 	}
@@ -117,6 +132,8 @@ export async function findStaged(legs: readonly Leg[], io: Io): Promise<LegResul
  */
 export async function buildLegs(legs: readonly Leg[], io: Io, choice: BuildChoice): Promise<LegResult[]> {
 	const files = filesOf(path.resolve(choice.work));
+	await removeLeftovers(files.scratch);
+	const workDirectory = path.join(files.scratch, String(process.pid));
 	const credentials = dockerCredentials(io);
 	const queue = legs.values();
 	const results: LegResult[] = [];
@@ -131,7 +148,7 @@ export async function buildLegs(legs: readonly Leg[], io: Io, choice: BuildChoic
 						directory: files.git,
 						...(choice.gitCredentials === undefined ? {} : { credentials: choice.gitCredentials }),
 					},
-					workDirectory: files.scratch,
+					workDirectory,
 					results: files.results,
 					logs: files.logs,
 					...(builder === undefined ? {} : { builder }),
@@ -143,6 +160,23 @@ export async function buildLegs(legs: readonly Leg[], io: Io, choice: BuildChoic
 	};
 	const parallel = choice.parallel ?? Math.max(1, Math.floor(availableParallelism() / 2));
 	const workers = await Promise.allSettled(Array.from({ length: Math.min(parallel, legs.length) }, worker));
+	await rm(workDirectory, { recursive: true, force: true, maxRetries: 3 });
 	for (const outcome of workers) if (outcome.status === "rejected") throw outcome.reason;
 	return results;
+}
+
+/** Removes the scratch folders, one for each process, of those that were killed: images are large. */
+async function removeLeftovers(scratch: string): Promise<void> {
+	for (const name of await readdir(scratch).catch(() => [])) {
+		if (!isRunning(Number(name))) await rm(path.join(scratch, name), { recursive: true, force: true, maxRetries: 3 });
+	}
+}
+
+function isRunning(pid: number): boolean {
+	try {
+		return process.kill(pid, 0);
+	} catch (error) {
+		// Another user's process is one as well.
+		return (error as NodeJS.ErrnoException).code === "EPERM";
+	}
 }
