@@ -150,7 +150,7 @@ export async function git(
 		// The cause is left out where there is a secret: it could hold it.
 		throw new BrewlineError(error.code, message, {
 			...(secrets.length > 0 ? {} : { cause: error.cause }),
-			...(message.startsWith("cannot start") ? { hint: "install git 2.32 or later" } : {}),
+			...(message.startsWith("cannot start") ? { hint: "install git 2.36 or later" } : {}),
 		});
 	}
 }

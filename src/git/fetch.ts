@@ -200,7 +200,8 @@ function unreachable(remote: Remote, commit: string, ref: string, byId: unknown,
 		refused ? "credentials" : "git",
 		`cannot fetch ${commit} of ${printable(remote.address)}${from}: by its id: ${ids}; by ${printable(ref)}: ${refs}`,
 		{
-			hint: hintFor(remote, refused, text),
+			// Where git itself cannot be started, that is what to mend.
+			hint: (byId instanceof BrewlineError ? byId.hint : undefined) ?? hintFor(remote, refused, text),
 			cause: byId,
 		},
 	);

@@ -57,7 +57,7 @@ export function openReader(io: Io, directory: string): ObjectReader {
 		failure ??= io.signal.aborted
 			? new BrewlineError("cancelled", "reading from git was ended")
 			: exit instanceof Error
-				? new BrewlineError("git", "cannot start git", { cause: exit, hint: "install git 2.32 or later" })
+				? new BrewlineError("git", "cannot start git", { cause: exit, hint: "install git 2.36 or later" })
 				: (problem ?? damaged(directory, stderr === "" ? "git cat-file ended" : printable(stderr.trim())));
 		while (next < queue.length) queue[next++]!.reject(failure);
 	})();
