@@ -18,6 +18,8 @@ export interface GlobalOptions {
 export interface Context {
 	readonly io: Io;
 	readonly program: Program;
+	/** Whether there is a configuration: without one, the program is Docker's. */
+	readonly configured: boolean;
 	/** The absolute path of the work folder. */
 	readonly work: string;
 	readonly json: boolean;
@@ -52,7 +54,7 @@ export async function withContext(
 	try {
 		return await command({
 			io: nodeIo({ log: terminal.log, signal: ending.signal, env }),
-			program: await programOf(options, env),
+			...(await programOf(options, env)),
 			work: path.resolve(options.work),
 			json: options.json === true,
 			style: styleFor(process.stdout, env),
@@ -73,9 +75,25 @@ export async function withContext(
 	}
 }
 
-async function programOf(options: GlobalOptions, env: Io["env"]): Promise<Program> {
+async function programOf(options: GlobalOptions, env: Io["env"]): Promise<Pick<Context, "program" | "configured">> {
 	const named = options.config ?? env["BREWLINE_CONFIG"];
 	const file = named ?? "brewline.yaml";
-	const program = named === undefined && !existsSync(file) ? defineProgram() : await loadConfig(file);
-	return options.library === undefined ? program : { ...program, library: path.resolve(options.library) };
+	const configured = named !== undefined || existsSync(file);
+	const program = configured ? await loadConfig(file) : defineProgram();
+	return {
+		program: options.library === undefined ? program : { ...program, library: path.resolve(options.library) },
+		configured,
+	};
+}
+
+/** Says where things would go without a configuration: hardly anybody means Docker's own namespaces. */
+export function sayUnconfigured({ configured, program, io }: Context): void {
+	if (configured) return;
+	const { namespace, staging } = program.registries;
+	io.log({
+		type: "message",
+		level: "warning",
+		text: `there is no brewline.yaml here: images go where Docker's own go, to ${staging} and ${namespace}/NAME`,
+		hint: 'name the configuration with --config, or write one: "brewline --help" shows how it starts',
+	});
 }

@@ -1,10 +1,11 @@
 import { doctor } from "../engine/index.ts";
 import { tabJson } from "../json/index.ts";
-import type { Context } from "./context.ts";
+import { type Context, sayUnconfigured } from "./context.ts";
 
 /** Checks this machine for the program; 0 only where nothing that is needed is missing. */
 export async function doctorStep(context: Context): Promise<number> {
 	const { io, program, style, json, work } = context;
+	sayUnconfigured(context);
 	const checks = await doctor(io, { program, directory: work });
 	if (json) context.print(tabJson(checks));
 	else {

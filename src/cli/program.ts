@@ -4,7 +4,7 @@ import { Argument, Command, CommanderError, InvalidArgumentError, Option, type O
 import { BrewlineError, errorCodes } from "../errors.ts";
 import { printable } from "../io/index.ts";
 import { tabJson } from "../json/index.ts";
-import { exitCodeOf, type FailureReport, failuresOf, failureText, plainStyle, styleFor } from "../report/index.ts";
+import { exitCodeOf, type FailureReport, failuresOf, failureText, styleFor } from "../report/index.ts";
 import { completionScript, type Shell, shells } from "./completion.ts";
 import type { Context, GlobalOptions } from "./context.ts";
 
@@ -65,12 +65,25 @@ One command does everything:
   brewline run --dry-run       say what that would do
 The same in steps that talk through files in the work folder:
   brewline sources && brewline plan && brewline build && brewline publish
+What it works with:
+  brewline doctor              whether this machine and its credentials can do that
+  brewline inspect list        the tags that the definitions have
 
-Exit codes: ${exitCodeHelp()}
+A brewline.yaml begins like this; what it leaves out has Docker's values:
+${exampleConfig}
+
+Exit codes, and the errors that end with them:${exitCodeHelp()}
+
 NO_COLOR turns colours off. BREWLINE_CONFIG names the configuration like --config.`,
 		);
-	const command = (name: string, description: string): Command =>
-		program.command(name).description(description).exitOverride().configureHelp({ showGlobalOptions: true });
+	const below = (parent: Command, name: string, description: string, more: string): Command =>
+		parent
+			.command(name)
+			.description(description)
+			.exitOverride()
+			.configureHelp({ showGlobalOptions: true })
+			.addHelpText("after", `\n${more}`);
+	const command = (name: string, description: string, more: string): Command => below(program, name, description, more);
 	/** Runs a handler of a module that is loaded now. */
 	const does =
 		<Options extends OptionValues>(
@@ -95,35 +108,76 @@ NO_COLOR turns colours off. BREWLINE_CONFIG names the configuration like --confi
 		"builds at once (default: one for every two processors)",
 	).argParser(positive);
 
-	command("sources", "compute what there is to build: definitions and git to sources.json")
+	command(
+		"sources",
+		"compute what there is to build: definitions and git to sources.json",
+		`Asks git for what is not in sources.json yet, and no registry. --json prints sources.json.`,
+	)
 		.addOption(dryRun)
 		.action(does(async () => (await import("./steps.ts")).sourcesStep));
-	command("plan", "compute what has to be built: sources.json and the registry to builds.json, plan.json and legs/")
+	command(
+		"plan",
+		"compute what has to be built: sources.json and the registry to builds.json, plan.json and legs/",
+		`A leg is one build on one architecture that can be done now; what waits for it comes with the next plan.
+  brewline plan --arch amd64,arm64v8      only legs of these`,
+	)
 		.addOption(arch)
 		.addOption(dryRun)
 		.action(does(async () => (await import("./steps.ts")).planStep));
-	command("build", "build legs of the plan, all of them where none is named: legs/ID.json to results/ID.json")
+	command(
+		"build",
+		"build legs of the plan, all of them where none is named: legs/ID.json to results/ID.json",
+		`Pushes to the staging repositories only; what is there already is not built again.
+  brewline build                          every leg of the plan
+  brewline build hello-1-amd64-0123abcd   one, by its id in plan.json`,
+	)
 		.argument("[leg...]", "ids of legs")
 		.addOption(new Option("--digest <sha256>", "the digest that the leg must have (with one leg)"))
 		.addOption(parallel)
 		.addOption(dryRun)
 		.action(does(async () => (await import("./steps.ts")).buildStep));
-	command("publish", "move what is staged to its tags: architecture tags, then one index for each tag")
+	command(
+		"publish",
+		"move what is staged to its tags: architecture tags, then one index for each tag",
+		`Reads the registry again, and writes only what differs. An architecture that is missing keeps what its tag had.
+  brewline publish --dry-run              every tag, and what would become of it`,
+	)
 		.addOption(dryRun)
 		.action(does(async () => (await import("./steps.ts")).publishStep));
-	command("run", "do all of that, layer by layer, until nothing is left to build")
+	command(
+		"run",
+		"do all of that, layer by layer, until nothing is left to build",
+		`May be ended at any time: the next run goes on from what the registry holds.
+  brewline run --dry-run                  what would be built and published
+  brewline run --arch amd64 --parallel 4  one architecture, four builds at once`,
+	)
 		.addOption(arch)
 		.addOption(parallel)
 		.addOption(dryRun)
 		.action(does(async () => (await import("./steps.ts")).runStep));
 
-	const inspect = command("inspect", "look at one thing of the pipeline");
-	const inspects = (name: string, description: string): Command =>
-		inspect.command(name).description(description).exitOverride().configureHelp({ showGlobalOptions: true });
-	inspects("definition", "a definition, or one tag's entry, printed canonically")
+	const inspect = command(
+		"inspect",
+		"look at one thing of the pipeline",
+		`  brewline inspect definition hello       a definition of the library
+  brewline inspect index alpine:3         the platforms and digests of a tag`,
+	);
+	const inspects = (name: string, description: string, more: string): Command =>
+		below(inspect, name, description, more);
+	inspects(
+		"definition",
+		"a definition, or one tag's entry, printed canonically",
+		`  brewline inspect definition hello:latest
+  brewline inspect definition ./file --json`,
+	)
 		.argument("<reference...>", "NAME, NAME:TAG, a path or an address")
 		.action(does(async () => (await import("./inspect-library.ts")).inspectDefinition));
-	inspects("list", "all full tags that references select")
+	inspects(
+		"list",
+		"all full tags that references select",
+		`  brewline inspect list --build-order
+  brewline inspect list hello --arch-filter --arch s390x`,
+	)
 		.argument("[reference...]", "as for definition; all definitions where none is given")
 		.option("--uniq", "only the first tag of each entry")
 		.option("--repos", "only the names")
@@ -135,31 +189,59 @@ NO_COLOR turns colours off. BREWLINE_CONFIG names the configuration like --confi
 		.option("--build-order", "parents before what is built from them")
 		.option("--namespace <name>", "stands before every name")
 		.action(does(async () => (await import("./inspect-library.ts")).inspectList));
-	inspects("checksum", "the content checksum of a directory of a commit")
+	inspects(
+		"checksum",
+		"the content checksum of a directory of a commit",
+		`The same for the same content: it is what a build's id is made from. --json adds the commit's time.
+  brewline inspect checksum https://example.com/hello.git 0123456789012345678901234567890123456789 amd64`,
+	)
 		.argument("<repository>", "the address of a git repository")
 		.argument("<commit>", "the full id of a commit")
 		.argument("[directory]", "counts from the root", ".")
 		.option("--fetch <ref>", "where to find the commit if the server gives none by its id", "refs/heads/master")
 		.action(does(async () => (await import("./inspect.ts")).inspectChecksum));
-	inspects("froms", "the images that a Dockerfile needs")
+	inspects(
+		"froms",
+		"the images that a Dockerfile needs",
+		`  brewline inspect froms Dockerfile --platform linux/arm64/v8`,
+	)
 		.argument("<file>", "a Dockerfile, or - for standard input")
 		.option("--platform <platform>", "for predefined variables", "linux/amd64")
 		.action(does(async () => (await import("./inspect.ts")).inspectFroms));
-	inspects("reference", "the parts of an image reference")
+	inspects("reference", "the parts of an image reference", `  brewline inspect reference localhost:5000/a/b:1 --json`)
 		.argument("<reference>", "[HOST/]REPOSITORY[:TAG][@DIGEST]")
 		.action(does(async () => (await import("./inspect.ts")).inspectReference));
-	inspects("index", "what a registry has under a reference: each platform with its digest")
+	inspects(
+		"index",
+		"what a registry has under a reference: each platform with its digest",
+		`One line for each manifest: architecture, platform, digest, size, kind. --json prints the index.
+  brewline inspect index registry.example.com/library/hello:latest`,
+	)
 		.argument("<reference>", "[HOST/]REPOSITORY[:TAG][@DIGEST]")
 		.action(does(async () => (await import("./inspect.ts")).inspectIndex));
 
-	command("doctor", "check this machine: engine, BuildKit, emulators, credentials, with the way to mend each").action(
-		does(async () => (await import("./doctor.ts")).doctorStep),
-	);
-	command("registry", "serve a small registry on this machine until it is ended")
+	command(
+		"doctor",
+		"check this machine: engine, BuildKit, emulators, credentials, with the way to mend each",
+		`Ends with 6 where something is missing, and 0 with warnings. It asks for an upload in each staging repository, to
+see whether it may, and sends nothing.`,
+	).action(does(async () => (await import("./doctor.ts")).doctorStep));
+	command(
+		"registry",
+		"serve a small registry on this machine until it is ended",
+		`Prints its address once it serves, and needs no log-in: for a laptop, not for a network.
+  brewline registry --storage images      as localhost:5000, kept in the folder images`,
+	)
 		.option("--port <number>", "0: the system's choice", positiveOrZero, 5000)
 		.option("--storage <folder>", "keep the content here (default: in memory)")
 		.action(does(async () => (await import("./registry.ts")).registryStep));
-	command("completion", "print the completion script of a shell")
+	command(
+		"completion",
+		"print the completion script of a shell",
+		`  source <(brewline completion bash)
+  source <(brewline completion zsh)       after compinit
+  brewline completion fish | source`,
+	)
 		.addArgument(new Argument("<shell>", "what reads it").choices(shells))
 		.action((shell: Shell) => {
 			process.stdout.write(completionScript(shell, program));
@@ -181,14 +263,25 @@ function positiveOrZero(text: string): number {
 	return number;
 }
 
+/** One line for each exit code: the error codes that end with it. */
 function exitCodeHelp(): string {
 	const byExit = new Map<number, string[]>();
 	for (const [code, { exit }] of Object.entries(errorCodes)) byExit.set(exit, [...(byExit.get(exit) ?? []), code]);
-	const parts = [...byExit].sort(([a], [b]) => a - b).map(([exit, codes]) => `${exit} ${codes.join(", ")}`);
-	return plainStyle.bold(`0 all is done; ${parts.join("; ")}.`);
+	const lines = [...byExit].sort(([a], [b]) => a - b).map(([exit, codes]) => `\n  ${exit}\t${codes.join(", ")}`);
+	return `\n  0\tall is done${lines.join("")}`;
 }
 
 function packageVersion(): string {
 	const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
 	return (JSON.parse(text) as { version: string }).version;
 }
+
+const exampleConfig = `  program:
+    name: my-images
+    library: library            # the folder of the definitions
+    architectures:
+      amd64: { namespace: registry.example.com/amd64 }
+      arm64v8: { namespace: registry.example.com/arm64v8, emulate: true }
+    registries:
+      staging: registry.example.com/staging-ARCH:BUILD
+      namespace: registry.example.com/library`;

@@ -25,7 +25,7 @@ import {
 } from "../pipeline/index.ts";
 import { exitCodeOfReport, renderText, type Report } from "../report/index.ts";
 import { writeSources } from "../sources/index.ts";
-import type { Context } from "./context.ts";
+import { type Context, sayUnconfigured } from "./context.ts";
 
 /** What shows a report, and ends the command. */
 function show(context: Context, report: Report): number {
@@ -38,6 +38,7 @@ async function inWorkspace(
 	step: (workspace: Workspace) => Promise<number>,
 	dryRun = false,
 ): Promise<number> {
+	sayUnconfigured(context);
 	await using workspace = openWorkspace(context.program, context.io, { work: context.work, dryRun });
 	return await step(workspace);
 }
@@ -134,6 +135,7 @@ export async function runStep(
 	context: Context,
 	options: { arch?: string[]; parallel?: number; dryRun?: boolean },
 ): Promise<number> {
+	sayUnconfigured(context);
 	await using builders = openBuilders(context.io);
 	const report = await run(context.program, context.io, {
 		work: context.work,

@@ -70,7 +70,7 @@ async function fileNames(directory: string): Promise<readonly string[]> {
 			.toSorted(compareBytes);
 	} catch (error) {
 		throw new BrewlineError("reference", `the library folder ${quote(directory)} cannot be read: ${messageOf(error)}`, {
-			hint: "Name the folder that holds the definitions.",
+			hint: "Name the folder that holds the definitions: --library, or program.library in brewline.yaml.",
 			cause: error,
 		});
 	}
