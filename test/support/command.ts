@@ -20,7 +20,7 @@ import type { TestEntry, TestRepository } from "./git-repository.ts";
 import type { GitServer } from "./git-server.ts";
 import { openSampleWorld, writeSampleConfig } from "./sample-world.ts";
 
-const mainFile = path.join(import.meta.dirname, "../../src/cli/main.ts");
+export const mainFile = path.join(import.meta.dirname, "../../src/cli/main.ts");
 
 export interface CommandOptions {
 	/** The working folder. */
