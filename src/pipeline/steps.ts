@@ -30,6 +30,10 @@ export async function computeSources(workspace: Workspace): Promise<Sources> {
 		defaultArchitecture: program.defaultArchitecture,
 	});
 	warnOf(selections, io);
+	if (selections.length === 0) {
+		const text = `the library folder ${program.library} holds no definitions`;
+		io.log({ type: "message", level: "warning", text });
+	}
 	const computed = await sources(
 		{
 			selections,

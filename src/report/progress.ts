@@ -35,7 +35,8 @@ export function terminalLog(target: Target, options: TerminalOptions): TerminalL
 	const draw = (): string => {
 		const running = [...tasks.values()].filter(({ state }) => state === "running");
 		const waiting = [...tasks.values()].filter(({ state }) => state === "waiting");
-		const width = Math.max(20, (target.columns ?? 80) - 1);
+		// Some terminals, as of jobs that run in one, say that they have no columns.
+		const width = Math.max(20, (target.columns || 80) - 1);
 		const lines = running
 			.slice(0, shownTasks)
 			.map(

@@ -170,7 +170,7 @@ test("git is asked only for what a previous run does not know", async () => {
 		sources({ selections: all, pins: new Map(), previous: result }, io, { program: dockerProgram }),
 	).resolves.toEqual(result);
 	expect(events.at(-1)).toMatchObject({
-		text: "3 sources; for 0 of 6 entries on an architecture git was asked",
+		text: "3 sources; git was asked for 0 of 6 (entries, each on an architecture)",
 	});
 });
 

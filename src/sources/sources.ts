@@ -67,7 +67,7 @@ export async function sources(input: SourcesInput, io: Io, options: SourcesOptio
 	io.log({
 		type: "message",
 		level: "info",
-		text: `${Object.keys(result).length} sources; for ${unknown.length} of ${takenOver + unknown.length} entries on an architecture git was asked`,
+		text: `${Object.keys(result).length} sources; git was asked for ${unknown.length} of ${takenOver + unknown.length} (entries, each on an architecture)`,
 	});
 	return result;
 }

@@ -1,7 +1,15 @@
+import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Report, reportSchema } from "../../src/report/index.ts";
-import { type CommandWorld, type Ended, openCommandWorld, type Place } from "../support/command.ts";
+import {
+	type CommandWorld,
+	type Ended,
+	mainFile,
+	openCommandWorld,
+	type Place,
+	runProgram,
+} from "../support/command.ts";
 
 // The steps and `run`, started as a user starts them, over a registry and a git server that are really there.
 
@@ -206,6 +214,30 @@ describe("what is printed", () => {
 		const lines = stderr.split("\n");
 		expect(lines.filter((line) => line.startsWith("✔ built imported-1-0-"))).toHaveLength(3);
 		expect(stdout.trimEnd().split("\n").at(-1)).toMatch(/^complete: 3 built, 3 tags created in \d+\.\d s$/);
+	});
+
+	const { error, stdout: version } = spawnSync("script", ["--version"], { encoding: "utf8" });
+	const hasScript = error === undefined && version.includes("util-linux");
+	it.skipIf(!hasScript)("is drawn in place on a terminal, and left in lines (needs util-linux's script)", async () => {
+		const place = await world.place();
+		const onTerminal = async (args: string, env: Record<string, string> = {}): Promise<string> => {
+			const { code, stdout } = await runProgram(
+				"script",
+				["-qec", `'${process.execPath}' '${mainFile}' ${args}`, "/dev/null"],
+				{ cwd: place.folder, env: { TERM: "xterm", ...env } },
+			);
+			expect({ args, code }).toEqual({ args, code: 0 });
+			return stdout;
+		};
+		const live = await onTerminal("run");
+		expect(live).toContain("\u001b[2m▶ imported-1-0-s390x-");
+		expect(live).toContain("\u001b[1A\u001b[0J");
+		expect(live).toContain("\u001b[32mcomplete\u001b[39m: 3 built");
+		expect(live.split("✔ built")).toHaveLength(4);
+		expect(await onTerminal("run --no-progress")).not.toContain("\u001b[0J");
+		// NO_COLOR is about colour: the view is still drawn in place.
+		const plain = await onTerminal("run", { NO_COLOR: "1" });
+		for (const mark of ["\u001b[1m", "\u001b[2m", "\u001b[3"]) expect(plain).not.toContain(mark);
 	});
 
 	it("has colour where that is asked for, but never with NO_COLOR", async () => {
