@@ -108,7 +108,7 @@ async function cases(scratch: string): Promise<Case[]> {
 							"--tab",
 							"-L",
 							metaScripts,
-							'include "deploy"; tagged_manifests(true; .tags) | deploy_objects',
+							'include "deploy"; tagged_manifests(true; .source.arches[.build.arch].tags) | deploy_objects',
 							file,
 						],
 					};
