@@ -104,9 +104,9 @@ async function join(ref: string, reference: string, parts: readonly Part[], cont
 	if (lost.length > 0) {
 		return held(`held: it would lose ${lost.join(", ")}`);
 	}
-	const undefinedNow = lostPlatforms(before?.manifests ?? [], manifests).map(
-		(platform) => `no longer defined for ${platform}`,
-	);
+	const undefinedNow = platformsOf(before?.manifests ?? [])
+		.filter((platform) => !result.platforms.includes(platform))
+		.map((platform) => `no longer defined for ${platform}`);
 	return { ref, tag: { ...result, notes: [...notes, ...undefinedNow], change: "updated" }, object };
 }
 

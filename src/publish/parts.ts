@@ -51,18 +51,32 @@ function entry<K, V>(map: Map<K, V>, key: K, make: () => V): V {
 }
 
 /**
- * The platforms of these manifests that none of the others has. Of Windows' `os.version` the release counts
- * (`10.0.20348`), not the revision, which differs from build to build.
+ * The platforms for which there are more images among these manifests than among the others: a tag may have several
+ * sources for one. Of Windows' `os.version` the release counts (`10.0.20348`), not the revision, which differs from
+ * build to build.
  */
 export function lostPlatforms(now: readonly Descriptor[], next: readonly Descriptor[]): readonly string[] {
-	const kept = new Set(platformsOf(next));
-	return platformsOf(now).filter((platform) => !kept.has(platform));
+	const kept = imagePlatforms(next);
+	const lost = imagePlatforms(now).filter((platform) => {
+		const at = kept.indexOf(platform);
+		if (at >= 0) {
+			kept.splice(at, 1);
+		}
+		return at < 0;
+	});
+	return [...new Set(lost)];
 }
 
 /** The platforms of the images among these manifests, each once: `linux/arm/v7`, `windows/amd64 10.0.20348`. */
 export function platformsOf(manifests: readonly Descriptor[]): readonly string[] {
-	const images = manifests.filter((manifest) => !isAttestation(manifest));
-	return [...new Set(images.map(({ platform }) => (platform === undefined ? "unknown" : shown(platform))))];
+	return [...new Set(imagePlatforms(manifests))];
+}
+
+/** The platform of each image, attestations left out. */
+function imagePlatforms(manifests: readonly Descriptor[]): string[] {
+	return manifests
+		.filter((manifest) => !isAttestation(manifest))
+		.map(({ platform }) => (platform === undefined ? "unknown" : shown(platform)));
 }
 
 function shown(platform: Platform): string {

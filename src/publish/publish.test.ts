@@ -389,6 +389,27 @@ describe("what is not built", () => {
 		});
 		expect(await at.index("library/x:1")).toEqual(old);
 	});
+
+	test("of two sources for one tag and platform the one that is not built is not lost", async () => {
+		await using at = await pipeline();
+		const both = (version: string) =>
+			sourcesOf(at.program, [
+				{ name: "a", version, arches: { amd64: ["x:a", "x:1"] } },
+				{ name: "b", version, arches: { amd64: ["x:b", "x:1"] } },
+			]);
+		await at.stage(both("1"), "amd64");
+		await at.publish(both("1"));
+		const old = (await at.index("library/x:1"))!;
+		expect(arches(old)).toBe("amd64 +amd64 amd64 +amd64");
+		await at.stage(both("2"), "amd64", { only: "x:b" });
+		const { tags, archTags } = await at.publish(both("2"));
+		expect(archTags[1]).toMatchObject({
+			change: "held",
+			notes: [expect.stringContaining("it would lose linux/amd64")],
+		});
+		expect(tags.map(({ change }) => change)).toEqual(["unchanged", "unchanged", "updated"]);
+		expect(await at.index("library/x:1")).toEqual(old);
+	});
 });
 
 describe("what is published", () => {
