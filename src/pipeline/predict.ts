@@ -84,5 +84,6 @@ function predicted(
 		platforms: [...new Set(sortManifests(manifests).map(({ platform }) => platformString(platform)))],
 		change: tag.change !== "created" && isThere ? "updated" : "created",
 		notes: notes.filter((note) => !note.startsWith("held: ")),
+		...(tag.removed === undefined ? {} : { removed: tag.removed }),
 	};
 }

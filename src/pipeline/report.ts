@@ -178,12 +178,13 @@ export function unplannedReports(legs: readonly Leg[], planned: readonly Leg[]):
 export function tagReports(published: PublishResult): { tags: TagReport[]; errors: Report["errors"] } {
 	const said = [...published.archTags.filter(({ change }) => change === "failed"), ...published.tags];
 	return {
-		tags: said.map(({ reference, digest, platforms, change, notes }) => ({
+		tags: said.map(({ reference, digest, platforms, change, notes, removed }) => ({
 			reference,
 			digest,
 			platforms: [...platforms],
 			change,
 			notes: [...notes],
+			...(removed === undefined ? {} : { removed: [...removed] }),
 		})),
 		// What was only ended is no error of its own: the outcome says it, once.
 		errors: said.flatMap(({ reference, error }) =>

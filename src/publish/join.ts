@@ -104,10 +104,8 @@ async function join(ref: string, reference: string, parts: readonly Part[], cont
 	if (lost.length > 0) {
 		return held(`held: it would lose ${lost.join(", ")}`);
 	}
-	const undefinedNow = platformsOf(before?.manifests ?? [])
-		.filter((platform) => !result.platforms.includes(platform))
-		.map((platform) => `no longer defined for ${platform}`);
-	return { ref, tag: { ...result, notes: [...notes, ...undefinedNow], change: "updated" }, object };
+	const removed = platformsOf(before?.manifests ?? []).filter((platform) => !result.platforms.includes(platform));
+	return { ref, tag: { ...result, change: "updated", ...(removed.length === 0 ? {} : { removed }) }, object };
 }
 
 async function shareOf(

@@ -31,8 +31,10 @@ export interface PublishedTag {
 	readonly platforms: readonly string[];
 	/** In a dry run: what would happen. `held`: it was not touched, though something is not as it is defined. */
 	readonly change: "created" | "updated" | "unchanged" | "held" | "failed";
-	/** What was held back, kept from before, or is missing, and why. */
+	/** What was held back, kept from before, or is missing, and why; empty where all is as it is defined. */
 	readonly notes: readonly string[];
+	/** The platforms that went because nothing defines them any more; only of what is `updated`. */
+	readonly removed?: readonly string[];
 	/** Only of what failed. */
 	readonly error?: BrewlineError;
 }

@@ -1,7 +1,7 @@
 import { printable } from "../io/printable.ts";
 import { failureText } from "./failure.ts";
 import type { Report } from "./schema.ts";
-import { countsOf } from "./text.ts";
+import { countsOf, notesOf } from "./text.ts";
 
 /** What fits one step's summary on GitHub (1 MiB), with room for what others add. */
 const maxSummaryBytes = 900_000;
@@ -51,7 +51,7 @@ export function renderMarkdown(report: Report): string {
 					tag.change,
 					escapeMarkdown(tag.platforms.join(", ")),
 					tag.digest === null ? "" : `\`${tag.digest}\``,
-					tag.notes.map(escapeMarkdown).join("<br>"),
+					notesOf(tag).map(escapeMarkdown).join("<br>"),
 				]),
 			),
 		);

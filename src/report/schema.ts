@@ -47,6 +47,8 @@ export const reportSchema = z.strictObject({
 			change: z.enum(["created", "updated", "unchanged", "held", "failed"]),
 			/** What was held back or kept, and why. */
 			notes: z.array(z.string()),
+			/** The platforms that went because nothing defines them any more. */
+			removed: z.exactOptional(z.array(z.string())),
 		}),
 	),
 	errors: z.array(failure),

@@ -48,8 +48,13 @@ function tagLines(tag: TagReport, width: number, style: Style): string[] {
 	return [
 		head,
 		`    ${style.dim(tag.platforms.map((platform) => printable(platform)).join(", ") || "no platform")}`,
-		...tag.notes.map((note) => `    ${style.yellow(printable(note, 1000))}`),
+		...notesOf(tag).map((note) => `    ${style.yellow(printable(note, 1000))}`),
 	];
+}
+
+/** All that is to be said of a tag, a line each. */
+export function notesOf({ notes, removed = [] }: TagReport): readonly string[] {
+	return [...notes, ...removed.map((platform) => `no longer defined for ${platform}`)];
 }
 
 /** One line: the outcome and the counts that matter. */
