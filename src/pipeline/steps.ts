@@ -117,12 +117,10 @@ export async function computeBuilds(workspace: Workspace, all: Sources, lookups:
 	const read = (bytes: Buffer): LookupCache => readLookupCache(bytes, { file: files.cache });
 	const cache = (await remembered(workspace, files.cache, read)) ?? { indexes: {} };
 	// Without a digest only staging references are kept, and these are ours (spec/builds.md, Cache).
-	const remember = (reference: string): unknown => everRead.add(repositoryKey(parseReference(reference)));
-	Object.keys(cache.indexes)
-		.filter((reference) => !reference.includes("@"))
-		.forEach(remember);
+	for (const reference of Object.keys(cache.indexes)) {
+		if (!reference.includes("@")) everRead.add(repositoryKey(parseReference(reference)));
+	}
 	const output = await builds({ sources: all, cache }, io, { program, lookup: lookups.lookup });
-	for (const { build } of Object.values(output.builds)) if (build.resolved !== null) remember(build.img);
 	await save(workspace, files.builds, () => writeBuilds(output.builds));
 	await save(workspace, files.cache, () => writeLookupCache(output.cache));
 	return output;

@@ -1,8 +1,9 @@
 import path from "node:path";
+import { stagingReference } from "../builds/index.ts";
 import type { Program } from "../config/index.ts";
 import { openGitStore, type GitCredential, type GitStore } from "../git/index.ts";
 import type { Io } from "../io/index.ts";
-import type { Reference } from "../oci/index.ts";
+import { tryParseReference, type Reference } from "../oci/index.ts";
 import {
 	createRegistryClient,
 	dockerCredentials,
@@ -20,7 +21,7 @@ export interface Workspace extends AsyncDisposable {
 	readonly git: GitStore;
 	/** Nothing is written to a registry or into `work`, but for git objects and, while they are read, locks. */
 	readonly dryRun: boolean;
-	/** Repositories, `HOST/REPOSITORY`, that something was read from, ever: 401 and 403 are errors there. */
+	/** Our own repositories, `HOST/REPOSITORY`, that something was read from, ever: 401 and 403 are errors there. */
 	readonly everRead: Set<string>;
 }
 
@@ -36,12 +37,22 @@ export interface WorkspaceOptions {
 export function openWorkspace(program: Program, io: Io, options: WorkspaceOptions): Workspace {
 	const everRead = new Set<string>();
 	const work = path.resolve(options.work);
-	const client = createRegistryClient(io, {
+	const asked = createRegistryClient(io, {
 		credentials: dockerCredentials(io),
 		mirrors: { ...mirrorsFromEnvironment(io.env), ...program.registries.mirrors },
 		plainHttp: program.registries.plainHttp,
 		hides: (reference) => !everRead.has(repositoryKey(reference)),
 	});
+	const isOurs = ownRepositories(program);
+	const remembered = <T>(reference: Reference, found: T | undefined): T | undefined => {
+		if (found !== undefined && isOurs(reference)) everRead.add(repositoryKey(reference));
+		return found;
+	};
+	const client: RegistryClient = {
+		...asked,
+		headManifest: async (reference) => remembered(reference, await asked.headManifest(reference)),
+		getManifest: async (reference) => remembered(reference, await asked.getManifest(reference)),
+	};
 	const git = openGitStore(io, {
 		directory: filesOf(work).git,
 		rewrite: program.git.rewrite,
@@ -56,6 +67,26 @@ export function openWorkspace(program: Program, io: Io, options: WorkspaceOption
 		dryRun: options.dryRun ?? false,
 		everRead,
 		[Symbol.asyncDispose]: () => git.close(),
+	};
+}
+
+/** Tells the repositories that a program writes to from those of others. */
+function ownRepositories({ architectures, registries }: Program): (reference: Reference) => boolean {
+	const keysOf = (text: string): string[] => {
+		const reference = tryParseReference(text);
+		return reference === undefined ? [] : [repositoryKey(reference)];
+	};
+	const namespaces = [
+		registries.namespace,
+		...Object.values(architectures).flatMap(({ namespace }) => namespace ?? []),
+	];
+	const folders = namespaces.flatMap((name) => keysOf(name === "" ? "x" : `${name}/x`)).map((key) => key.slice(0, -1));
+	const staging = new Set(
+		Object.keys(architectures).flatMap((arch) => keysOf(stagingReference(registries.staging, "0".repeat(64), arch))),
+	);
+	return (reference) => {
+		const key = repositoryKey(reference);
+		return staging.has(key) || folders.some((folder) => key.startsWith(folder));
 	};
 }
 
