@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { buffer } from "node:stream/consumers";
+import { registryLookup } from "../builds/index.ts";
 import { scanDockerfile } from "../dockerfile/index.ts";
 import { BrewlineError, messageOf } from "../errors.ts";
 import { openGitStore } from "../git/index.ts";
@@ -7,7 +8,6 @@ import { printable } from "../io/index.ts";
 import { tabJson } from "../json/index.ts";
 import { canonicalReference, parsePlatform, parseReference, platformString, printReference } from "../oci/index.ts";
 import { filesOf, openWorkspace } from "../pipeline/index.ts";
-import { synthesize } from "../registry/index.ts";
 import type { Context } from "./context.ts";
 
 const maxDockerfileBytes = 16 * 1024 * 1024;
@@ -71,10 +71,7 @@ export async function inspectChecksum(context: Context, options: { fetch: string
 export async function inspectIndex(context: Context, _options: object, args: string[]): Promise<number> {
 	const text = args[0] ?? "";
 	await using workspace = openWorkspace(context.program, context.io, { work: context.work });
-	const index = await synthesize(workspace.client, parseReference(text), {
-		architectures: context.program.architectures,
-		architectureAnnotation: context.program.annotations.architecture,
-	});
+	const index = await registryLookup(workspace.client, context.program)(text);
 	if (index === undefined) throw new BrewlineError("reference", `${printable(text)} is in no registry`);
 	if (context.json) context.print(tabJson(index));
 	else {

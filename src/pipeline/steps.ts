@@ -5,6 +5,7 @@ import {
 	type BuildsOutput,
 	type Lookup,
 	readLookupCache,
+	registryLookup,
 	writeBuilds,
 	writeLookupCache,
 	type LookupCache,
@@ -15,7 +16,6 @@ import { BrewlineError, messageOf } from "../errors.ts";
 import { type Io, printable } from "../io/index.ts";
 import { parseReference, sha256Of } from "../oci/index.ts";
 import { type Leg, plan, type PlanOutput, readLeg, readPlan, writePlan } from "../plan/index.ts";
-import { synthesize } from "../registry/index.ts";
 import { readExternalPins, readSources, sources, type Sources, writeSources } from "../sources/index.ts";
 import { readForeign, readIfThere, readRequired, writeWhole } from "./files.ts";
 import { filesOf, repositoryKey, type Workspace } from "./workspace.ts";
@@ -90,11 +90,7 @@ export interface Lookups {
 
 export function openLookups({ client, program }: Workspace): Lookups {
 	const asked = new Map<string, ReturnType<Lookup>>();
-	const ask: Lookup = (reference) =>
-		synthesize(client, parseReference(reference), {
-			architectures: program.architectures,
-			architectureAnnotation: program.annotations.architecture,
-		});
+	const ask = registryLookup(client, program);
 	return {
 		lookup: (reference) => {
 			let answer = asked.get(reference);
