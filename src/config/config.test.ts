@@ -45,6 +45,36 @@ describe("defineProgram", () => {
 	});
 });
 
+describe("namespaces", () => {
+	it("refuses two architectures with one: the tags of one would take the place of the other's", () => {
+		const error = failure(
+			"program:\n  architectures:\n    amd64: { namespace: docker.io/us }\n    s390x: { namespace: us }\n",
+		);
+		expect(error.message).toBe("program.architectures.s390x.namespace: us has the tags of amd64 already");
+		expect(error.at).toEqual({ file: "brewline.yaml", line: 4, column: 14 });
+	});
+
+	it("refuses an architecture's that is the one of the joined tags", () => {
+		const error = failure(
+			"program: { registries: { namespace: localhost:5000/us }, architectures: { amd64: { namespace: localhost:5000/us } } }\n",
+		);
+		expect(error.message).toBe("program.architectures.amd64.namespace: localhost:5000/us has the joined tags already");
+	});
+
+	it("lets architectures have none, and those that nothing builds have any", () => {
+		const runner = "x";
+		const platform = "linux/loong64";
+		const program = defineProgram({
+			architectures: {
+				a: { platform, runner, namespace: null },
+				b: { platform, runner, namespace: null },
+				c: { platform, runner, namespace: "amd64" },
+			},
+		});
+		expect(servedArchitectures(program)).toEqual(["a", "b", "c"]);
+	});
+});
+
 describe("parseConfig", () => {
 	it("names an unknown key with its place, and the nearest one", () => {
 		const error = failure("program:\n  registries:\n    stagng: x/staging-ARCH:BUILD\n");

@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
 import { BrewlineError } from "../errors.ts";
-import { parsePlatform } from "../oci/index.ts";
+import { canonicalReference, parsePlatform, tryParseReference } from "../oci/index.ts";
 import { dockerProgram } from "./defaults.ts";
 import { configSchema, type ProgramInput } from "./schema.ts";
 import type { Architecture, Program } from "./types.ts";
@@ -20,7 +20,7 @@ export function defineProgram(input: ProgramInput = {}): Program {
 		);
 	}
 	const base = dockerProgram;
-	return {
+	const program: Program = {
 		...base,
 		...defined({
 			name: input.name,
@@ -36,6 +36,29 @@ export function defineProgram(input: ProgramInput = {}): Program {
 		sbom: { ...base.sbom, ...defined(input.sbom ?? {}) },
 		git: { ...base.git, ...(defined(input.git ?? {}) as Partial<Program["git"]>) },
 	};
+	checkNamespaces(program);
+	return program;
+}
+
+/** Each tag stands in one place alone: an architecture's own tag over another one would take its architectures away. */
+function checkNamespaces(program: Program): void {
+	const keyOf = (namespace: string): string => {
+		const reference = tryParseReference(`${namespace}/x`);
+		return reference === undefined ? namespace : canonicalReference(reference);
+	};
+	const taken = new Map([[keyOf(program.registries.namespace), "the joined tags"]]);
+	for (const name of servedArchitectures(program)) {
+		const { namespace } = program.architectures[name]!;
+		if (namespace === null) continue;
+		const key = keyOf(namespace);
+		const other = taken.get(key);
+		if (other !== undefined) {
+			throw new BrewlineError("config", `program.architectures.${name}.namespace: ${namespace} has ${other} already`, {
+				hint: "give each architecture a namespace of its own, or null",
+			});
+		}
+		taken.set(key, `the tags of ${name}`);
+	}
 }
 
 /** The architectures that something serves. */
