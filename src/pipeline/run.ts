@@ -14,7 +14,7 @@ import type { BuildsOutput } from "../builds/index.ts";
 import type { Program } from "../config/index.ts";
 import type { Io } from "../io/index.ts";
 import type { Leg } from "../plan/index.ts";
-import { createRegistryClient, dockerCredentials } from "../registry/index.ts";
+import { createRegistryClient, dockerCredentials, mirrorsFromEnvironment } from "../registry/index.ts";
 import type { Report } from "../report/index.ts";
 import type { Sources } from "../sources/index.ts";
 import { predictTags } from "./predict.ts";
@@ -112,7 +112,7 @@ async function buildAll(workspace: Workspace, sources: Sources, options: RunOpti
 export async function findStaged(legs: readonly Leg[], io: Io): Promise<LegResult[]> {
 	const credentials = dockerCredentials(io);
 	const results: LegResult[] = [];
-	for (const leg of legs) {
+	for (const leg of legs.map((leg) => withMirrors(leg, io))) {
 		const client = createRegistryClient(io, { credentials, ...registryOptionsOf(leg) });
 		const builds: BuildResult[] = [];
 		for (const { buildId, staging } of leg.builds) {
@@ -135,7 +135,7 @@ export async function buildLegs(legs: readonly Leg[], io: Io, choice: BuildChoic
 	await removeLeftovers(files.scratch);
 	const workDirectory = path.join(files.scratch, String(process.pid));
 	const credentials = dockerCredentials(io);
-	const queue = legs.values();
+	const queue = legs.map((leg) => withMirrors(leg, io)).values();
 	const results: LegResult[] = [];
 	const worker = async (): Promise<void> => {
 		for (const leg of queue) {
@@ -163,6 +163,15 @@ export async function buildLegs(legs: readonly Leg[], io: Io, choice: BuildChoic
 	await rm(workDirectory, { recursive: true, force: true, maxRetries: 3 });
 	for (const outcome of workers) if (outcome.status === "rejected") throw outcome.reason;
 	return results;
+}
+
+/** A leg brings the configuration's mirrors along; those of the environment are this machine's own. */
+function withMirrors(leg: Leg, { env }: Io): Leg {
+	const { registries } = leg;
+	return {
+		...leg,
+		registries: { ...registries, mirrors: { ...mirrorsFromEnvironment(env), ...registries.mirrors } },
+	};
 }
 
 /** Removes the scratch folders, one for each process, of those that were killed: images are large. */
