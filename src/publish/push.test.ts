@@ -1,6 +1,6 @@
 import { Readable } from "node:stream";
 import { describe, expect, test } from "vitest";
-import { startRegistry } from "../registry/index.ts";
+import { createRegistryClient, startRegistry } from "../registry/index.ts";
 import { mediaTypes, parseReference, sha256Of, type Descriptor } from "../oci/index.ts";
 import { tabJson } from "../json/index.ts";
 import { stageImage, world, type World } from "../../test/support/publishing.ts";
@@ -163,20 +163,40 @@ describe("push", () => {
 				{ type: "manifest", refs: [refs[1]!], lookup: { [root]: repository } },
 				{ type: "manifest", refs: [refs[2]!], lookup: { "": repository } },
 				{ type: "blob", refs: [refs[3]!], lookup: { "": repository } },
+				{ type: "blob", refs: [`${other.host}/c@${layer}`], lookup: { [layer]: repository } },
 				{ type: "blob", refs: [`${other.host}/d`], lookup: { [image.digest]: repository } },
 			],
 			at.client,
 			{ signal },
 		);
-		expect(outcomes.map(({ state, digest }) => `${state} ${digest}`).slice(0, 4)).toEqual([
+		expect(outcomes.map(({ state, digest }) => `${state} ${digest}`).slice(0, 5)).toEqual([
 			`pushed ${root}`,
 			`pushed ${root}`,
 			`present ${root}`,
 			`pushed ${layer}`,
+			`pushed ${layer}`,
 		]);
-		expect(outcomes[4]!.error?.message).toContain("cannot be mounted");
+		expect(await at.client.hasBlob(parseReference(`${other.host}/c`), layer)).toBe(true);
+		// A manifest is no blob, though its bytes may lie in the same place.
+		expect(outcomes[5]!.error).toMatchObject({ code: "reference", message: expect.stringContaining("is not there") });
 		expect(await bytesAt(at, refs[1]!)).toBe(await bytesAt(at, from));
 		await other.close();
+	});
+
+	test("a blob whose mount is answered with an upload is copied", async () => {
+		await using at = await world();
+		const { from } = await staged(at);
+		const repository = from.slice(0, -2);
+		const layer = sha256Of("layer of one");
+		const http: typeof at.io.http = (request) => {
+			request.url.searchParams.delete("mount");
+			return at.io.http(request);
+		};
+		const client = createRegistryClient({ ...at.io, http });
+		const target = `${at.registry.host}/c@${layer}`;
+		const { outcomes } = await push([{ type: "blob", refs: [target], lookup: { "": repository } }], client, { signal });
+		expect(outcomes).toMatchObject([{ state: "pushed", digest: layer }]);
+		expect(await client.hasBlob(parseReference(`${at.registry.host}/c`), layer)).toBe(true);
 	});
 
 	test("large blobs are asked for before they are copied to another host", async () => {

@@ -4,7 +4,7 @@ import { BrewlineError, messageOf } from "../errors.ts";
 import { canonicalReference, printReference, repositoryOf, type Reference } from "../oci/index.ts";
 import type { RegistryClient } from "../registry/types.ts";
 import { prepare, type Prepared } from "./object.ts";
-import { addressed, byDigest, transfer, type ManifestContent } from "./transfer.ts";
+import { addressed, byDigest, transfer, type ManifestContent, type Transfer } from "./transfer.ts";
 import type { DeployObject } from "./types.ts";
 
 export interface PushOptions {
@@ -60,7 +60,7 @@ export async function push(
 				return { digest: item.digest!, before: "same" as const };
 			}
 			if (options.dryRun !== true) {
-				await pushBlob(client, target, item);
+				await pushBlob(client, transfers, target, item);
 			}
 			return { digest: item.digest!, before: "nothing" as const };
 		}
@@ -164,17 +164,23 @@ async function lookAt(client: RegistryClient, target: Reference, { digest, size 
 	return found.digest === digest && found.size === size ? "same" : "other";
 }
 
-async function pushBlob(client: RegistryClient, target: Reference, { content, digest }: Prepared): Promise<void> {
+async function pushBlob(
+	client: RegistryClient,
+	transfers: Transfer,
+	target: Reference,
+	{ content, digest }: Prepared,
+): Promise<void> {
 	if ("bytes" in content) {
 		const { bytes } = content;
 		const blob = { digest: digest!, size: bytes.length };
 		await client.putBlob(target, blob, () => Readable.from([bytes], { objectMode: false }));
-	} else if (!(await client.mountBlob(target, digest!, content.copyFrom))) {
-		throw new BrewlineError(
-			"registry",
-			`the blob ${digest} cannot be mounted from ${printReference(repositoryOf(content.copyFrom))}`,
-			{ hint: "a blob whose size nothing states can only be mounted: copy the manifest that it belongs to" },
-		);
+	} else {
+		const { copyFrom } = content;
+		const size = await client.blobSize(copyFrom, digest!);
+		if (size === undefined) {
+			throw notThere(copyFrom);
+		}
+		await transfers.ensureBlob(target, { digest: digest!, size }, copyFrom);
 	}
 }
 

@@ -24,7 +24,11 @@ export interface Transfer {
 	/** Puts a manifest, and first whatever below it the registry says is missing. */
 	readonly putManifest: (target: Reference, content: ManifestContent, find: Find) => Promise<void>;
 	/** Has the blob in the repository: mounted, or copied from there. Throws `reference` where it is nowhere. */
-	readonly ensureBlob: (repository: Reference, blob: Child, from: Reference | undefined) => Promise<void>;
+	readonly ensureBlob: (
+		repository: Reference,
+		blob: Omit<Child, "mediaType">,
+		from: Reference | undefined,
+	) => Promise<void>;
 }
 
 /** Blobs of more bytes are asked for before they are copied (spec/publish.md, Push algorithm). */

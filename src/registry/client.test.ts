@@ -212,12 +212,24 @@ describe("blobs", () => {
 		const client = createRegistryClient(testIo(), { chunkSize });
 		const repository = server.reference("org/name");
 		expect(await client.hasBlob(repository, sha256(content))).toBe(false);
+		expect(await client.blobSize(repository, sha256(content))).toBeUndefined();
 		expect(await client.getBlob(repository, describing(content))).toBeUndefined();
 		server.seen.length = 0;
 		await client.putBlob(repository, describing(content), sourceOf(content));
 		expect(server.seen.map((line) => line.split(" ")[0])).toEqual(methods);
 		expect(await client.hasBlob(repository, sha256(content))).toBe(true);
+		expect(await client.blobSize(repository, sha256(content))).toBe(content.length);
 		expect(await bytesOf(await client.getBlob(repository, describing(content)))).toEqual(content);
+	});
+
+	test("a blob whose length is not stated is there, and of no known size", async () => {
+		await using server = await scripted((_, response) => {
+			response.writeHead(200).end();
+		});
+		const client = createRegistryClient(testIo());
+		const repository = parseReference(`${server.host}/name`);
+		expect(await client.hasBlob(repository, sha256(content))).toBe(true);
+		await expect(client.blobSize(repository, sha256(content))).rejects.toMatchObject({ code: "registry" });
 	});
 
 	test("an empty blob is one, too", async () => {

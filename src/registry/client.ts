@@ -154,15 +154,25 @@ export function createRegistryClient(
 		return { digest };
 	}
 
-	async function hasBlob(repository: Reference, digest: string): Promise<boolean> {
+	/** The length that is stated of a blob, as text; undefined where it is missing. */
+	async function headBlob(repository: Reference, digest: string): Promise<string | undefined> {
 		algorithmOf(digest);
 		const ask = askFor(repository, "HEAD", `${repositoryPath(repository)}/blobs/${digest}`);
 		const doing = `asking for ${show(ask.endpoint, { ...repository, tag: undefined, digest })}`;
-		const found = await readOrMissing(repository, doing, async () => {
-			await discard((await read(ask, doing, 200)).body);
-			return true;
+		return readOrMissing(repository, doing, async () => {
+			const response = await read(ask, doing, 200);
+			await discard(response.body);
+			return response.headers["content-length"] ?? "";
 		});
-		return found === true;
+	}
+
+	async function blobSize(repository: Reference, digest: string): Promise<number | undefined> {
+		const length = await headBlob(repository, digest);
+		if (length === undefined) return undefined;
+		if (!/^\d{1,15}$/.test(length)) {
+			throw new BrewlineError("registry", `${repository.host} does not say how large ${digest} is`);
+		}
+		return Number(length);
 	}
 
 	async function getBlob(
@@ -305,7 +315,8 @@ export function createRegistryClient(
 		headManifest,
 		getManifest,
 		putManifest,
-		hasBlob,
+		hasBlob: async (repository, digest) => (await headBlob(repository, digest)) !== undefined,
+		blobSize,
 		getBlob,
 		putBlob,
 		mountBlob,

@@ -25,6 +25,8 @@ export interface RegistryClient {
 	putManifest(reference: Reference, mediaType: string, bytes: Uint8Array): Promise<{ digest: string }>;
 	/** Whether the blob is in the repository. */
 	hasBlob(repository: Reference, digest: string): Promise<boolean>;
+	/** Bytes; undefined where the blob is missing. */
+	blobSize(repository: Reference, digest: string): Promise<number | undefined>;
 	/** A stream that fails at its end if digest or size differ; undefined where the blob is missing. */
 	getBlob(repository: Reference, descriptor: Pick<Descriptor, "digest" | "size">): Promise<Readable | undefined>;
 	/**
