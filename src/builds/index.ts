@@ -11,5 +11,13 @@ export {
 } from "./identity.ts";
 export { limit, type Limit } from "./limit.ts";
 export { registryLookup } from "./lookup.ts";
-export { queue, type Queue, type QueuedBuild, type QueueRecord, type QueueRecords } from "./queue.ts";
+export {
+	queue,
+	windowsVersionOf,
+	type Queue,
+	type QueuedBuild,
+	type QueueRecord,
+	type QueueRecords,
+	type WindowsVersion,
+} from "./queue.ts";
 export { buildSchema, buildsSchema, indexSchema, lookupCacheSchema } from "./schema.ts";

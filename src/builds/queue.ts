@@ -18,8 +18,8 @@ export type QueueRecords = Readonly<Record<string, QueueRecord>>;
 
 export interface QueuedBuild extends Build {
 	readonly identifier: string;
-	/** `2025`, `2022`, `2019` or `unknown`; only for Windows. */
-	readonly windowsVersion?: string;
+	/** Only for Windows. */
+	readonly windowsVersion?: WindowsVersion;
 }
 
 export interface Queue {
@@ -46,7 +46,10 @@ export function queue(builds: Builds, records: QueueRecords, arch: string, now: 
 		});
 	const due = entries.filter(({ skip }) => !skip).sort((a, b) => a.record.count - b.record.count);
 	return {
-		queue: due.map(({ build, identifier }) => ({ ...build, identifier, ...windows(build) })),
+		queue: due.map(({ build, identifier }) => {
+			const windowsVersion = windowsVersionOf(build);
+			return { ...build, identifier, ...(windowsVersion === null ? {} : { windowsVersion }) };
+		}),
 		records: orderedObject(entries.map(({ buildId, record }) => [buildId, record])),
 		skipped: entries.length - due.length,
 	};
@@ -57,21 +60,23 @@ function delay(count: number): number {
 	return delayHours[Math.min(count, delayHours.length - 1)]! * 3600;
 }
 
-const windowsReleases = new Map([
+export type WindowsVersion = "2025" | "2022" | "2019" | "unknown";
+
+const windowsReleases: ReadonlyMap<string, WindowsVersion> = new Map([
 	["26100", "2025"],
 	["20348", "2022"],
 	["17763", "2019"],
 ]);
 
-/** The release that a Windows build needs its host to be, by the first parent that says one. */
-function windows({ build }: Build): { readonly windowsVersion?: string } {
+/** The release that a Windows build needs its host to be, by the first parent that says one; null elsewhere. */
+export function windowsVersionOf({ build }: Pick<Build, "build">): WindowsVersion | null {
 	if (!build.arch.startsWith("windows-")) {
-		return {};
+		return null;
 	}
 	const versions = orderedEntries(build.resolvedParents)
 		.flatMap(([, index]) => index.manifests)
 		.map(({ platform }) => platform?.["os.version"]);
 	const version = versions.find((text) => text !== undefined && text !== "");
 	const release = version === undefined ? null : /^10\.0\.(\d+)(?:\.|$)/.exec(version);
-	return release === null ? {} : { windowsVersion: windowsReleases.get(release[1]!) ?? "unknown" };
+	return release === null ? null : (windowsReleases.get(release[1]!) ?? "unknown");
 }

@@ -1,3 +1,4 @@
+import { windowsVersionOf } from "../builds/queue.ts";
 import type { Build } from "../builds/types.ts";
 import type { Program } from "../config/types.ts";
 import { BrewlineError } from "../errors.ts";
@@ -120,24 +121,6 @@ export function withCreated(annotations: Annotations, epoch: number): Annotation
 	const revision = entries.findIndex(([key]) => key === "org.opencontainers.image.revision");
 	entries.splice(revision + 1, 0, ["org.opencontainers.image.created", created]);
 	return Object.fromEntries(entries);
-}
-
-const windowsReleases: Readonly<Record<string, "2025" | "2022" | "2019">> = {
-	"26100": "2025",
-	"20348": "2022",
-	"17763": "2019",
-};
-
-/** The Windows release that a build needs, from its parents (spec/builds.md, The queue); null elsewhere. */
-export function windowsVersionOf(build: Build): "2025" | "2022" | "2019" | "unknown" | null {
-	if (!build.build.arch.startsWith("windows-")) {
-		return null;
-	}
-	const version = Object.values(build.build.resolvedParents)
-		.flatMap((index) => index.manifests)
-		.find((manifest) => manifest.platform?.["os.version"] !== undefined)?.platform?.["os.version"];
-	const number = /^10\.0\.(\d+)(?:\.|$)/.exec(version ?? "")?.[1];
-	return number === undefined ? null : (windowsReleases[number] ?? "unknown");
 }
 
 /** The inputs with which a build is dispatched in the existing system, by name (spec/builds.md, The queue). */

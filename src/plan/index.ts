@@ -6,7 +6,6 @@ export {
 	parentsOf,
 	titleOf,
 	wantsSbom,
-	windowsVersionOf,
 	withCreated,
 } from "./annotations.ts";
 export { planFormat, printPlan, readPlan, writePlan, type Plan } from "./file.ts";

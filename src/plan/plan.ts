@@ -1,3 +1,4 @@
+import { windowsVersionOf } from "../builds/queue.ts";
 import type { Build, Builds, Waiting } from "../builds/types.ts";
 import type { Architecture, Program } from "../config/types.ts";
 import { BrewlineError } from "../errors.ts";
@@ -7,16 +8,7 @@ import { printable } from "../io/printable.ts";
 import { canonicalReference, parseReference, repositoryOf, sha256Of, type Platform } from "../oci/index.ts";
 import { writeSources } from "../sources/index.ts";
 import type { Sources } from "../sources/types.ts";
-import {
-	annotationsOf,
-	archOf,
-	builderOf,
-	entryOf,
-	parentsOf,
-	titleOf,
-	wantsSbom,
-	windowsVersionOf,
-} from "./annotations.ts";
+import { annotationsOf, archOf, builderOf, entryOf, parentsOf, titleOf, wantsSbom } from "./annotations.ts";
 import type { Plan } from "./file.ts";
 import { printLeg, type Leg, type LegBuild } from "./leg.ts";
 
