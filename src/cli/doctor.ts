@@ -1,4 +1,5 @@
 import { doctor } from "../engine/index.ts";
+import { errorCodes } from "../errors.ts";
 import { tabJson } from "../json/index.ts";
 import { type Context, sayUnconfigured } from "./context.ts";
 
@@ -14,5 +15,5 @@ export async function doctorStep(context: Context): Promise<number> {
 			context.print(`${marks[status]} ${name}: ${detail}${mend === undefined ? "" : `\n        ${mend}`}\n`);
 		}
 	}
-	return checks.some(({ status }) => status === "missing") ? 6 : 0;
+	return checks.some(({ status }) => status === "missing") ? errorCodes.engine.exit : 0;
 }
