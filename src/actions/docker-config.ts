@@ -2,6 +2,7 @@ import { chmod, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:
 import { homedir, tmpdir } from "node:os";
 import path from "node:path";
 import type { Io } from "../io/index.ts";
+import { hubHosts } from "../oci/index.ts";
 
 const prefix = "brewline-docker-";
 
@@ -20,9 +21,7 @@ export async function ownDockerConfig(io: Io, login: Login): Promise<{ directory
 	const directory = await mkdtemp(path.join(io.env["RUNNER_TEMP"] ?? tmpdir(), prefix));
 	await chmod(directory, 0o700);
 	const users = io.env["DOCKER_CONFIG"] ?? path.join(io.env["HOME"] ?? homedir(), ".docker");
-	const key = /^(?:index\.|registry-1\.|registry\.hub\.)?docker\.(?:io|com)$/.test(login.registry)
-		? "https://index.docker.io/v1/"
-		: login.registry;
+	const key = hubHosts.includes(login.registry) ? "https://index.docker.io/v1/" : login.registry;
 	const config = { ...(await currentContext(users)), auths: { [key]: { auth: basicAuth(login) } } };
 	await writeFile(path.join(directory, "config.json"), JSON.stringify(config), { mode: 0o600 });
 	for (const name of ["cli-plugins", "contexts"]) await symlink(path.join(users, name), path.join(directory, name));

@@ -4,6 +4,7 @@ export { isDigest, parseDigest, sha256Of, tryParseDigest, type DigestAlgorithm, 
 export {
 	canonicalReference,
 	hubHost,
+	hubHosts,
 	isTag,
 	parseReference,
 	printReference,

@@ -5,12 +5,13 @@ import type { Reference } from "./types.ts";
 
 /** The canonical name of Docker Hub among hosts. */
 export const hubHost = "docker.io";
-const hubAliases: ReadonlySet<string> = new Set([
+/** All names that it goes by as a host. */
+export const hubHosts: readonly string[] = [
 	hubHost,
 	"index.docker.io",
 	"registry-1.docker.io",
 	"registry.hub.docker.com",
-]);
+];
 
 const label = "[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?";
 const hostPattern = new RegExp(`^(?:${label}(?:\\.${label})*|\\[[0-9A-Fa-f:.]+\\])(?::[0-9]+)?$`);
@@ -72,7 +73,7 @@ function read(text: string): Reference | string {
 	if (digest !== undefined && !isDigest(digest)) {
 		return "a digest is sha256:, sha384: or sha512: and as many lower-case hex digits as it takes";
 	}
-	const hub = !hasHost || hubAliases.has(head);
+	const hub = !hasHost || hubHosts.includes(head);
 	return {
 		host: hub ? hubHost : head,
 		repository: hub && !repository.includes("/") ? `library/${repository}` : repository,

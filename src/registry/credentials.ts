@@ -4,6 +4,7 @@ import { BrewlineError } from "../errors.ts";
 import { printable } from "../io/printable.ts";
 import type { Io } from "../io/types.ts";
 import { parseJsonObject, type JsonObject, type JsonValue } from "../json/index.ts";
+import { hubHosts } from "../oci/index.ts";
 import { readLimited } from "./answer.ts";
 import type { Credential, CredentialSource } from "./auth.ts";
 import { canonicalHost, dockerHub } from "./hosts.ts";
@@ -90,7 +91,7 @@ function isObject(value: JsonValue | undefined): value is JsonObject {
 
 /** The names under which the credential of a canonical host may stand, Docker's own first. */
 function namesOf(host: string): readonly string[] {
-	return host === dockerHub.canonical ? [dockerHub.credentials, ...dockerHub.names] : [host];
+	return host === dockerHub.canonical ? [dockerHub.credentials, ...hubHosts] : [host];
 }
 
 /** `https://ghcr.io/v2/` stands for `ghcr.io`, as Docker reads it. */

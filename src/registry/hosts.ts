@@ -1,12 +1,11 @@
 import { BrewlineError } from "../errors.ts";
 import { printable } from "../io/printable.ts";
-import { hubHost, tryParseReference, type Reference } from "../oci/index.ts";
+import { hubHost, hubHosts, tryParseReference, type Reference } from "../oci/index.ts";
 
-/** Docker Hub under its names (spec/publish.md, References): the only registry that needs a table. */
+/** Docker Hub (spec/publish.md, References): the only registry that needs a table. */
 export const dockerHub = {
 	canonical: hubHost,
 	connect: "registry-1.docker.io",
-	names: ["docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"],
 	/** The name under which Docker itself stores its credentials. */
 	credentials: "https://index.docker.io/v1/",
 	/** Of the environment: an origin that reads go to. */
@@ -32,7 +31,7 @@ export interface HostOptions {
 
 /** `docker.io` for every name of Docker Hub; others as they are. */
 export function canonicalHost(host: string): string {
-	return (dockerHub.names as readonly string[]).includes(host) ? dockerHub.canonical : host;
+	return hubHosts.includes(host) ? dockerHub.canonical : host;
 }
 
 /**
