@@ -78,7 +78,9 @@ export async function fetchCommits(
 		(want) => want.fetch,
 	);
 	for (const [ref, wants] of byRef) {
-		let left = wants.map((want) => want.commit).filter((commit) => failures.has(commit) || byId.has(commit));
+		// Another ref may have brought them by now.
+		let left = wants.map((want) => want.commit).filter((commit) => byId.has(commit));
+		if (left.length === 0) continue;
 		let reason: unknown;
 		for (const depth of [1, wholeHistory]) {
 			try {
@@ -95,7 +97,7 @@ export async function fetchCommits(
 			if (!left.includes(commit)) {
 				byId.delete(commit);
 				failures.delete(commit);
-			} else if (byId.has(commit)) {
+			} else {
 				failures.set(commit, unreachable(remote, commit, ref, byId.get(commit), reason));
 			}
 		}

@@ -199,6 +199,17 @@ describe("fetching", () => {
 		expect(await store.repository(address).commitEpoch(commit)).toBe(1_700_000_001);
 	});
 
+	test("a ref is not fetched for a commit that another one brought", async () => {
+		const commit = commits[1]!;
+		const requests = async (...refs: readonly string[]) => {
+			await using w = await world({ protocol: 0 });
+			await using store = w.open();
+			await store.repository(address).ensure(refs.map((fetch) => ({ commit, fetch })));
+			return w.server.requests.length;
+		};
+		expect(await requests(main, "refs/heads/none")).toBe(await requests(main));
+	});
+
 	test("what is wrong with one entry does not keep the others from being fetched", async () => {
 		await using w = await world();
 		await using store = w.open();
