@@ -2,6 +2,7 @@ import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import { type Alias, LineCounter, isMap, isScalar, parseDocument, visit, type Document } from "yaml";
 import * as z from "zod/mini";
+import { nearest } from "../definition/text.ts";
 import { BrewlineError, messageOf, type Location } from "../errors.ts";
 import { printable } from "../io/printable.ts";
 import { defineProgram } from "./program.ts";
@@ -170,26 +171,4 @@ function unwrap(schema: unknown): unknown {
 function child(schema: unknown, part: string): unknown {
 	const def = (schema as SchemaLike | undefined)?.def;
 	return def?.shape?.[part] ?? def?.valueType;
-}
-
-function nearest(word: string, known: readonly string[]): string | undefined {
-	const close = known
-		.map((candidate) => ({
-			candidate,
-			distance: editDistance(word.slice(0, 64).toLowerCase(), candidate.toLowerCase()),
-		}))
-		.sort((a, b) => a.distance - b.distance)[0];
-	return close !== undefined && close.distance <= Math.max(2, close.candidate.length / 3) ? close.candidate : undefined;
-}
-
-function editDistance(a: string, b: string): number {
-	let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
-	for (let i = 1; i <= a.length; i++) {
-		const current = [i];
-		for (let j = 1; j <= b.length; j++) {
-			current.push(Math.min(previous[j]! + 1, current[j - 1]! + 1, previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
-		}
-		previous = current;
-	}
-	return previous[b.length]!;
 }
