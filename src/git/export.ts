@@ -64,7 +64,7 @@ export function tarOf(
 	return produce(io, directory, async (write, reader) => {
 		const { tree, epoch } = await find();
 		if (tree !== null)
-			await writeTree(objects, reader, tree, { modes: contextModes, mtime: Math.max(0, epoch) }, write);
+			await writeTree(objects, () => reader, tree, { modes: contextModes, mtime: Math.max(0, epoch) }, write);
 		await write(Buffer.alloc(tarEndSize));
 	});
 }

@@ -479,6 +479,21 @@ describe("the cache", () => {
 		expect(readdirSync(w.directory).filter((name) => !name.endsWith(".git"))).toEqual([]);
 	});
 
+	test("questions about more repositories than there are processes for are answered all the same", async () => {
+		await using w = await world();
+		const addresses = Array.from({ length: 30 }, (_, number) => `https://example.org/many/${number}.git`);
+		await using store = w.open({
+			rewrite: Object.fromEntries(addresses.map((each) => [each, `${w.server.url}/thing.git`])),
+		});
+		// Trees that are known already are walked without a question, and leave a process idle that is soon needed.
+		for (const each of addresses) {
+			await store.repository(each).ensure(wanted(commits[4]!));
+			await store.repository(each).readTree(commits[4]!, ".");
+		}
+		const asked = addresses.map((each) => store.repository(each).checksum(commits[4]!, "."));
+		expect(new Set(await Promise.all(asked)).size).toBe(1);
+	});
+
 	test("concurrent questions of one store are one fetch each", async () => {
 		await using w = await world();
 		await using store = w.open();

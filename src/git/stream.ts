@@ -21,7 +21,7 @@ const checksumOptions: TarOptions = {
 /** The content checksum of a tree, in hex (spec/sources.md, Content checksum). */
 export async function checksumTree(objects: Objects, tree: string): Promise<string> {
 	const hash = createHash("sha256");
-	await writeTree(objects, objects.reader(), tree, checksumOptions, (bytes) => {
+	await writeTree(objects, objects.reader, tree, checksumOptions, (bytes) => {
 		hash.update(bytes);
 	});
 	return hash.digest("hex");
@@ -33,7 +33,8 @@ export async function checksumTree(objects: Objects, tree: string): Promise<stri
  */
 export async function writeTree(
 	objects: Objects,
-	reader: ObjectReader,
+	/** Asked for once all blobs are known: until then it could be idle, and be ended for another one. */
+	reader: () => ObjectReader,
 	tree: string,
 	options: TarOptions,
 	write: (bytes: Buffer) => void | Promise<void>,
@@ -52,7 +53,7 @@ export async function writeTree(
 		if (entry.kind === "directory" || entry.kind === "submodule") continue;
 		const content = objects.cachedBlob(entry.id);
 		if (content !== undefined) known.set(index, content);
-		else reads.push(reader.read(entry.id, sink(index)).catch(fail));
+		else reads.push(reader().read(entry.id, sink(index)).catch(fail));
 	}
 	await Promise.all(reads);
 	await advance(steps.length);
