@@ -48,7 +48,6 @@ export async function openSampleWorld(io: Io, options: SampleWorldOptions): Prom
 		for (const name of sampleNames) if (name !== "imported") await rm(path.join(folder("library"), name));
 	};
 	await make(options.changes ?? []);
-	const git = await startGitServer({ root: folder("git"), allow: "any" });
 
 	await rm(folder(".external-pins"), { recursive: true, force: true });
 	const own = Object.keys(busybox).length > 0;
@@ -63,6 +62,8 @@ export async function openSampleWorld(io: Io, options: SampleWorldOptions): Prom
 		);
 		await writeExternalPin(directory, busyboxReference, digest);
 	}
+	// The last thing that can fail: nobody would close the server where something else does after it.
+	const git = await startGitServer({ root: folder("git"), allow: "any" });
 	const runners = { amd64: "ubuntu-24.04", arm64v8: "ubuntu-24.04-arm", s390x: "ubuntu-24.04" };
 	const program = defineProgram({
 		name: "brewline-samples",
