@@ -9,7 +9,7 @@ import { rm } from "node:fs/promises";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { type Engine, recover, useEngine } from "../src/engine/index.ts";
-import { nodeIo, runCommand } from "../src/io/index.ts";
+import { nodeIo, runCommand, whenOutputIsLost } from "../src/io/index.ts";
 import { run } from "../src/pipeline/index.ts";
 import { startRegistry } from "../src/registry/index.ts";
 import {
@@ -51,6 +51,10 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
 		ending.abort(new Error(`ended by ${signal}`));
 	});
 }
+// A closed terminal or pipe must not keep the machine from being put in order either.
+whenOutputIsLost((error) => {
+	ending.abort(error);
+});
 const io = nodeIo({ log: terminal.log, signal: ending.signal });
 process.exitCode = await main().catch((error: unknown) => {
 	terminal.end();

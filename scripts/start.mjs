@@ -16,6 +16,9 @@ if (script === undefined) fail(exits.usage, `there is no task ${JSON.stringify(t
 // What prints a result for programs keeps its standard output for that.
 const say = task === "brewline" ? console.error : console.log;
 
+// The task that is running decides what becomes of it when nobody reads the output any more.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+
 if (!isInstalled()) {
 	say("Installing the development dependencies (npm ci) …");
 	const code = await run(...npm(["ci", "--loglevel=error", "--no-audit", "--no-fund", "--prefer-offline"]), {

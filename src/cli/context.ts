@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import { BrewlineError, messageOf } from "../errors.ts";
 import { defineProgram, loadConfig, type Program } from "../config/index.ts";
-import { type Io, nodeIo } from "../io/index.ts";
+import { type Io, nodeIo, whenOutputIsLost } from "../io/index.ts";
 import { type Style, styleFor, terminalLog } from "../report/index.ts";
 
 export interface GlobalOptions {
@@ -51,6 +51,9 @@ export async function withContext(
 	process.on("SIGINT", end);
 	process.on("SIGTERM", end);
 	process.on("SIGHUP", end);
+	const ignoreOutput = whenOutputIsLost((error) => {
+		ending.abort(new Error(`the output cannot be written: ${error.message}`));
+	});
 	try {
 		return await command({
 			io: nodeIo({ log: terminal.log, signal: ending.signal, env }),
@@ -72,6 +75,7 @@ export async function withContext(
 		process.off("SIGINT", end);
 		process.off("SIGTERM", end);
 		process.off("SIGHUP", end);
+		ignoreOutput();
 	}
 }
 

@@ -6,5 +6,12 @@ if (major < 24 || (major === 24 && minor < 5)) {
 	process.exitCode = 8;
 } else {
 	const { main } = await import("./program.ts");
-	process.exitCode = await main(process.argv);
+	const { isUnread, whenOutputIsLost } = await import("../io/index.ts");
+	whenOutputIsLost((error) => {
+		// Who has read enough of a result is content with it, as of `head`.
+		if (isUnread(error)) return;
+		process.stderr.write(`brewline: cannot write the output: ${error.message}\n`);
+		process.exitCode = 1;
+	});
+	process.exitCode = (await main(process.argv)) || process.exitCode;
 }

@@ -1,4 +1,5 @@
 import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -9,8 +10,10 @@ import {
 	commitFolder,
 	definition,
 	type Ended,
+	mainFile,
 	openCommandWorld,
 	type Place,
+	runProgram,
 } from "../support/command.ts";
 import { makeRepository } from "../support/git-repository.ts";
 
@@ -148,6 +151,42 @@ describe("SIGINT while legs are built", () => {
 		expect(code).toBe(130);
 		place.fail(() => undefined);
 		await finish();
+	});
+});
+
+describe("output that nobody reads any more", () => {
+	it("ends a run in order, and the next one finishes the rest", async () => {
+		const at = numberOf(/^POST .*staging-amd64\/blobs\/uploads/);
+		let child: ChildProcess | undefined;
+		place.fail(({ number }) => {
+			if (number !== at) return undefined;
+			const closed = once(child!.stderr!, "close").then(() => undefined);
+			child!.stderr!.destroy();
+			return { kind: "wait", until: closed };
+		});
+		const { code, stdout } = await place.brewline("run --parallel 1 --json", {
+			started: (running) => {
+				child = running;
+			},
+		});
+		expect(code).toBe(130);
+		expect(reportOf(stdout).outcome).toBe("cancelled");
+		place.fail(() => undefined);
+		await finish();
+	});
+
+	it("is no error of a command that is done", async () => {
+		const { code, stderr } = await place.brewline("inspect list", {
+			started: (child) => child.stdout!.destroy(),
+		});
+		expect([code, stderr]).toEqual([0, ""]);
+	});
+
+	it("is an error where it could not be stored", async () => {
+		const full = ["/bin/sh", "-c", 'exec "$@" > /dev/full', "sh", process.execPath, mainFile, "inspect", "list"];
+		const { code, stderr } = await runProgram(full[0]!, full.slice(1), { cwd: place.folder });
+		expect(code).toBe(1);
+		expect(stderr).toMatch(/^brewline: cannot write the output: ENOSPC.*\n$/);
 	});
 });
 
