@@ -25,11 +25,16 @@ export function checkAddress(address: string): void {
 	if (problem === undefined) return;
 	throw new BrewlineError(
 		"git",
-		`not a git address: ${printable(address.replace(/\/\/[^/@]*@/, "//…@"), 200)}: ${problem}`,
+		`not a git address: ${printable(address.replace(/\/\/[^/]*@/, "//…@"), 200)}: ${problem}`,
 		{
 			hint: "write https://HOST/PATH.git, or http, git or ssh",
 		},
 	);
+}
+
+/** Whether an address is one that may be fetched from. */
+export function isAddress(address: string): boolean {
+	return addressProblem(address) === undefined;
 }
 
 function addressProblem(address: string): string | undefined {

@@ -3,4 +3,4 @@ export { credentialPrefix, type GitCredential } from "./command.ts";
 export type { Wanted as WantedCommit } from "./fetch.ts";
 export type { OpenFile } from "./export.ts";
 export type { EntryKind } from "./objects.ts";
-export { checkAddress, rewriteAddress } from "./address.ts";
+export { checkAddress, isAddress, rewriteAddress } from "./address.ts";

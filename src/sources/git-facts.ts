@@ -1,6 +1,6 @@
 import { readDockerfile, resolveFroms, type Dockerfile } from "../dockerfile/index.ts";
 import { BrewlineError, messageOf } from "../errors.ts";
-import type { GitRepository, GitStore } from "../git/index.ts";
+import { checkAddress, type GitRepository, type GitStore } from "../git/index.ts";
 import type { Io } from "../io/types.ts";
 import { printable } from "../io/printable.ts";
 import type { Platform } from "../oci/index.ts";
@@ -31,6 +31,13 @@ export async function gitFacts(
 	const byRepository = Map.groupBy(candidates, ({ place }) => place.GitRepo);
 	await atOnce(repositoriesAtOnce, [...byRepository], async ([address, wanted]) => {
 		io.signal.throwIfAborted();
+		try {
+			// Before anything is said of it: what is refused may hold a password.
+			checkAddress(address);
+		} catch (error) {
+			for (const candidate of wanted) errors.set(candidate, aboutCause(candidate, error));
+			return;
+		}
 		const task = `git ${printable(address)}`;
 		const commits = new Set(wanted.map(({ place }) => place.GitCommit)).size;
 		io.log({ type: "progress", task, state: "running", detail: `${commits} ${commits === 1 ? "commit" : "commits"}` });

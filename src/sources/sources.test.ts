@@ -200,6 +200,22 @@ describe("errors", () => {
 		expect(error.message).toBe("library/base: base:1 (arm64v8): the program has no such architecture");
 	});
 
+	test.each(["https://u:p@ss@example.com/x.git", "ext::sh -c id"])(
+		"an address that is never fetched from, also where the content is known: %s",
+		async (address) => {
+			const previous = await compute([select("base")]);
+			const before = events.length;
+			const error = await errorOf(compute([select("base", { lines: [`GitRepo: ${address}`] })], { previous }));
+			expect(error.errors.map(({ at }) => at)).toEqual(
+				Array.from({ length: 2 }, () => ({ file: "library/base", line: 6, column: 1 })),
+			);
+			expect(error.message).toContain("library/base: base:1 (amd64): not a git address: ");
+			expect(error.message).not.toContain("ss@");
+			// Nor is it in the log.
+			expect(events.slice(before)).toEqual([]);
+		},
+	);
+
 	test("what no previous run knows, where git may not be asked", async () => {
 		const error = await errorOf(
 			sources({ selections: [select("base")], pins: new Map() }, io, { program: dockerProgram }),

@@ -1,7 +1,7 @@
 import type { Program } from "../config/types.ts";
 import { buildOrder, forArchitecture, type MergedEntry, type Selection } from "../definition/index.ts";
 import { BrewlineError } from "../errors.ts";
-import type { GitStore } from "../git/index.ts";
+import { isAddress, type GitStore } from "../git/index.ts";
 import type { Io } from "../io/types.ts";
 import { assembleSources, type SourceCandidate, type SourceFacts } from "./assemble.ts";
 import { throwAll } from "./errors.ts";
@@ -40,7 +40,8 @@ export async function sources(input: SourcesInput, io: Io, options: SourcesOptio
 	const unknown: SourceCandidate[] = [];
 	const recorded = recordedFacts(input.previous ?? {});
 	for (const candidate of [...candidates.values()].flatMap((byArch) => [...byArch.values()])) {
-		const known = recorded(candidate);
+		// The content is the same wherever it is, but the address goes into what is published, and is judged each time.
+		const known = isAddress(candidate.place.GitRepo) ? recorded(candidate) : undefined;
 		if (known === undefined) unknown.push(candidate);
 		else facts.set(candidate, known);
 	}
