@@ -89,6 +89,8 @@ const runnerLog: Log = (event) => {
 	if (event.type === "output") core.info(harmless(`${event.task} | ${event.text.trimEnd()}`));
 	else if (event.type === "progress") {
 		core.info(harmless(`${event.state} ${event.task}${event.detail === undefined ? "" : `: ${event.detail}`}`));
+	} else if (event.type === "waiting") {
+		for (const line of event.lines) core.info(harmless(`waiting: ${line}`));
 	} else if (event.level === "warning" || event.level === "error") {
 		const { text, hint } = event;
 		const message = failureText({ code: "", message: text, ...(hint === undefined ? {} : { hint }) });

@@ -77,15 +77,21 @@ export interface Message {
 	readonly hint?: string;
 }
 
-export type TaskState = "waiting" | "running" | "built" | "present" | "failed" | "timed-out" | "cancelled";
+export type TaskState = "running" | "built" | "present" | "failed" | "timed-out" | "cancelled";
 
 /** One step of a task that is worth showing while it runs; `task` is the same for all steps of one task. */
 export interface Progress {
 	readonly type: "progress";
 	readonly task: string;
 	readonly state: TaskState;
-	/** What it does now, or why it waits or was reused. */
+	/** What it does now, or what came of it. */
 	readonly detail?: string;
+}
+
+/** All that waits for something now, and for what, a line each; it takes the place of what was said before. */
+export interface Waits {
+	readonly type: "waiting";
+	readonly lines: readonly string[];
 }
 
 /** A line of a child's output, shown below its task or in a group of the log. */
@@ -95,5 +101,5 @@ export interface Output {
 	readonly text: string;
 }
 
-export type LogEvent = Message | Progress | Output;
+export type LogEvent = Message | Progress | Waits | Output;
 export type Log = (event: LogEvent) => void;

@@ -85,6 +85,10 @@ async function buildAll(workspace: Workspace, sources: Sources, options: RunOpti
 		const legs = planned.legs.filter((leg) => leg.builds.some(({ buildId }) => !results.has(buildId)));
 		report.builds = buildReports(output.builds, results, planned.legs);
 		report.waiting = waitingReports(planned.plan, sources);
+		if (!workspace.dryRun) {
+			const lines = planned.plan.waiting.map(({ arch, reason }) => `${reason} (${arch})`);
+			workspace.io.log({ type: "waiting", lines });
+		}
 		if (legs.length === 0 || workspace.dryRun || workspace.io.signal.aborted) return { ...output, legs: planned.legs };
 		workspace.io.log({
 			type: "message",

@@ -24,17 +24,20 @@ interface Target {
 }
 
 const shownTasks = 8;
+const shownWaits = 5;
 
 /** Shows events to a person: messages as lines, tasks in place on a terminal, or as lines elsewhere. */
 export function terminalLog(target: Target, options: TerminalOptions): TerminalLog {
 	const { style, live, verbose, now } = options;
 	const tasks = new Map<string, Progress & { since: number; lastLine: string }>();
+	let waiting: readonly string[] = [];
+	/** Lines of what waits that were written, where nothing is redrawn. */
+	const told = new Set<string>();
 	let drawn = 0;
 
 	const erase = (): string => (drawn === 0 ? "" : `\u001b[${drawn}A\u001b[0J`);
 	const draw = (): string => {
 		const running = [...tasks.values()].filter(({ state }) => state === "running");
-		const waiting = [...tasks.values()].filter(({ state }) => state === "waiting");
 		// Some terminals, as of jobs that run in one, say that they have no columns.
 		const width = Math.max(20, (target.columns || 80) - 1);
 		const lines = running
@@ -43,8 +46,7 @@ export function terminalLog(target: Target, options: TerminalOptions): TerminalL
 				(task) => `▶ ${task.task} ${Math.floor((now() - task.since) / 1000)}s ${task.lastLine || (task.detail ?? "")}`,
 			);
 		if (running.length > shownTasks) lines.push(`  and ${running.length - shownTasks} more`);
-		for (const task of waiting.slice(0, 3)) lines.push(`… ${task.task} ${task.detail ?? "waits"}`);
-		if (waiting.length > 3) lines.push(`… ${waiting.length - 3} more wait`);
+		lines.push(...waitingLines(waiting));
 		drawn = lines.length;
 		return lines.map((line) => `${style.dim(printable(line, width))}\n`).join("");
 	};
@@ -64,12 +66,19 @@ export function terminalLog(target: Target, options: TerminalOptions): TerminalL
 			const text = printable(event.text.trimEnd(), 2000);
 			if (known !== undefined) known.lastLine = text;
 			if (verbose) line(`${style.dim(`${printable(event.task)} |`)} ${text}`);
+		} else if (event.type === "waiting") {
+			waiting = event.lines;
+			if (live) target.write(`${erase()}${draw()}`);
+			else {
+				for (const text of waitingLines(waiting.filter((text) => !told.has(text)))) line(style.dim(text));
+				for (const text of waiting) told.add(text);
+			}
 		} else {
 			const known = tasks.get(event.task);
 			const since = known?.state === event.state ? known.since : now();
 			tasks.set(event.task, { ...event, since, lastLine: "" });
 			const changed = known?.state !== event.state || known.detail !== event.detail;
-			if (event.state !== "running" && event.state !== "waiting") {
+			if (event.state !== "running") {
 				tasks.delete(event.task);
 				line(taskLine(event, style));
 			} else if (live) target.write(`${erase()}${draw()}`);
@@ -82,6 +91,7 @@ export function terminalLog(target: Target, options: TerminalOptions): TerminalL
 			if (live && drawn > 0) target.write(erase());
 			drawn = 0;
 			tasks.clear();
+			waiting = [];
 		},
 	};
 }
@@ -103,8 +113,13 @@ export function messageLine(event: Extract<LogEvent, { type: "message" }>, style
 	return `${mark}${place}${printable(event.text, 4000)}${event.hint === undefined ? "" : `\n  ${printable(event.hint, 1000)}`}`;
 }
 
+/** The first of them, and how many more there are. */
+function waitingLines(waiting: readonly string[]): readonly string[] {
+	const lines = waiting.slice(0, shownWaits).map((text) => `… ${printable(text)}`);
+	return waiting.length > shownWaits ? [...lines, `… and ${waiting.length - shownWaits} more wait`] : lines;
+}
+
 const marks: Readonly<Record<Progress["state"], string>> = {
-	waiting: "…",
 	running: "▶",
 	built: "✔",
 	present: "=",
@@ -117,7 +132,7 @@ function taskLine(event: Progress, style: Style): string {
 	const color =
 		event.state === "built"
 			? style.green
-			: event.state === "waiting" || event.state === "present" || event.state === "running"
+			: event.state === "present" || event.state === "running"
 				? style.dim
 				: style.red;
 	return `${color(`${marks[event.state]} ${event.state}`)} ${printable(event.task)}${event.detail === undefined ? "" : `: ${printable(event.detail)}`}`;

@@ -95,6 +95,14 @@ describe("a report", () => {
 		);
 	});
 
+	it("says as text what was reused and why, in one line for each reason", () => {
+		const old = report.builds[2]!;
+		const builds = ["amd64", "arm64v8", "s390x", "i386", "riscv64"].map((arch) => ({ ...old, arch }));
+		const text = renderText({ ...report, builds: [...builds, { ...old, reason: "another" }] }, plainStyle);
+		expect(text).toContain("Reused old:1 amd64, old:1 arm64v8, old:1 s390x and 2 more: already there\n");
+		expect(text).toContain("Reused old:1 amd64: another\n");
+	});
+
 	it("is shown as Markdown in which text from outside does nothing", () => {
 		const text = renderMarkdown(report);
 		expect(text).toContain("### Builds");
@@ -178,6 +186,13 @@ describe("terminalLog", () => {
 		);
 	});
 
+	it("writes what waits, and for what, once where there is no terminal", () => {
+		const { text, log } = written(false);
+		log.log({ type: "waiting", lines: ["b waits for a", "c waits for b"] });
+		log.log({ type: "waiting", lines: ["c waits for b"] });
+		expect(text()).toBe("… b waits for a\n… c waits for b\n");
+	});
+
 	it("shows the output of builds where it is asked to", () => {
 		const { text, log } = written(false, true);
 		log.log({ type: "output", task: "base:1 amd64", text: "step 1\n" });
@@ -187,10 +202,13 @@ describe("terminalLog", () => {
 	it("redraws in place on a terminal, and leaves nothing of it behind", () => {
 		const { text, log } = written(true);
 		log.log({ type: "progress", task: "a", state: "running", detail: "building" });
-		log.log({ type: "progress", task: "b", state: "waiting", detail: "waits for a" });
+		log.log({ type: "waiting", lines: ["b waits for a", "c", "d", "e", "f", "g", "h"] });
+		log.log({ type: "waiting", lines: ["d waits for c"] });
 		log.log({ type: "progress", task: "a", state: "built" });
 		log.end();
-		expect(text()).toContain("▶ a 0s building\n… b waits for a\n");
+		expect(text()).toContain("▶ a 0s building\n… b waits for a\n… c\n… d\n… e\n… f\n… and 2 more wait\n");
+		expect(text()).toContain("▶ a 0s building\n… d waits for c\n");
+		expect(text()).toContain("✔ built a\n… d waits for c\n");
 		expect(text().endsWith("\u001b[1A\u001b[0J")).toBe(true);
 	});
 });

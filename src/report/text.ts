@@ -11,6 +11,12 @@ export function renderText(report: Report, style: Style): string {
 		lines.push(style.bold("Builds"));
 		for (const build of built) lines.push(`  ${buildLine(build, style)}`);
 	}
+	lines.push(
+		...reusedLines(
+			report.builds.filter(({ state }) => state === "present"),
+			style,
+		),
+	);
 	if (report.waiting.length > 0) {
 		lines.push(style.bold("Waiting"));
 		for (const { tag, arch, reason } of report.waiting) {
@@ -25,6 +31,15 @@ export function renderText(report: Report, style: Style): string {
 	for (const failure of report.errors) lines.push(`${style.red("error")} ${failureText(failure)}`);
 	lines.push(closingLine(report, style));
 	return `${lines.join("\n")}\n`;
+}
+
+/** Nearly everything is reused in most runs, for one and the same reason: that is said once, with some names. */
+function reusedLines(reused: readonly BuildReport[], style: Style): string[] {
+	return [...Map.groupBy(reused, ({ reason }) => reason)].map(([reason, builds]) => {
+		const names = builds.slice(0, 3).map(({ tags, buildId, arch }) => printable(`${tags[0] ?? buildId} ${arch}`));
+		const more = builds.length > names.length ? ` and ${builds.length - names.length} more` : "";
+		return style.dim(`Reused ${names.join(", ")}${more}: ${printable(reason)}`);
+	});
 }
 
 function buildLine(build: BuildReport, style: Style): string {

@@ -209,8 +209,9 @@ describe("exit codes", () => {
 			GitCommit: commit,
 		});
 		await place.define({ waits: text });
-		const { code, stdout } = await place.brewline("run");
+		const { code, stdout, stderr } = await place.brewline("run");
 		expect(code).toBe(errorCodes.incomplete.exit);
+		expect(stderr).toMatch(/^… waits:1 waits for .*\/no\/such:1, which no registry has \(amd64\)$/m);
 		expect(stdout).toMatch(/^Waiting\n {2}waits:1 amd64: waits:1 waits for .*\/no\/such:1, which no registry has$/m);
 		expect(stdout).toMatch(/^incomplete: 1 waiting, 2 tags held in /m);
 	});
