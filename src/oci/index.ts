@@ -11,9 +11,7 @@ export {
 	repositoryOf,
 	tryParseReference,
 	withDigest,
-	withoutDigest,
 	withoutTag,
-	withTag,
 } from "./reference.ts";
 export { architectureOf, normalizeOutsidePlatform, parsePlatform, platformString, samePlatform } from "./platform.ts";
 export { naturalAscending, naturalDescending } from "./natural.ts";

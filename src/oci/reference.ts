@@ -114,16 +114,6 @@ export function withDigest(reference: Reference, digest: string): Reference {
 	return { ...reference, digest };
 }
 
-export function withoutDigest(reference: Reference): Reference {
-	const { digest: _, ...rest } = reference;
-	return rest;
-}
-
-/** With this tag; the digest stays. */
-export function withTag(reference: Reference, tag: string): Reference {
-	return { ...reference, tag };
-}
-
 export function withoutTag(reference: Reference): Reference {
 	const { tag: _, ...rest } = reference;
 	return rest;
