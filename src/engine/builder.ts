@@ -1,5 +1,5 @@
 import { BrewlineError, messageOf } from "../errors.ts";
-import { runCommand } from "../io/command.ts";
+import { isRunning, runCommand } from "../io/command.ts";
 import { printable } from "../io/printable.ts";
 import type { Io } from "../io/types.ts";
 import type { Builder, EngineEnv } from "./types.ts";
@@ -188,17 +188,9 @@ async function removeAbandoned(io: Io, env: EngineEnv): Promise<void> {
 	for (const [, name, pid] of (await docker(io, env, ["buildx", "ls"])).matchAll(
 		/^(brewline-(\d+)(?:-remote-\d+)?)(?=[*\s])/gm,
 	)) {
-		if (isAlive(Number(pid))) continue;
+		if (isRunning(Number(pid))) continue;
 		await docker(io, env, ["buildx", "rm", "--force", name!]);
 		io.log({ type: "message", level: "notice", text: `removed the builder ${name!}, left by a run that was killed` });
-	}
-}
-
-function isAlive(pid: number): boolean {
-	try {
-		return process.kill(pid, 0);
-	} catch (error) {
-		return (error as NodeJS.ErrnoException).code === "EPERM";
 	}
 }
 

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { link, readFile, readlink, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { BrewlineError } from "../errors.ts";
+import { isRunning } from "../io/command.ts";
 import type { Io } from "../io/types.ts";
 
 /** How often a holder shows that it is alive, how often a waiter looks, and after how long it believes otherwise. */
@@ -81,11 +82,9 @@ async function content(file: string): Promise<string | undefined> {
 function isGone(holder: string, machine: string): boolean {
 	try {
 		const value = JSON.parse(holder) as { machine?: unknown; pid?: unknown };
-		if (value.machine !== machine || typeof value.pid !== "number" || value.pid <= 0) return false;
-		process.kill(value.pid, 0);
+		return value.machine === machine && typeof value.pid === "number" && value.pid > 0 && !isRunning(value.pid);
+	} catch {
 		return false;
-	} catch (error) {
-		return (error as NodeJS.ErrnoException).code === "ESRCH";
 	}
 }
 

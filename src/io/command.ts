@@ -68,3 +68,13 @@ export async function runCommand(
 	}
 	return { stdout: Buffer.concat(chunks), stderr };
 }
+
+/** Whether a process of this machine has not ended, whoever it belongs to. */
+export function isRunning(pid: number): boolean {
+	try {
+		return process.kill(pid, 0);
+	} catch (error) {
+		// Another user's process is one as well.
+		return (error as NodeJS.ErrnoException).code === "EPERM";
+	}
+}

@@ -1,5 +1,5 @@
 export type * from "./types.ts";
 export { nodeIo, type NodeIoOptions } from "./node.ts";
-export { runCommand, type CommandOptions, type CommandResult } from "./command.ts";
+export { isRunning, runCommand, type CommandOptions, type CommandResult } from "./command.ts";
 export { isUnread, whenOutputIsLost } from "./output.ts";
 export { printable } from "./printable.ts";

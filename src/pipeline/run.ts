@@ -12,7 +12,7 @@ import {
 } from "../build/index.ts";
 import type { BuildsOutput } from "../builds/index.ts";
 import type { Program } from "../config/index.ts";
-import type { Io } from "../io/index.ts";
+import { type Io, isRunning } from "../io/index.ts";
 import type { Leg } from "../plan/index.ts";
 import { createRegistryClient, dockerCredentials, mirrorsFromEnvironment } from "../registry/index.ts";
 import type { Report } from "../report/index.ts";
@@ -182,14 +182,5 @@ function withMirrors(leg: Leg, { env }: Io): Leg {
 async function removeLeftovers(scratch: string): Promise<void> {
 	for (const name of await readdir(scratch).catch(() => [])) {
 		if (!isRunning(Number(name))) await rm(path.join(scratch, name), { recursive: true, force: true, maxRetries: 3 });
-	}
-}
-
-function isRunning(pid: number): boolean {
-	try {
-		return process.kill(pid, 0);
-	} catch (error) {
-		// Another user's process is one as well.
-		return (error as NodeJS.ErrnoException).code === "EPERM";
 	}
 }
