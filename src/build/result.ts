@@ -1,6 +1,6 @@
-import { mkdir, rename, writeFile } from "node:fs/promises";
 import path from "node:path";
 import * as z from "zod/mini";
+import { writeWhole } from "../io/files.ts";
 import { BrewlineError } from "../errors.ts";
 import { readHandover, writeHandover, type HandoverFormat } from "../plan/index.ts";
 
@@ -81,9 +81,5 @@ export function readResult(
 
 /** Writes `ID.json` into a folder, whole or not at all. */
 export async function writeResult(directory: string, result: LegResult): Promise<void> {
-	const text = printResult(result);
-	const file = path.join(directory, `${result.leg}.json`);
-	await mkdir(directory, { recursive: true });
-	await writeFile(`${file}.part`, text);
-	await rename(`${file}.part`, file);
+	await writeWhole(path.join(directory, `${result.leg}.json`), printResult(result));
 }

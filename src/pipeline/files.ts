@@ -1,20 +1,6 @@
 import { constants } from "node:fs";
-import { mkdir, open, readFile, rename, rm, writeFile } from "node:fs/promises";
-import path from "node:path";
+import { open, readFile } from "node:fs/promises";
 import { BrewlineError } from "../errors.ts";
-
-/** Writes a file whole or not at all. */
-export async function writeWhole(file: string, text: string): Promise<void> {
-	await mkdir(path.dirname(file), { recursive: true });
-	const part = `${file}.${process.pid}.part`;
-	try {
-		await writeFile(part, text);
-		await rename(part, file);
-	} catch (error) {
-		await rm(part, { force: true });
-		throw error;
-	}
-}
 
 /** A file's bytes; undefined where there is none. */
 export async function readIfThere(file: string): Promise<Buffer | undefined> {

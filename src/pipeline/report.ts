@@ -1,13 +1,13 @@
 import type { BuildResult, LegResult } from "../build/index.ts";
 import type { Builds } from "../builds/index.ts";
 import { BrewlineError } from "../errors.ts";
+import { writeWhole } from "../io/files.ts";
 import type { Io } from "../io/index.ts";
 import { tabJson } from "../json/index.ts";
 import type { Leg, Plan } from "../plan/index.ts";
 import type { PublishResult } from "../publish/index.ts";
 import { type BuildReport, failuresOf, type Report, type TagReport } from "../report/index.ts";
 import type { Sources } from "../sources/index.ts";
-import { writeWhole } from "./files.ts";
 import { filesOf } from "./workspace.ts";
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };

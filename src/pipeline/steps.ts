@@ -13,11 +13,12 @@ import {
 import { type Program, servedArchitectures } from "../config/index.ts";
 import { loadLibrary, type Selection } from "../definition/index.ts";
 import { BrewlineError, messageOf } from "../errors.ts";
+import { writeWhole } from "../io/files.ts";
 import { type Io, printable } from "../io/index.ts";
 import { parseReference, sha256Of } from "../oci/index.ts";
 import { type Leg, plan, type PlanOutput, readLeg, readPlan, writePlan } from "../plan/index.ts";
 import { readExternalPins, readSources, sources, type Sources, writeSources } from "../sources/index.ts";
-import { readForeign, readIfThere, readRequired, writeWhole } from "./files.ts";
+import { readForeign, readIfThere, readRequired } from "./files.ts";
 import { filesOf, repositoryKey, type Workspace } from "./workspace.ts";
 
 /** Definitions, pins and git become `sources.json`; what an earlier one says of the same commits is taken over. */

@@ -1,6 +1,6 @@
-import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import * as z from "zod/mini";
+import { writeWhole } from "../io/files.ts";
 import { readHandover, writeHandover, type HandoverFormat, type ReadOptions } from "./handover.ts";
 import { architecture, digest, gitCommit, legId, line, runnerLabel, sha256Hex } from "./grammar.ts";
 import { printLeg, type Leg } from "./leg.ts";
@@ -57,9 +57,8 @@ export async function writePlan(
 	directory: string,
 	output: { readonly plan: Plan; readonly legs: readonly Leg[] },
 ): Promise<void> {
-	await mkdir(path.join(directory, "legs"), { recursive: true });
 	for (const leg of output.legs) {
-		await writeFile(path.join(directory, "legs", `${leg.id}.json`), printLeg(leg));
+		await writeWhole(path.join(directory, "legs", `${leg.id}.json`), printLeg(leg));
 	}
-	await writeFile(path.join(directory, "plan.json"), printPlan(output.plan));
+	await writeWhole(path.join(directory, "plan.json"), printPlan(output.plan));
 }
