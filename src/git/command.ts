@@ -67,6 +67,8 @@ export interface Access {
 	readonly secrets: readonly string[];
 	/** Whether there is a credential for it. */
 	readonly credential: boolean;
+	/** What goes into the header of that name. Git then follows no redirect. */
+	readonly authorization?: string;
 }
 
 /**
@@ -103,9 +105,11 @@ export function accessTo(io: Io, address: string, credentials: Readonly<Record<s
 		});
 	}
 	const basic = Buffer.from(`${credential.username ?? "x-access-token"}:${token}`).toString("base64");
-	// For this origin only: git sends it nowhere else, not even after a redirect.
-	config.push([`http.${new URL(address).origin}/.extraHeader`, `Authorization: Basic ${basic}`]);
-	return { config, env, secrets: [token, basic], credential: true };
+	const authorization = `Basic ${basic}`;
+	config.push([`http.${new URL(address).origin}/.extraHeader`, `Authorization: ${authorization}`]);
+	// After a redirect git would send it along to the other host, with all but the first request.
+	config.push(["http.followRedirects", "false"]);
+	return { config, env, secrets: [token, basic], credential: true, authorization };
 }
 
 /** The key of the credential that an address is fetched with; undefined: none. */

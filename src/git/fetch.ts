@@ -57,6 +57,8 @@ const passing =
 const refusedCredentials =
 	/authentication failed|could not read (?:username|password)|returned error: (?:401|403)|permission denied|host key verification/i;
 const pauses = [1000, 3000];
+const redirect = /returned error: 30[12378]\b/;
+const maxRedirects = 5;
 /** What git takes for all of the history. */
 const wholeHistory = 0x7fffffff;
 
@@ -161,7 +163,9 @@ async function markThose(io: Io, remote: Remote, commits: readonly string[]): Pr
 }
 
 async function fetch(io: Io, remote: Remote, options: readonly string[], refspecs: readonly string[]): Promise<void> {
-	const { directory, from, access } = remote;
+	const { directory, access } = remote;
+	let from = remote.from;
+	let redirects = 0;
 	for (let attempt = 0; ; attempt++) {
 		try {
 			await git(io, [...fetchArgs, ...options, "--stdin", "--", from], {
@@ -173,6 +177,11 @@ async function fetch(io: Io, remote: Remote, options: readonly string[], refspec
 			});
 			return;
 		} catch (error) {
+			if (access.authorization !== undefined && redirect.test(messageOf(error)) && redirects++ < maxRedirects) {
+				from = await redirected(io, from, access.authorization);
+				attempt--;
+				continue;
+			}
 			const pause = pauses[attempt];
 			if (
 				pause === undefined ||
@@ -190,6 +199,29 @@ async function fetch(io: Io, remote: Remote, options: readonly string[], refspec
 			await io.clock.sleep(pause, io.signal);
 		}
 	}
+}
+
+/**
+ * Where the server sends a request that carries a credential: a repository that was renamed, for one. Git would take the
+ * credential along to whatever host that is; we follow within the origin that it is for, and nowhere else.
+ */
+async function redirected(io: Io, from: string, authorization: string): Promise<string> {
+	const question = "/info/refs?service=git-upload-pack";
+	const asked = new URL(from.replace(/\/$/, "") + question);
+	const headers = { authorization, "user-agent": "git/brewline" };
+	const response = await io.http({ method: "GET", url: asked, headers, signal: io.signal }).catch((cause: unknown) => {
+		throw new BrewlineError("git", `unable to access ${asked.host}: ${messageOf(cause)}`, { cause });
+	});
+	response.body.destroy();
+	const to = URL.parse(response.headers["location"] ?? "", asked.href);
+	if (to?.origin === asked.origin && to.href.endsWith(question) && to.username === "" && to.password === "") {
+		return to.href.slice(0, -question.length);
+	}
+	throw new BrewlineError(
+		"git",
+		`unable to access ${asked.host}: it sends us on to ${to === null ? "nowhere" : printable(to.origin, 200)}, where its credential does not go`,
+		{ hint: "write the address that it leads to, with a credential of its own where it needs one" },
+	);
 }
 
 function unreachable(remote: Remote, commit: string, ref: string, byId: unknown, byRef: unknown): BrewlineError {

@@ -356,6 +356,36 @@ describe("private repositories", () => {
 		expect(w.server.requests.every(({ authorization }) => authorization === undefined)).toBe(true);
 	});
 
+	test("a token is sent to no other origin that its own redirects to", async () => {
+		await using other = await world();
+		await using w = await world({ auth, fail: ({ path }) => ({ location: `${other.server.url}${path}` }) });
+		await using store = w.open({ credentials: { [w.server.url]: { token: auth.password } } });
+		const error = await failure(store.repository(address).ensure(wanted(commits[0]!)));
+		expect(error.message).toContain(`it sends us on to ${other.server.url}, where its credential does not go`);
+		expect(error.hint).toContain("write the address that it leads to");
+		expect(other.server.requests).toEqual([]);
+	});
+
+	test("a redirect within the origin of a token is followed", async () => {
+		await using w = await world({
+			auth,
+			fail: ({ path }) =>
+				path.startsWith("/old.git/") ? { location: path.replace("/old.git/", "/thing.git/") } : undefined,
+		});
+		await using store = w.open({ credentials: { [w.server.url]: { token: auth.password } } });
+		await store.repository("https://example.org/images/old.git").ensure(wanted(commits[0]!));
+		expect(w.server.requests.map(({ method, path }) => `${method} ${path.split("/")[1]}`)).toEqual(
+			expect.arrayContaining(["GET old.git", "GET thing.git", "POST thing.git"]),
+		);
+	});
+
+	test("a token is sent round in no circle", async () => {
+		await using w = await world({ auth, fail: ({ path }) => ({ location: path }) });
+		await using store = w.open({ credentials: { [w.server.url]: { token: auth.password } } });
+		const error = await failure(store.repository(address).ensure(wanted(commits[0]!)));
+		expect(error.message).toContain("returned error: 302");
+	});
+
 	test("a variable that is not set", async () => {
 		await using w = await world();
 		await using store = w.open({ credentials: { [w.server.url]: { tokenVariable: "NO_SUCH_TOKEN" } } });

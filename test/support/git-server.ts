@@ -15,8 +15,8 @@ export interface GitServerOptions {
 	readonly push?: boolean;
 	/** Asks for these by basic authentication. */
 	readonly auth?: { readonly username: string; readonly password: string };
-	/** Answers with a status, or breaks off, in place of git; `undefined` lets the request through. */
-	readonly fail?: (request: GitRequest) => number | "reset" | "truncate" | undefined;
+	/** Answers with a status or a redirect, or breaks off, in place of git; `undefined` lets the request through. */
+	readonly fail?: (request: GitRequest) => number | { readonly location: string } | "reset" | "truncate" | undefined;
 }
 
 export interface GitRequest {
@@ -64,6 +64,10 @@ export async function startGitServer(options: GitServerOptions): Promise<GitServ
 		const failure = options.fail?.(entry);
 		if (failure === "reset") {
 			request.socket.destroy();
+			return;
+		}
+		if (typeof failure === "object") {
+			response.writeHead(302, { location: failure.location }).end();
 			return;
 		}
 		if (typeof failure === "number") {
