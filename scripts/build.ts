@@ -55,6 +55,7 @@ async function bundleCommandLine(): Promise<void> {
 
 async function bundle(): Promise<void> {
 	const actions = path.join(root, "src/actions");
+	const noYamlWriter = path.join(actions, "no-yaml-writer.ts");
 	const input: Record<string, string> = {};
 	for (const name of await readdir(actions)) {
 		for (const [file, entry] of [
@@ -73,6 +74,13 @@ async function bundle(): Promise<void> {
 			platform: "node",
 			cwd: root,
 			logLevel: "warn",
+			plugins: [
+				{
+					name: "yaml-reads-only",
+					resolveId: (id) =>
+						/\/stringify\/stringify(?:Collection|Document|Pair|String)\.js$/.test(id) ? noYamlWriter : undefined,
+				},
+			],
 			resolve: {
 				alias: {
 					...alias,
