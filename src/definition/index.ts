@@ -3,7 +3,7 @@ export { parseDefinition, type DefinitionOptions } from "./parse.ts";
 export { entriesWithTag, forArchitecture, sharedTagGroups } from "./merge.ts";
 export { printDefinition, printEntry } from "./print.ts";
 export { encodeText } from "./text.ts";
-export { loadLibrary, type ArchitectureOptions, type Selection } from "./library.ts";
+export { imageName, loadLibrary, type ArchitectureOptions, type Selection } from "./library.ts";
 export {
 	resolveReference,
 	resolveReferences,
@@ -12,4 +12,4 @@ export {
 	type ReferenceParts,
 } from "./reference.ts";
 export { cat, fullTags, isSkipped, list, requireArchitecture, type EntryFilter, type ListOptions } from "./list.ts";
-export { buildOrder, type BuildOrderOptions } from "./order.ts";
+export { buildOrder, orderInRounds, type BuildOrderOptions } from "./order.ts";

@@ -29,7 +29,8 @@ export interface Selection {
 /** The largest definition of 2026 has 40 KB. */
 export const definitionLimit = 1024 * 1024;
 
-const nameForm = /^[0-9A-Za-z][0-9A-Za-z._-]{0,127}$/;
+/** An image's name, which is a file's: of a definition, and of what is remembered of the image. */
+export const imageName = /^[0-9A-Za-z][0-9A-Za-z._-]{0,127}$/;
 
 /**
  * All definitions of a library folder, sorted by byte; folders in it are left out.
@@ -78,7 +79,7 @@ async function fileNames(directory: string): Promise<readonly string[]> {
 
 async function loadFromLibrary(directory: string, name: string, options: ArchitectureOptions): Promise<Definition> {
 	const file = path.join(directory, name);
-	if (!nameForm.test(name)) {
+	if (!imageName.test(name)) {
 		throw new BrewlineError("definition", `the file name ${quote(name)} cannot be the name of an image`, {
 			hint: "A library folder holds definitions alone: letters, digits, ., _ and -, starting with a letter or digit.",
 			at: { file },

@@ -147,25 +147,35 @@ async function sortItems<T extends Item>(items: readonly T[], froms: FromsOf, na
 }
 
 /**
- * The order that comes of going through what remains, again and again, and putting out each node whose needs are all
- * out. In which round that happens follows from the rounds of its needs, so one pass over the graph is enough.
+ * The order that comes of going through what remains, again and again, and putting out each whose needs are all out;
+ * what is in a circle, or needs what is in one, is left out. `needs` has for each the indexes of what it needs. In
+ * which round it is put out follows from the rounds of its needs, so one pass over the graph is enough.
  */
-function inRounds<T>(nodes: readonly Node<T>[]): readonly T[] {
-	const dependants = new Map<Node<T>, Node<T>[]>(nodes.map((node) => [node, []]));
-	const waiting = nodes.map(({ needs }) => needs.size);
-	for (const node of nodes) for (const need of node.needs.keys()) dependants.get(need)!.push(node);
-	const round = nodes.map(() => 0);
-	const ready = nodes.filter(({ needs }) => needs.size === 0);
-	for (const node of ready) {
-		for (const dependant of dependants.get(node)!) {
-			const after = round[node.index]! + (node.index > dependant.index ? 1 : 0);
-			round[dependant.index] = Math.max(round[dependant.index]!, after);
-			waiting[dependant.index]! -= 1;
-			if (waiting[dependant.index] === 0) ready.push(dependant);
+export function orderInRounds(needs: readonly Iterable<number>[]): readonly number[] {
+	const dependants: number[][] = needs.map(() => []);
+	const waiting = needs.map((each, index) => {
+		const before = new Set(each);
+		for (const need of before) dependants[need]!.push(index);
+		return before.size;
+	});
+	const round = needs.map(() => 0);
+	const ready = waiting.flatMap((count, index) => (count === 0 ? [index] : []));
+	for (const index of ready) {
+		for (const dependant of dependants[index]!) {
+			const after = round[index]! + (index > dependant ? 1 : 0);
+			round[dependant] = Math.max(round[dependant]!, after);
+			waiting[dependant]! -= 1;
+			if (waiting[dependant] === 0) ready.push(dependant);
 		}
 	}
-	if (ready.length < nodes.length) throw circle(nodes.filter(({ index }) => waiting[index]! > 0));
-	return nodes.toSorted((a, b) => round[a.index]! - round[b.index]! || a.index - b.index).map(({ value }) => value);
+	return ready.toSorted((a, b) => round[a]! - round[b]! || a - b);
+}
+
+function inRounds<T>(nodes: readonly Node<T>[]): readonly T[] {
+	const order = orderInRounds(nodes.map(({ needs }) => needs.keys().map(({ index }) => index)));
+	const out = new Set(order);
+	if (out.size < nodes.length) throw circle(nodes.filter(({ index }) => !out.has(index)));
+	return order.map((index) => nodes[index]!.value);
 }
 
 /** Each of `stuck` needs another one of them, so following the needs leads into a circle. */
