@@ -1,0 +1,58 @@
+import type { Builds, LookupCache, QueueRecords } from "../builds/index.ts";
+import type { Sources } from "../sources/index.ts";
+
+/** What one published tag held when it was last published. */
+export interface PublishedTag {
+	readonly digest: string;
+	/** `OS/ARCHITECTURE[/VARIANT]`, sorted. */
+	readonly platforms: readonly string[];
+	/** ISO 8601, UTC. */
+	readonly when: string;
+}
+
+/** Who decided something, when (ISO 8601, UTC) and why. */
+export interface Decided {
+	readonly by: string;
+	readonly when: string;
+	readonly why: string;
+}
+
+/** A build that is to be made again although nothing changed; the text becomes part of its new id. */
+export interface ForcedBuild {
+	readonly text: string;
+	readonly by: string;
+	readonly when: string;
+}
+
+/** What people decided; nothing else in the state is more than memory (docs/design.md, State). */
+export interface Decisions {
+	/** By the id of the build that is replaced. */
+	readonly forced: Readonly<Record<string, ForcedBuild>>;
+	/** By tag: platforms that it may lose although its definition still has them. */
+	readonly shrink: Readonly<Record<string, Decided & { readonly platforms: readonly string[] }>>;
+	/** By tag: it stays as it is. */
+	readonly holds: Readonly<Record<string, Decided>>;
+	/** By tag: what it is to hold again. */
+	readonly rollbacks: Readonly<Record<string, Decided & { readonly digest: string }>>;
+}
+
+/** All that is kept between runs. */
+export interface State {
+	readonly sources: Sources;
+	readonly builds: Builds;
+	readonly cache: LookupCache;
+	/** By image, then by build id. */
+	readonly queue: Readonly<Record<string, QueueRecords>>;
+	/** By image, then by full tag. */
+	readonly published: Readonly<Record<string, Readonly<Record<string, PublishedTag>>>>;
+	readonly decisions: Decisions;
+}
+
+export const emptyState: State = {
+	sources: {},
+	builds: {},
+	cache: { indexes: {} },
+	queue: {},
+	published: {},
+	decisions: { forced: {}, shrink: {}, holds: {}, rollbacks: {} },
+};
