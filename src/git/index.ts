@@ -4,3 +4,4 @@ export type { Wanted as WantedCommit } from "./fetch.ts";
 export type { OpenFile } from "./export.ts";
 export type { EntryKind } from "./objects.ts";
 export { checkAddress, isAddress, rewriteAddress } from "./address.ts";
+export { openGitBranch, type GitBranch, type GitBranchOptions, type NewCommit } from "./branch.ts";

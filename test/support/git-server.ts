@@ -15,8 +15,13 @@ export interface GitServerOptions {
 	readonly push?: boolean;
 	/** Asks for these by basic authentication. */
 	readonly auth?: { readonly username: string; readonly password: string };
-	/** Answers with a status or a redirect, or breaks off, in place of git; `undefined` lets the request through. */
-	readonly fail?: (request: GitRequest) => number | { readonly location: string } | "reset" | "truncate" | undefined;
+	/**
+	 * Answers with a status or a redirect, or breaks off, in place of git; `lost`: git does all of it, and its answer does
+	 * not arrive; `undefined` lets the request through.
+	 */
+	readonly fail?: (
+		request: GitRequest,
+	) => number | { readonly location: string } | "reset" | "truncate" | "lost" | undefined;
 }
 
 export interface GitRequest {
@@ -112,7 +117,9 @@ export async function startGitServer(options: GitServerOptions): Promise<GitServ
 		response.once("close", () => {
 			child.kill();
 		});
-		answer(child.stdout, response, failure === "truncate").catch(() => response.destroy());
+		const answered =
+			failure === "lost" ? lose(child.stdout, response) : answer(child.stdout, response, failure === "truncate");
+		answered.catch(() => response.destroy());
 	});
 
 	await new Promise<void>((resolve, reject) => {
@@ -126,6 +133,13 @@ export async function startGitServer(options: GitServerOptions): Promise<GitServ
 		await new Promise((resolve) => server.close(resolve));
 	};
 	return { url: `http://127.0.0.1:${port}`, port, requests, close, [Symbol.asyncDispose]: close };
+}
+
+/** Waits until git has said all that it says, which is when it has done what it was asked for. */
+async function lose(output: NodeJS.ReadableStream, response: http.ServerResponse): Promise<void> {
+	output.resume();
+	await new Promise((resolve) => output.once("end", resolve));
+	response.destroy();
 }
 
 /** Turns what a CGI program writes into an answer: header lines, an empty one, the body. */
