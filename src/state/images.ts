@@ -224,9 +224,9 @@ function buildsByPlace(sources: Sources, builds: Builds): ReadonlyMap<string, Bu
 	const inOrder = orderedEntries(sources).flatMap(([id, source]) =>
 		orderedEntries(source.arches).flatMap(([arch, ofArch]) => {
 			const build = byPlace.get(placeOf(id, arch));
-			return build !== undefined && same(build.source, { ...source, arches: { [arch]: ofArch } })
-				? [build.buildId]
-				: [];
+			if (build === undefined || !same(build.source, { ...source, arches: { [arch]: ofArch } })) return [];
+			// Else it could not be read again.
+			return buildIdOf(build.build) === build.buildId ? [build.buildId] : [];
 		}),
 	);
 	if (inOrder.join() === orderedKeys(builds).join()) return byPlace;

@@ -37,7 +37,7 @@ export function ownerOf(source: Source): string {
 }
 
 /** Every image, in the order in which a whole library is built; those in circles of FROMs come last, by name. */
-export function imageOrder(sources: Iterable<Source>): readonly string[] {
+function imageOrder(sources: Iterable<Source>): readonly string[] {
 	const needed = new Map<string, Set<string>>();
 	const owners = new Map<string, string>();
 	const all = [...sources].flatMap(({ arches }) => Object.values(arches));
