@@ -35,6 +35,7 @@ const loads: Readonly<Record<string, readonly string[]>> = {
 	"brewline/sources": ["zod"],
 	"brewline/builds": ["zod"],
 	"brewline/plan": ["modern-tar", "zod"],
+	"brewline/state": ["modern-tar", "zod"],
 	"brewline/build": ["modern-tar", "zod"],
 	"brewline/publish": ["zod"],
 	"brewline/config": ["yaml", "zod"],
