@@ -4,7 +4,7 @@ import { dockerProgram } from "../config/index.ts";
 import { orderedEntries, orderedObject } from "../json/index.ts";
 import { sha256Of, type Index } from "../oci/index.ts";
 import { assembleSources, type SourceCandidate, type SourceFacts } from "../sources/index.ts";
-import { emptyState, joinState, readStateFile, splitState, type State } from "./index.ts";
+import { allRecords, emptyState, joinState, readStateFile, recordsByImage, splitState, type State } from "./index.ts";
 
 const { architectures, annotations } = dockerProgram;
 
@@ -137,6 +137,15 @@ describe("the files of a chain of images", () => {
 		const [id, build] = orderedEntries(state.builds)[0]!;
 		const builds = { ...state.builds, [id]: { ...build, build: { ...build.build, parents: {} } } };
 		expect(() => splitState({ ...state, builds })).toThrow(expect.objectContaining({ code: "handover" }));
+	});
+
+	test("records stand with the image of their build, and go when it is built or gone", () => {
+		const { builds } = chain();
+		const records = orderedObject(Object.keys(builds).map((id) => [id, { count: 2, lastTime: 1 }]));
+		const kept = recordsByImage({ ...records, ["0".repeat(64)]: { count: 1 } }, builds);
+		const last = Object.keys(builds).at(-1)!;
+		expect(kept).toEqual({ app: { [last]: records[last] } });
+		expect(allRecords(kept)).toEqual({ [last]: records[last] });
 	});
 
 	const damages: Readonly<Record<string, (app: Image, zoo: Image) => void>> = {

@@ -2,9 +2,18 @@ import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { builds, readBuilds, readLookupCache, writeBuilds, writeLookupCache } from "../../src/builds/index.ts";
+import {
+	builds,
+	queue,
+	readBuilds,
+	readLookupCache,
+	writeBuilds,
+	writeLookupCache,
+	type Builds,
+	type QueueRecords,
+} from "../../src/builds/index.ts";
 import { dockerProgram } from "../../src/config/index.ts";
-import { orderedEntries, orderedObject, sortedByKey } from "../../src/json/index.ts";
+import { orderedEntries, orderedObject, sortedByKey, tabJson } from "../../src/json/index.ts";
 import {
 	assembleSources,
 	readSources,
@@ -14,7 +23,16 @@ import {
 	type Sources,
 } from "../../src/sources/index.ts";
 import { sha256Of, type Descriptor } from "../../src/oci/index.ts";
-import { emptyState, joinState, ownerOf, readStateFile, splitState, type State } from "../../src/state/index.ts";
+import {
+	allRecords,
+	emptyState,
+	joinState,
+	ownerOf,
+	readStateFile,
+	recordsByImage,
+	splitState,
+	type State,
+} from "../../src/state/index.ts";
 import { conformance, describeConformance } from "../support/conformance.ts";
 
 const seed = Number(process.env["FC_SEED"] ?? 1);
@@ -69,6 +87,24 @@ describeConformance("pipeline", () => {
 			"images/infosiftr-moby.json",
 			"images/notary.json",
 		]);
+	});
+});
+
+describeConformance("pipeline", () => {
+	test("the queue of arm32v7 comes out of records that went through the state", () => {
+		// The recorded ids are words that say what they test.
+		const named = (file: string) =>
+			read(`pipeline/meta-queue/${file}`)
+				.toString()
+				.replace(/(?:amd64|arm32v7)-[\w-]+-19\d\d-\d\d-\d\dT[\d:]+Z/g, (id) => sha256Of(id).slice("sha256:".length));
+		const given = JSON.parse(named("in.json")) as { builds: Builds; pastJobs: QueueRecords };
+		const records = recordsByImage(given.pastJobs, given.builds);
+		expect(Object.keys(records)).toEqual(["fake"]);
+		const known = allRecords(throughFiles({ ...emptyState, queue: records }).queue);
+		const output = queue(given.builds, known, "arm32v7", 0);
+		expect(tabJson(output.queue) + tabJson(output.records) + tabJson(output.skipped)).toBe(named("out.json"));
+		const after = recordsByImage(output.records, given.builds);
+		expect(allRecords(throughFiles({ ...emptyState, queue: after }).queue)).toEqual(output.records);
 	});
 });
 
