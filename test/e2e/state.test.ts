@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Io } from "../../src/io/index.ts";
+import { nodeIo, type Io } from "../../src/io/index.ts";
 import type { GitServerOptions } from "../support/git-server.ts";
 import { testIo } from "../support/scripted.ts";
 import { added, adding, stateWorld, type StateWorld } from "../support/state-world.ts";
@@ -24,6 +24,19 @@ test("two over many rounds lose no update", { timeout: 120_000 }, async () => {
 	expect(w.log()).toHaveLength(2 * rounds);
 	// They did get into one another's way.
 	expect(tried[0]! + tried[1]!).toBeGreaterThan(2 * rounds);
+});
+
+test("two programs that share a cache lose no update", { timeout: 120_000 }, async () => {
+	await using w = await stateWorld();
+	const directory = w.cache();
+	await Promise.all(
+		[0, 1].map(async (writer) => {
+			// They wait for each other's lock, by the real clock.
+			await using store = w.open({ directory }, nodeIo({ log: () => {} }));
+			for (let round = 0; round < 3; round++) await store.update(adding(round * 2 + writer), "One more");
+		}),
+	);
+	expect(added(w.now())).toEqual([0, 1, 2, 3, 4, 5]);
 });
 
 describe("ended at any point", () => {
