@@ -66,7 +66,11 @@ describe("reading and writing", () => {
 	});
 
 	test("with a token, which no command line has; without one that may write it is said so", async () => {
-		await using w = await stateWorld({ auth: { username: "x-access-token", password: "s3cret" } });
+		await using w = await stateWorld({
+			auth: { username: "x-access-token", password: "s3cret" },
+			fail: ({ path }) =>
+				path.startsWith("/renamed.git") ? { location: path.replace("renamed", "library") } : undefined,
+		});
 		const real = testIo({ env: { PATH: process.env["PATH"], TOKEN: "s3cret", OTHER: "wr0ng" } });
 		const argv: string[] = [];
 		const io: Io = { ...real, exec: (args, options) => (argv.push(...args), real.exec(args, options)) };
@@ -75,6 +79,9 @@ describe("reading and writing", () => {
 		await store.update(adding(1), "Force a build");
 		expect(w.log()).toHaveLength(1);
 		expect(argv.join(" ")).not.toMatch(/s3cret|Basic/);
+		await using renamed = w.open({ credentials: credentials("TOKEN"), address: `${w.server.url}/renamed.git` }, io);
+		await renamed.update(adding(2), "Force another one");
+		expect(w.log()).toHaveLength(2);
 		await using wrong = w.open({ credentials: credentials("OTHER") }, io);
 		await expect(wrong.read()).rejects.toMatchObject({ code: "credentials" });
 		await using readOnly = await stateWorld({
