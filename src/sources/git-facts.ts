@@ -1,6 +1,7 @@
 import { readDockerfile, resolveFroms, type Dockerfile } from "../dockerfile/index.ts";
 import { BrewlineError, messageOf } from "../errors.ts";
-import { checkAddress, type GitRepository, type GitStore } from "../git/index.ts";
+import { checkAddress } from "../git/address.ts";
+import type { GitRepository, GitStore } from "../git/index.ts";
 import type { Io } from "../io/types.ts";
 import { printable } from "../io/printable.ts";
 import type { Platform } from "../oci/index.ts";

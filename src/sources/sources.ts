@@ -1,7 +1,8 @@
 import type { Program } from "../config/types.ts";
 import { buildOrder, forArchitecture, type MergedEntry, type Selection } from "../definition/index.ts";
 import { BrewlineError } from "../errors.ts";
-import { isAddress, type GitStore } from "../git/index.ts";
+import { isAddress } from "../git/address.ts";
+import type { GitStore } from "../git/index.ts";
 import type { Io } from "../io/types.ts";
 import { assembleSources, type SourceCandidate, type SourceFacts } from "./assemble.ts";
 import { throwAll } from "./errors.ts";
