@@ -11,6 +11,5 @@ export {
 	stateFormat,
 } from "./files.ts";
 export { imageFormat, type ImageFile } from "./images.ts";
-export { allRecords, recordsByImage } from "./queue.ts";
-export { imageOf, ownerOf } from "./order.ts";
+export { allRecords, imageOf, ownerOf, recordsByImage } from "./order.ts";
 export { openState, type ReadState, type StateStore, type StateStoreOptions, type UpdatedState } from "./store.ts";
