@@ -1,20 +1,29 @@
 import { constants } from "node:fs";
-import { open, readFile } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { BrewlineError } from "../errors.ts";
 
-/** A file's bytes; undefined where there is none. */
-export async function readIfThere(file: string): Promise<Buffer | undefined> {
+/** Bytes of a hand-over file; Docker's own `sources.json` and `builds.json` have less than a tenth. */
+const maxBytes = 256 * 1024 * 1024;
+
+/** A file's bytes; undefined where there is none. As `readForeign`: it may have come as an artifact of any job. */
+export async function readIfThere(file: string, limit = maxBytes): Promise<Buffer | undefined> {
 	try {
-		return await readFile(file);
+		return await readForeign(file, limit);
 	} catch (error) {
+		if (error instanceof BrewlineError) throw error;
 		if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
 		throw new BrewlineError("handover", `cannot read ${file}`, { cause: error });
 	}
 }
 
 /** A hand-over file that an earlier step must have written; where it cannot be used, the error says which step that is. */
-export async function readRequired<T>(file: string, step: string, read: (bytes: Buffer) => T): Promise<T> {
-	const bytes = await readIfThere(file);
+export async function readRequired<T>(
+	file: string,
+	step: string,
+	read: (bytes: Buffer) => T,
+	limit?: number,
+): Promise<T> {
+	const bytes = await readIfThere(file, limit);
 	if (bytes === undefined) {
 		throw new BrewlineError("handover", `there is no ${file}`, { hint: `it is written by: brewline ${step}` });
 	}
@@ -41,7 +50,8 @@ export async function readForeign(file: string, limit: number): Promise<Buffer> 
 	try {
 		const found = await handle.stat();
 		if (!found.isFile()) throw new BrewlineError("handover", `${file} is no file`);
-		if (found.size > limit) throw new BrewlineError("handover", `${file} has ${found.size} bytes`);
+		if (found.size > limit)
+			throw new BrewlineError("handover", `${file} has ${found.size} bytes; at most ${limit} are read`);
 		return await handle.readFile();
 	} finally {
 		await handle.close();

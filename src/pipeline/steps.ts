@@ -200,7 +200,7 @@ export async function readLegs(
 			});
 		}
 		const file = path.join(files.legs, `${id}.json`);
-		legs.push(await readRequired(file, "plan", (bytes) => readLeg(bytes, { file, digest: expected })));
+		legs.push(await readRequired(file, "plan", (bytes) => readLeg(bytes, { file, digest: expected }), maxLegBytes));
 	}
 	return legs;
 }
@@ -223,7 +223,8 @@ export function chosenArchitectures(program: Program, names: readonly string[] |
 	);
 }
 
-/** More than a result can need; any job may have written what stands there. */
+/** More than a leg or a result can need; any job may have written what stands there. */
+const maxLegBytes = 16 * 1024 * 1024;
 const maxResultBytes = 4 * 1024 * 1024;
 
 /**
