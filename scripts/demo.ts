@@ -45,9 +45,17 @@ const say = (text: string): void => {
 	terminal.log({ type: "message", level: "info", text });
 };
 const ending = new AbortController();
+let endedAt = 0;
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
 	process.on(signal, () => {
-		if (!ending.signal.aborted) say("ending; what was started is put back first");
+		if (ending.signal.aborted) {
+			// One Ctrl-C can come twice: from the terminal and from who started this.
+			if (Date.now() - endedAt < 1000) return;
+			say("leaving at once; the next start puts the rest back");
+			process.exit(130);
+		}
+		endedAt = Date.now();
+		say("ending; what was started is put back first (once more to leave at once)");
 		ending.abort(new Error(`ended by ${signal}`));
 	});
 }

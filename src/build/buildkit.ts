@@ -49,9 +49,13 @@ export async function buildWithBuildkit(context: BuilderContext): Promise<string
 /** The builder, which must be there. */
 export function needBuilder({ builder, build }: Pick<BuilderContext, "builder" | "build">): Builder {
 	if (builder === undefined) {
-		throw new BrewlineError("engine", `the builder ${build.builder} needs Docker, and there is none`, {
-			hint: "brewline doctor says what is missing",
-		});
+		throw new BrewlineError(
+			"engine",
+			`the builder ${build.builder} needs Docker with BuildKit, and none can be used here`,
+			{
+				hint: "brewline doctor says what is missing",
+			},
+		);
 	}
 	return builder;
 }

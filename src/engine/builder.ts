@@ -33,10 +33,16 @@ export async function engineInfo(io: Io, env: EngineEnv = {}): Promise<EngineInf
 
 /** What the builder can do that `docker buildx build` would use with these variables. Throws `engine` where there is none. */
 export async function inspectBuilder(io: Io, env: EngineEnv = {}): Promise<Builder> {
+	const version = await docker(io, env, ["buildx", "version"]).catch((cause: unknown) => {
+		throw new BrewlineError("engine", "there is no docker with buildx here", {
+			hint: "Install Docker with its plugin buildx; `docker buildx version` must answer.",
+			cause,
+		});
+	});
 	const text = await docker(io, env, ["buildx", "inspect", "--bootstrap"], 120_000);
 	const driver = parseInspect(text).driver;
 	const containerImageStore = driver === "docker" && (await engineInfo(io, env)).containerImageStore;
-	const annotationLists = takesAnnotationLists(await docker(io, env, ["buildx", "version"]));
+	const annotationLists = takesAnnotationLists(version);
 	return { ...describeBuilder(text, containerImageStore), annotationLists };
 }
 
