@@ -74,7 +74,7 @@ export function planStep(context: Context, options: { arch?: string[]; dryRun?: 
 			options.arch === undefined ? {} : { architectures: options.arch },
 		);
 		report.builds = buildReports(output.builds, new Map(), planned.legs);
-		report.waiting = waitingReports(planned.plan, sources);
+		report.waiting = waitingReports(planned.plan, sources, workspace.program);
 		return finish(workspace, context, report);
 	};
 	return inWorkspace(context, step, options.dryRun);

@@ -85,5 +85,6 @@ function predicted(
 		change: tag.change !== "created" && isThere ? "updated" : "created",
 		notes: notes.filter((note) => !note.startsWith("held: ")),
 		...(tag.removed === undefined ? {} : { removed: tag.removed }),
+		...(tag.unserved === undefined ? {} : { unserved: tag.unserved }),
 	};
 }

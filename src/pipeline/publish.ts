@@ -36,7 +36,7 @@ export async function publishPlanned(
 	const { builds } = output;
 	const legs = await readLegs(work, [], { optional: options.planDigest === undefined });
 	const next = await computePlan({ ...workspace, dryRun: true }, sources, output);
-	report.waiting = [...waitingReports(next.plan, sources), ...unplannedReports(next.legs, legs)];
+	report.waiting = [...waitingReports(next.plan, sources, workspace.program), ...unplannedReports(next.legs, legs)];
 	report.builds = buildReports(builds, await readResults(work, legs, io, options.run), legs);
 	Object.assign(report, tagReports(await publishStaged(workspace, { sources, builds }, { dryRun: report.dryRun })));
 }

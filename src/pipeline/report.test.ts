@@ -1,31 +1,22 @@
-import { describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { nodeIo } from "../io/index.ts";
-import type { PublishedTag } from "../publish/index.ts";
-import { plainStyle, renderMarkdown, renderText, reportSchema } from "../report/index.ts";
-import { finishReport, startReport, tagReports } from "./report.ts";
+import type { TagReport } from "../report/index.ts";
+import { type Draft, finishReport, startReport } from "./report.ts";
 
-const digest = `sha256:${"a".repeat(64)}`;
-const tag: PublishedTag = { reference: "x:1", digest, platforms: ["linux/amd64"], change: "updated", notes: [] };
+const io = nodeIo();
+const tag: TagReport = { reference: "a:1", digest: null, platforms: [], change: "created", notes: [] };
 
-async function reportOf(...tags: readonly PublishedTag[]) {
-	const io = nodeIo();
-	const counts = { created: 0, updated: 0, unchanged: 0, held: 0, failed: 0 };
-	const draft = startReport("samples", io);
-	Object.assign(draft, tagReports({ archTags: [], tags, counts, changes: [] }));
-	return await finishReport(undefined, io, draft);
-}
-
-describe("the outcome", () => {
-	it("is complete where a platform went because nothing defines it any more, and the report names it", async () => {
-		const report = await reportOf({ ...tag, removed: ["linux/s390x"] });
-		expect(report.outcome).toBe("complete");
-		expect(reportSchema.parse(report).tags).toMatchObject([{ notes: [], removed: ["linux/s390x"] }]);
-		expect(renderText(report, plainStyle)).toContain("    no longer defined for linux/s390x\n");
-		expect(renderMarkdown(report)).toContain("no longer defined for linux/s390x");
-	});
-
-	it("is incomplete where an architecture is kept as it was", async () => {
-		const report = await reportOf({ ...tag, notes: ["s390x: kept as it was: not built yet"] });
-		expect(report.outcome).toBe("incomplete");
-	});
+it.each<[outcome: string, what: string, change: Partial<Draft>]>([
+	["complete", "all is there", { tags: [tag] }],
+	["incomplete", "something waits", { waiting: [{ tag: "a:1", arch: "amd64", reason: "" }] }],
+	["incomplete", "a tag is held", { tags: [{ ...tag, change: "held" }] }],
+	["incomplete", "a tag keeps what it had", { tags: [{ ...tag, notes: ["amd64: kept as it was"] }] }],
+	["complete", "nobody here waits", { waiting: [{ tag: "a:1", arch: "s390x", reason: "", unserved: true }] }],
+	["complete", "a tag lacks what has no runner", { tags: [{ ...tag, unserved: ["s390x"] }] }],
+	["complete", "a tag is only for what has no runner", { tags: [{ ...tag, change: "held", unserved: ["s390x"] }] }],
+	["incomplete", "a tag lacks that, and more", { tags: [{ ...tag, notes: ["amd64: missing"], unserved: ["s390x"] }] }],
+	["failed", "a tag failed", { tags: [{ ...tag, change: "failed" }] }],
+])("a run is %s where %s", async (outcome, _, change) => {
+	const report = await finishReport(undefined, io, { ...startReport("test", io), ...change });
+	expect(report.outcome).toBe(outcome);
 });

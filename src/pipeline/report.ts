@@ -1,5 +1,6 @@
 import type { BuildResult, LegResult } from "../build/index.ts";
 import type { Builds } from "../builds/index.ts";
+import type { Program } from "../config/index.ts";
 import { BrewlineError } from "../errors.ts";
 import { writeWhole } from "../io/files.ts";
 import type { Io } from "../io/index.ts";
@@ -63,9 +64,11 @@ function outcomeOf({ builds, waiting, tags, errors, dryRun, planOnly }: Draft, a
 	if (failed || errors.length > 0 || tags.some(({ change }) => change === "failed")) return "failed";
 	// A dry run, or a plan, has done all that was asked of it.
 	if (dryRun || planOnly) return "complete";
-	const held = tags.some(({ change, notes }) => change === "held" || notes.length > 0);
-	const open = builds.some(({ state }) => state === "planned");
-	return held || open || waiting.length > 0 ? "incomplete" : "complete";
+	const held = tags.some(({ change, notes, unserved }) =>
+		change === "held" ? notes.length > 0 || unserved === undefined : notes.length > 0,
+	);
+	const open = builds.some(({ state }) => state === "planned") || waiting.some(({ unserved }) => unserved !== true);
+	return held || open ? "incomplete" : "complete";
 }
 
 /** Every build with what became of it in this run; what is planned and was not tried is `planned`. */
@@ -152,11 +155,16 @@ export function legReports(legs: readonly Leg[], results: readonly LegResult[]):
 }
 
 /** What has no build yet, by the names that people know. */
-export function waitingReports(plan: Plan, sources: Sources): Report["waiting"] {
+export function waitingReports(
+	plan: Plan,
+	sources: Sources,
+	{ architectures }: Pick<Program, "architectures">,
+): Report["waiting"] {
 	return plan.waiting.map(({ source, arch, reason }) => ({
 		tag: sources[source]?.arches[arch]?.tags[0] ?? source,
 		arch,
 		reason,
+		...(architectures[arch]?.runner === null ? { unserved: true as const } : {}),
 	}));
 }
 
@@ -178,13 +186,14 @@ export function unplannedReports(legs: readonly Leg[], planned: readonly Leg[]):
 export function tagReports(published: PublishResult): { tags: TagReport[]; errors: Report["errors"] } {
 	const said = [...published.archTags.filter(({ change }) => change === "failed"), ...published.tags];
 	return {
-		tags: said.map(({ reference, digest, platforms, change, notes, removed }) => ({
+		tags: said.map(({ reference, digest, platforms, change, notes, removed, unserved }) => ({
 			reference,
 			digest,
 			platforms: [...platforms],
 			change,
 			notes: [...notes],
 			...(removed === undefined ? {} : { removed: [...removed] }),
+			...(unserved === undefined ? {} : { unserved: [...unserved] }),
 		})),
 		// What was only ended is no error of its own: the outcome says it, once.
 		errors: said.flatMap(({ reference, error }) =>

@@ -84,7 +84,7 @@ async function buildAll(workspace: Workspace, sources: Sources, options: RunOpti
 		const planned = await computePlan(workspace, sources, output, options);
 		const legs = planned.legs.filter((leg) => leg.builds.some(({ buildId }) => !results.has(buildId)));
 		report.builds = buildReports(output.builds, results, planned.legs);
-		report.waiting = waitingReports(planned.plan, sources);
+		report.waiting = waitingReports(planned.plan, sources, workspace.program);
 		if (!workspace.dryRun) {
 			const lines = planned.plan.waiting.map(({ arch, reason }) => `${reason} (${arch})`);
 			workspace.io.log({ type: "waiting", lines });

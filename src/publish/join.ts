@@ -63,14 +63,20 @@ async function join(ref: string, reference: string, parts: readonly Part[], cont
 	let published: Promise<Index | undefined> | undefined;
 	const readPublished = () => (published ??= context.lookup(ref));
 	const shares: Share[] = await Promise.all(parts.map((part) => shareOf(part, readPublished, context)));
-	const notes = shares.flatMap(({ part, lacks }) => (lacks === undefined ? [] : [`${part.arch}: ${lacks}`]));
+	const { architectures } = context.options.program;
+	const lacking = shares.filter(({ lacks }) => lacks !== undefined);
+	const notServed = lacking.filter(({ part }) => architectures[part.arch]?.runner === null);
+	const notes = lacking
+		.filter((share) => !notServed.includes(share))
+		.map(({ part, lacks }) => `${part.arch}: ${lacks}`);
+	const unserved = notServed.length === 0 ? {} : { unserved: notServed.map(({ part }) => part.arch) };
 	const found = await context.head(parseReference(ref));
 	const manifests = shares.flatMap((share) => checked(share, reference, context.options));
 
 	const held = async (...why: readonly string[]): Promise<Joined> => {
 		const platforms = found === undefined ? [] : platformsOf((await readPublished())?.manifests ?? []);
 		const digest = found?.digest ?? null;
-		return { ref, tag: { reference, digest, platforms, change: "held", notes: [...notes, ...why] } };
+		return { ref, tag: { reference, digest, platforms, change: "held", notes: [...notes, ...why], ...unserved } };
 	};
 	if (manifests.length === 0) {
 		return held();
@@ -87,7 +93,7 @@ async function join(ref: string, reference: string, parts: readonly Part[], cont
 	const object = indexObject(manifests);
 	const bytes = Buffer.from(tabJson(object.data));
 	const digest = sha256Of(bytes);
-	const result = { reference, digest, platforms: platformsOf(object.data.manifests), notes };
+	const result = { reference, digest, platforms: platformsOf(object.data.manifests), notes, ...unserved };
 	if (found === undefined) {
 		return { ref, tag: { ...result, change: "created" }, object };
 	}

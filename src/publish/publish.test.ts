@@ -352,6 +352,21 @@ describe("what is not built", () => {
 		expect(arches(await at.index("library/x:1"))).toBe("arm64v8 +arm64v8");
 	});
 
+	test("nobody waits for an architecture without a runner, and what a tag had for it stays", async () => {
+		const { at, old, now } = await amd64Failed();
+		await using _ = at;
+		const architectures = { ...at.program.architectures };
+		architectures["amd64"] = { ...architectures["amd64"]!, runner: null };
+		const program = { ...at.program, architectures };
+		const { tags } = await at.publish(now, { program, unbuilt: "hold" });
+		expect(tags).toMatchObject([{ change: "updated", notes: [], unserved: ["amd64"] }]);
+		expect((await at.index("library/x:1"))!.manifests.slice(0, 2)).toEqual(old.manifests.slice(0, 2));
+		const onlyThere = sourcesOf(at.program, [{ name: "y", version: "1", arches: { amd64: ["y:1"] } }]);
+		expect((await at.publish(onlyThere, { program })).tags).toMatchObject([
+			{ change: "held", notes: [], unserved: ["amd64"], digest: null },
+		]);
+	});
+
 	test("a tag of which nothing is built is held", async () => {
 		await using at = await pipeline();
 		const sources = sourcesOf(at.program, [{ name: "x", version: "1", arches: everywhere("x:1") }]);

@@ -35,6 +35,11 @@ export interface PublishedTag {
 	readonly notes: readonly string[];
 	/** The platforms that went because nothing defines them any more; only of what is `updated`. */
 	readonly removed?: readonly string[];
+	/**
+	 * Architectures without a runner, of which not all is there that is defined: nobody here waits for them. What the tag
+	 * had for them stays.
+	 */
+	readonly unserved?: readonly string[];
 	/** Only of what failed. */
 	readonly error?: BrewlineError;
 }

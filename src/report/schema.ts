@@ -36,7 +36,15 @@ export const reportSchema = z.strictObject({
 			error: z.nullable(failure),
 		}),
 	),
-	waiting: z.array(z.strictObject({ tag: z.string(), arch: z.string(), reason: z.string() })),
+	waiting: z.array(
+		z.strictObject({
+			tag: z.string(),
+			arch: z.string(),
+			reason: z.string(),
+			/** The architecture has no runner: nobody here waits for it. */
+			unserved: z.exactOptional(z.literal(true)),
+		}),
+	),
 	tags: z.array(
 		z.strictObject({
 			reference: z.string(),
@@ -49,6 +57,8 @@ export const reportSchema = z.strictObject({
 			notes: z.array(z.string()),
 			/** The platforms that went because nothing defines them any more. */
 			removed: z.exactOptional(z.array(z.string())),
+			/** Architectures that lack something and have no runner: nobody here waits for them. */
+			unserved: z.exactOptional(z.array(z.string())),
 		}),
 	),
 	errors: z.array(failure),

@@ -68,8 +68,12 @@ function tagLines(tag: TagReport, width: number, style: Style): string[] {
 }
 
 /** All that is to be said of a tag, a line each. */
-export function notesOf({ notes, removed = [] }: TagReport): readonly string[] {
-	return [...notes, ...removed.map((platform) => `no longer defined for ${platform}`)];
+export function notesOf({ notes, removed = [], unserved = [] }: TagReport): readonly string[] {
+	return [
+		...notes,
+		...removed.map((platform) => `no longer defined for ${platform}`),
+		...(unserved.length === 0 ? [] : [`not built here: ${unserved.join(", ")}`]),
+	];
 }
 
 /** One line: the outcome and the counts that matter. */

@@ -45,7 +45,7 @@ export const action: Action<typeof inputs> = {
 				: { architectures: given.architectures.split(",").map((name) => name.trim()) }),
 		});
 		report.builds = buildReports(output.builds, new Map(), legs);
-		report.waiting = waitingReports(plan, sources);
+		report.waiting = waitingReports(plan, sources, program);
 		const legsNow = matrixOf(plan.legs);
 		if (legsNow.length < plan.legs.length) {
 			const text = `${plan.legs.length} legs are more than the ${limits.matrixJobs} jobs of a matrix: the first are built now, the next run plans the others`;
