@@ -88,6 +88,23 @@ describe("order of keys", () => {
 	});
 });
 
+describe("depth", () => {
+	test("is bounded, and brackets in strings do not count, whatever is escaped in them", () => {
+		const nested = (depth: number, inner: string) => `${"[".repeat(depth)}${inner}${"]".repeat(depth)}`;
+		const inner = fc
+			.array(fc.constantFrom("[", "{", "]", '"', "\\", "a", "\n", "é"), { maxLength: 12 })
+			.map((parts) => JSON.stringify(parts.join("")));
+		fc.assert(
+			fc.property(inner, inner, (key, value) => {
+				const member = `{${key}: ${value}}`;
+				expect(() => parseJson(nested(199, member), options)).not.toThrow();
+				expect(() => parseJson(nested(200, member), options)).toThrow("nested more than 200 levels deep");
+			}),
+			{ seed },
+		);
+	});
+});
+
 describe("writing", () => {
 	test("Go's escapes", () => {
 		expect(goJson({ "<": "&>\u2028\u2029'é\u007f" })).toBe('{"\\u003c":"\\u0026\\u003e\\u2028\\u2029\'é\u007f"}');

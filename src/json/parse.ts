@@ -60,27 +60,37 @@ function decode(bytes: Uint8Array, options: ParseJsonOptions): string {
 	}
 }
 
+/** Looks at what stands between strings: these are most of a text, and are passed over by the engine's own search. */
 function checkDepth(text: string, options: ParseJsonOptions): void {
 	let depth = 0;
-	let quoted = false;
-	for (let i = 0; i < text.length; i++) {
-		const unit = text.charCodeAt(i);
-		if (quoted) {
-			if (unit === 0x5c) {
-				i++;
-			} else if (unit === 0x22) {
-				quoted = false;
+	for (let start = 0; start < text.length;) {
+		const quote = text.indexOf('"', start);
+		const end = quote < 0 ? text.length : quote;
+		for (let i = start; i < end; i++) {
+			const unit = text.charCodeAt(i);
+			if (unit === 0x7b || unit === 0x5b) {
+				depth++;
+				if (depth > maxDepth) {
+					throw refused(options, `is nested more than ${maxDepth} levels deep`);
+				}
+			} else if (unit === 0x7d || unit === 0x5d) {
+				depth--;
 			}
-		} else if (unit === 0x22) {
-			quoted = true;
-		} else if (unit === 0x7b || unit === 0x5b) {
-			depth++;
-			if (depth > maxDepth) {
-				throw refused(options, `is nested more than ${maxDepth} levels deep`);
-			}
-		} else if (unit === 0x7d || unit === 0x5d) {
-			depth--;
 		}
+		if (quote < 0) return;
+		start = endOfString(text, quote);
+	}
+}
+
+/** The place after the quote that ends the string which starts at `quote`; the end of the text where none does. */
+function endOfString(text: string, quote: number): number {
+	for (let from = quote + 1; ;) {
+		const end = text.indexOf('"', from);
+		if (end < 0) return text.length;
+		let backslashes = 0;
+		while (text.charCodeAt(end - 1 - backslashes) === 0x5c) backslashes++;
+		if (backslashes % 2 === 0) return end + 1;
+		from = end + 1;
 	}
 }
 
