@@ -25,7 +25,7 @@ const remoteConfig: GitConfig = [
 	["core.hooksPath", "/dev/null"],
 ];
 
-/** Refused by this server or unknown to it: asking again changes nothing, and other ids may well be had. */
+/** The remote as a whole cannot be reached or used: asking it for other ids changes nothing. */
 const connectionProblems =
 	/could not resolve|couldn't connect|failed to connect|connection |could not read (?:username|password|from remote)|authentication failed|repository .*not found|does not appear to be a git repository|returned error: |unable to access|SSL|certificate|early EOF|unexpected disconnect|RPC failed|permission denied|host key|protocol '|transport '|timed out|hung up|cannot start/i;
 /** Where asking again can help: the server's own troubles, and connections that broke off. */
@@ -36,6 +36,7 @@ const refusedCredentials =
 const pauses = [1000, 3000];
 const redirect = /returned error: 30[12378]\b/;
 const maxRedirects = 5;
+
 /** Runs a git command that speaks to the remote, with the access to it. */
 export async function remoteGit(
 	io: Io,
