@@ -10,6 +10,8 @@ import { ownDockerConfig, removeLeftovers } from "./docker-config.ts";
 import { flag, type InputSchema, optionalText, readInputs, sha256Digest } from "./inputs.ts";
 import * as planAction from "./plan/action.ts";
 import * as publishAction from "./publish/action.ts";
+import * as rememberAction from "./remember/action.ts";
+import { limits } from "./limits.ts";
 import { harmless } from "./runner.ts";
 
 const folder = path.resolve(import.meta.dirname, "../../actions");
@@ -17,6 +19,7 @@ const schemas: Readonly<Record<string, InputSchema>> = {
 	plan: planAction.inputs,
 	build: buildAction.inputs,
 	publish: publishAction.inputs,
+	remember: rememberAction.inputs,
 };
 
 interface ActionFile {
@@ -78,19 +81,34 @@ describe("readInputs", () => {
 	});
 });
 
-describe("matrixOf", () => {
-	it("holds what a matrix takes, and of a leg nothing but data", () => {
-		const legs = Array.from({ length: 300 }, (_, number) => ({
-			id: `leg-${number}`,
-			arch: "amd64",
-			runner: "ubuntu-24.04",
+describe("matricesOf", () => {
+	const legs = (count: number) =>
+		Array.from({ length: count }, (_, number) => ({
+			id: `leg-${number}-${"x".repeat(50)}`,
+			arch: "windows-amd64",
+			runner: "ubuntu-24.04-arm",
 			wave: 0,
 			digest: `sha256:${"a".repeat(64)}`,
+			builds: [{ id: "a".repeat(64), reason: "never built" }],
 		}));
-		const matrix = planAction.matrixOf(legs);
-		expect(matrix).toHaveLength(256);
-		expect(Object.keys(matrix[255]!)).toEqual(["id", "arch", "runner", "digest"]);
-		expect(planAction.matrixOf(legs.slice(0, 2)).map(({ id }) => id)).toEqual(["leg-0", "leg-1"]);
+	const parsed = (text: string | undefined) => JSON.parse(text!) as Record<string, string>[];
+
+	it("gives each matrix what it may have, in order, and of a leg nothing but data", () => {
+		// Those of php.
+		const all = legs(694);
+		const outputs = planAction.matricesOf(all);
+		expect(Object.keys(outputs)).toEqual(["matrix", "matrix-2", "matrix-3", "matrix-4"]);
+		const matrices = Object.values(outputs).map(parsed);
+		expect(matrices.map(({ length }) => length)).toEqual([256, 256, 182, 0]);
+		expect(matrices.flat().map(({ id }) => id)).toEqual(all.map(({ id }) => id));
+		expect(Object.keys(matrices[0]![255]!)).toEqual(["id", "arch", "runner", "digest"]);
+		expect(outputs["matrix-4"]).toBe("[]");
+	});
+
+	it("stays within what a job may put out, as full as can be", () => {
+		const texts = Object.values(planAction.matricesOf(legs(1024)));
+		expect(texts.reduce((sum, text) => sum + text.length, 0)).toBeLessThan(limits.outputUnits);
+		for (const text of texts) expect(text.length / 256).toBeLessThan(220);
 	});
 });
 

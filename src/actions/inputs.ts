@@ -12,6 +12,12 @@ export const flag = z.pipe(
 	z._default(z.enum(["true", "false"]), "false"),
 	z.transform((text) => text === "true"),
 );
+/** A whole number. */
+export const count = (usual: number, least: number, most: number) =>
+	z.pipe(
+		z._default(z.string().check(z.regex(/^[0-9]{1,9}$/, { error: "must be a whole number" })), String(usual)),
+		z.pipe(z.transform(Number), z.number().check(z.minimum(least), z.maximum(most))),
+	);
 /** `sha256:…`. */
 export const sha256Digest = z
 	.string()
@@ -53,7 +59,7 @@ export function readInputs<Schema extends InputSchema>(
 }
 
 /** The inputs, of whichever action, that nobody may read in a log. */
-const secretInputs = ["password", "git-token"];
+const secretInputs = ["password", "git-token", "state-token"];
 
 /** What is to be masked, however the other inputs are. */
 export function secretsOf(env: Readonly<Record<string, string | undefined>>): readonly string[] {

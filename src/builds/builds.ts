@@ -5,7 +5,7 @@ import type { Io } from "../io/types.ts";
 import { orderedEntries, orderedObject, sortedByKey } from "../json/index.ts";
 import { goIndex, type Index } from "../oci/index.ts";
 import type { Source, SourceArch, SourceParent, Sources } from "../sources/types.ts";
-import { buildIdOf, checkStagingTemplate, outsideReference, restrictedTo, stagingReference } from "./identity.ts";
+import { checkStagingTemplate, forcedId, outsideReference, restrictedTo, stagingReference } from "./identity.ts";
 import { limit } from "./limit.ts";
 import type { Build, Builds, Lookup, LookupCache, Waiting } from "./types.ts";
 
@@ -13,6 +13,8 @@ export interface BuildsInput {
 	readonly sources: Sources;
 	/** Of a previous run: what stands in it is believed and not looked up. */
 	readonly cache?: LookupCache;
+	/** What is to be built again although nothing changed: the text, by the id that is replaced (docs/design.md). */
+	readonly forced?: Readonly<Record<string, string>>;
 }
 
 export interface BuildsOptions {
@@ -94,7 +96,7 @@ export async function builds(
 			resolvedParents.push([from, parent.index]);
 		}
 		const digests = orderedObject(resolvedParents.map(([from, index]) => [from, index.manifests[0]!.digest]));
-		const buildId = buildIdOf({ sourceId, arch, parents: digests });
+		const { buildId, force } = forcedId({ sourceId, arch, parents: digests }, input.forced ?? {});
 		const img = stagingReference(program.registries.staging, buildId, arch);
 		const resolved = await registry.staged(img, arch);
 		const build = {
@@ -104,6 +106,7 @@ export async function builds(
 			arch,
 			parents: digests,
 			resolvedParents: orderedObject(resolvedParents),
+			...(force === undefined ? {} : { force }),
 		};
 		return { build: { buildId, build, source: { ...source, arches: { [arch]: ofArch } } } };
 	};

@@ -19,6 +19,30 @@ export function buildIdOf({ sourceId, arch, parents, force }: BuildIdentity): st
 	return createHash("sha256").update(`${line}\n`).digest("hex");
 }
 
+/**
+ * The id of a build once decisions are applied: as often as one replaces the id, its text becomes part of the next. Decisions
+ * that replace one another in a circle come from no program of ours: `handover`.
+ */
+export function forcedId(
+	identity: Omit<BuildIdentity, "force">,
+	forced: Readonly<Record<string, string>>,
+): { readonly buildId: string; readonly force: string | undefined } {
+	let force: string | undefined;
+	let buildId = buildIdOf(identity);
+	const replaced = new Set<string>();
+	while (Object.hasOwn(forced, buildId)) {
+		if (replaced.has(buildId)) {
+			throw new BrewlineError("handover", `the forced builds replace one another in a circle, by way of ${buildId}`, {
+				hint: "take one of them out of decisions.json",
+			});
+		}
+		replaced.add(buildId);
+		force = forced[buildId]!;
+		buildId = buildIdOf({ ...identity, force });
+	}
+	return { buildId, force };
+}
+
 /** Throws `config` where the template has no place for the build's id. */
 export function checkStagingTemplate(template: string): void {
 	if (!template.includes("BUILD")) {

@@ -4,6 +4,7 @@ export { readBuilds, readLookupCache, writeBuilds, writeLookupCache, type ReadFi
 export {
 	buildIdOf,
 	checkStagingTemplate,
+	forcedId,
 	outsideReference,
 	restrictedTo,
 	stagingReference,
@@ -13,6 +14,7 @@ export { limit, type Limit } from "./limit.ts";
 export { registryLookup } from "./lookup.ts";
 export {
 	queue,
+	retryTime,
 	windowsVersionOf,
 	type Queue,
 	type QueuedBuild,

@@ -12,6 +12,8 @@ export interface QueueRecord {
 	/** The first tag: for people. */
 	readonly identifier?: string;
 	readonly skip?: boolean;
+	/** Why it was to be built, when it was tried first: afterwards nothing else knows what it replaces. */
+	readonly reason?: string;
 }
 
 export type QueueRecords = Readonly<Record<string, QueueRecord>>;
@@ -31,6 +33,11 @@ export interface Queue {
 	readonly skipped: number;
 }
 
+/** In Unix seconds, when a build may be tried again; undefined: at once. */
+export function retryTime({ count, lastTime }: QueueRecord): number | undefined {
+	return typeof lastTime === "number" ? lastTime + delay(count) : undefined;
+}
+
 const delayHours = [0, 0, 1, 2, 4, 8, 16, 32];
 
 /** What one architecture is to build now; `now` in Unix seconds (spec/builds.md, The queue of an architecture). */
@@ -40,7 +47,7 @@ export function queue(builds: Builds, records: QueueRecords, arch: string, now: 
 		.map(([buildId, build]) => {
 			const identifier = build.source.arches[arch]?.tags[0] ?? buildId;
 			const before: QueueRecord = Object.hasOwn(records, buildId) ? records[buildId]! : { count: 0 };
-			const skip = typeof before.lastTime === "number" && now < before.lastTime + delay(before.count);
+			const skip = now < (retryTime(before) ?? now);
 			const count = skip ? before.count : before.count + 1;
 			return { buildId, build, identifier, skip, record: { ...before, count, identifier, skip } };
 		});

@@ -65,6 +65,7 @@ export const buildSchema: z.ZodMiniType<Build> = z
 			arch: architecture,
 			parents: z.record(z.string(), digest),
 			resolvedParents: z.record(z.string(), restrictedIndex),
+			force: z.optional(z.string()),
 		}),
 		source: z.object({
 			sourceId: sha256Hex,

@@ -12,6 +12,8 @@ export interface Build {
 		readonly arch: string;
 		readonly parents: Readonly<Record<string, string>>;
 		readonly resolvedParents: Readonly<Record<string, Index>>;
+		/** Only of a forced build: the text that is part of its id. */
+		readonly force?: string;
 	};
 	/** With this architecture alone in `arches`. */
 	readonly source: Source;

@@ -156,6 +156,54 @@ NO_COLOR turns colours off. BREWLINE_CONFIG names the configuration like --confi
 		.addOption(dryRun)
 		.action(does(async () => (await import("./steps.ts")).runStep));
 
+	command(
+		"remember",
+		"write what was planned, tried and published into the state, for the next plans",
+		`run does that by itself; after single steps it makes the next plan wait for what failed often, and name what changed.`,
+	).action(does(async () => (await import("./decide.ts")).rememberStep));
+	command(
+		"explain",
+		"say why an image is built or not, with all that it stands on",
+		`Reads definitions, registry and state, and writes nothing.
+  brewline explain hello                  all tags and architectures of an image
+  brewline explain hello:latest s390x     one of them`,
+	)
+		.argument("<image>", "NAME or NAME:TAG, as the definitions have it")
+		.argument("[architecture]", "only this one")
+		.action(does(async () => (await import("./decide.ts")).explainStep));
+	command(
+		"force",
+		"decide that an image is built again although nothing changed",
+		`The decision is in the state, with who, when and why; the next plan has the build. What is built from it follows.
+  brewline force hello:latest amd64 --reason "the mirror served an old package"`,
+	)
+		.argument("<image>", "NAME or NAME:TAG, as the definitions have it")
+		.argument("[architecture]", "only this one")
+		.requiredOption("--reason <text>", "why, in one line")
+		.option("--by <name>", "who decides (default: who runs this)")
+		.addOption(dryRun)
+		.action(does(async () => (await import("./decide.ts")).forceStep));
+	const state = command(
+		"state",
+		"the state between runs, as the files of the existing system",
+		`  brewline state export folder
+  brewline state import --sources sources.json --builds builds.json --cache cache.json`,
+	);
+	below(state, "export", "write sources.json, builds.json and cache.json", "  brewline state export folder")
+		.argument("[folder]", "where to (default: here)")
+		.action(does(async () => (await import("./decide.ts")).exportState));
+	below(
+		state,
+		"import",
+		"take sources, builds and lookups over into the state",
+		"Decisions, tries and what is known of tags stay as they are.",
+	)
+		.requiredOption("--sources <file>", "a sources.json")
+		.requiredOption("--builds <file>", "its builds.json")
+		.option("--cache <file>", "its cache of lookups")
+		.addOption(dryRun)
+		.action(does(async () => (await import("./decide.ts")).importState));
+
 	const inspect = command(
 		"inspect",
 		"look at one thing of the pipeline",

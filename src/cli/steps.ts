@@ -18,6 +18,7 @@ import {
 	publishPlanned,
 	readLegs,
 	readSourcesFile,
+	reasonsIn,
 	run,
 	startReport,
 	waitingReports,
@@ -73,8 +74,8 @@ export function planStep(context: Context, options: { arch?: string[]; dryRun?: 
 			output,
 			options.arch === undefined ? {} : { architectures: options.arch },
 		);
-		report.builds = buildReports(output.builds, new Map(), planned.legs);
-		report.waiting = waitingReports(planned.plan, sources, workspace.program);
+		report.builds = buildReports(output.builds, new Map(), reasonsIn(planned.plan));
+		report.waiting = waitingReports(planned.plan, sources);
 		return finish(workspace, context, report);
 	};
 	return inWorkspace(context, step, options.dryRun);

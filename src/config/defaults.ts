@@ -45,5 +45,11 @@ export const dockerProgram: Program = {
 	},
 	attestations: "current",
 	git: { rewrite: {}, credentials: {} },
+	state: {
+		repository: null,
+		branch: "brewline-state",
+		author: { name: "Brewline", email: "brewline@users.noreply.github.com" },
+	},
+	policies: [],
 	timeLimit: 360,
 };

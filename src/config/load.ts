@@ -1,6 +1,6 @@
 import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
-import { type Alias, LineCounter, isMap, isScalar, parseDocument, visit, type Document } from "yaml";
+import { type Alias, LineCounter, isMap, isNode, isScalar, isSeq, parseDocument, visit, type Document } from "yaml";
 import * as z from "zod/mini";
 import { nearest } from "../definition/text.ts";
 import { BrewlineError, messageOf, type Location } from "../errors.ts";
@@ -133,6 +133,13 @@ function offsetOf(document: Document, where: readonly string[]): number {
 	let node: unknown = document.contents;
 	let offset = 0;
 	for (const part of where) {
+		if (isSeq(node)) {
+			const item: unknown = node.items[Number(part)];
+			if (!isNode(item)) break;
+			offset = item.range?.[0] ?? offset;
+			node = item;
+			continue;
+		}
 		if (!isMap(node)) break;
 		const pair = node.items.find((item) => isScalar(item.key) && String(item.key.value) === part);
 		if (pair === undefined) break;
@@ -158,6 +165,7 @@ interface SchemaLike {
 		readonly type?: string;
 		readonly innerType?: unknown;
 		readonly valueType?: unknown;
+		readonly element?: unknown;
 		readonly shape?: Record<string, unknown>;
 	};
 }
@@ -170,5 +178,5 @@ function unwrap(schema: unknown): unknown {
 
 function child(schema: unknown, part: string): unknown {
 	const def = (schema as SchemaLike | undefined)?.def;
-	return def?.shape?.[part] ?? def?.valueType;
+	return def?.shape?.[part] ?? def?.valueType ?? def?.element;
 }

@@ -30,13 +30,16 @@ export function defineProgram(input: ProgramInput = {}): Program {
 			timeLimit: input.timeLimit,
 		}),
 		...architecturesOf(input),
+		policies: (input.policies ?? []) as Program["policies"],
 		registries: { ...base.registries, ...defined(input.registries ?? {}) },
 		annotations: { ...base.annotations, ...defined(input.annotations ?? {}) },
 		buildkit: { ...base.buildkit, ...defined(input.buildkit ?? {}) },
 		sbom: { ...base.sbom, ...defined(input.sbom ?? {}) },
+		state: { ...base.state, ...defined(input.state ?? {}) },
 		git: { ...base.git, ...(defined(input.git ?? {}) as Partial<Program["git"]>) },
 	};
 	checkNamespaces(program);
+	checkPolicies(program);
 	return program;
 }
 
@@ -58,6 +61,23 @@ function checkNamespaces(program: Program): void {
 			});
 		}
 		taken.set(key, `the tags of ${name}`);
+	}
+}
+
+function checkPolicies({ architectures, policies }: Program): void {
+	for (const [index, rule] of policies.entries()) {
+		const at = `program.policies.${index}`;
+		for (const name of [...(rule.architectures ?? []), ...(rule.via === undefined ? [] : [rule.via])]) {
+			if (Object.hasOwn(architectures, name)) continue;
+			throw new BrewlineError("config", `${at}: there is no architecture ${name}`, {
+				hint: `known are: ${Object.keys(architectures).join(", ")}`,
+			});
+		}
+		if (rule.deadline !== undefined && rule.platforms !== "optional") {
+			throw new BrewlineError("config", `${at}.deadline: only what is optional has one`, {
+				hint: "write platforms: optional into the same rule",
+			});
+		}
 	}
 }
 

@@ -23,13 +23,14 @@ const origin = z
 const label = z.string().check(z.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/));
 const imageReference = z.string().check(z.regex(/^[A-Za-z0-9[\]:._/@-]+$/));
 
+const builder = z.string().check(z.regex(/^tcp:\/\/[^/?#@\s]+:[0-9]{1,5}$/, { error: "must be tcp://HOST:PORT" }));
+const minutes = z.int().check(z.minimum(1), z.maximum(7200));
+
 const architecture = z.strictObject({
 	platform: z.optional(platform),
 	namespace: z.optional(z.nullable(repository)),
 	runner: z.optional(z.nullable(label)),
-	builder: z.optional(
-		z.string().check(z.regex(/^tcp:\/\/[^/?#@\s]+:[0-9]{1,5}$/, { error: "must be tcp://HOST:PORT" })),
-	),
+	builder: z.optional(builder),
 	emulate: z.optional(z.boolean()),
 	via: z.optional(architectureName),
 });
@@ -41,6 +42,28 @@ const gitCredential = z.union([
 	z.strictObject({ tokenVariable: variable, username: z.optional(z.string()) }),
 	z.strictObject({ sshKey: z.string(), knownHosts: z.optional(z.string()) }),
 ]);
+
+const policy = z.strictObject({
+	images: z.optional(
+		z
+			.array(
+				z
+					.string()
+					.check(z.regex(/^[a-z0-9*._/-]+(?::[\w*.-]+)?$/, { error: "must be NAME or NAME:TAG; * may be in it" })),
+			)
+			.check(z.minLength(1)),
+	),
+	architectures: z.optional(z.array(architectureName)),
+	platforms: z.optional(z.enum(["required", "optional", "best-effort"])),
+	deadline: z.optional(
+		z.string().check(z.regex(/^[0-9]{1,6}[mhd]$/, { error: "must be a time in minutes, hours or days: 90m, 48h, 7d" })),
+	),
+	timeLimit: z.optional(minutes),
+	runner: z.optional(z.nullable(label)),
+	builder: z.optional(builder),
+	emulate: z.optional(z.boolean()),
+	via: z.optional(architectureName),
+});
 
 const program = z.strictObject({
 	name: z.optional(z.string().check(z.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/))),
@@ -84,7 +107,20 @@ const program = z.strictObject({
 			credentials: z.optional(z.record(z.string().check(z.minLength(8)), gitCredential)),
 		}),
 	),
-	timeLimit: z.optional(z.int().check(z.minimum(1), z.maximum(7200))),
+	state: z.optional(
+		z.strictObject({
+			repository: z.optional(z.nullable(z.string().check(z.minLength(1)))),
+			branch: z.optional(z.string().check(z.regex(/^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$/))),
+			author: z.optional(
+				z.strictObject({
+					name: z.string().check(z.regex(/^[^<>\p{Cc}]{1,100}$/u)),
+					email: z.string().check(z.regex(/^[^<>\s\p{Cc}]{1,200}$/u)),
+				}),
+			),
+		}),
+	),
+	policies: z.optional(z.array(policy)),
+	timeLimit: z.optional(minutes),
 });
 
 /** `brewline.yaml` as it is written: everything may be left out, and unknown keys are errors. */

@@ -15,6 +15,27 @@ export interface Architecture {
 	readonly via?: string;
 }
 
+/**
+ * What holds for some images on some architectures; of several rules that match, each setting is taken from the last one
+ * that has it. `policyOf` says what comes of them.
+ */
+export interface PolicyRule {
+	/** `NAME` or `NAME:TAG`, with `*` for any run of characters; default: all. */
+	readonly images?: readonly string[];
+	/** Default: all. */
+	readonly architectures?: readonly string[];
+	/** Whether tags wait for it: always, until the deadline, never. */
+	readonly platforms?: "required" | "optional" | "best-effort";
+	/** `90m`, `48h`, `7d`, from the first try; only with `optional`. */
+	readonly deadline?: string;
+	/** Minutes. */
+	readonly timeLimit?: number;
+	readonly runner?: string | null;
+	readonly builder?: string;
+	readonly emulate?: boolean;
+	readonly via?: string;
+}
+
 /** Everything a program can name differently from Docker's; `dockerProgram` has Docker's values. */
 export interface Program {
 	readonly name: string;
@@ -73,6 +94,16 @@ export interface Program {
 			>
 		>;
 	};
+	/** What is remembered between runs (docs/design.md, State). */
+	readonly state: {
+		/** The git repository whose branch holds it; null: one below the work folder. */
+		readonly repository: string | null;
+		readonly branch: string;
+		/** Who its commits are by. */
+		readonly author: { readonly name: string; readonly email: string };
+	};
+	/** By image and architecture. */
+	readonly policies: readonly PolicyRule[];
 	/** Minutes after which a build is ended. */
 	readonly timeLimit: number;
 }

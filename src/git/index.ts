@@ -1,7 +1,15 @@
-export { openGitStore, type GitRepository, type GitStore, type GitStoreOptions, type ListedEntry } from "./store.ts";
+export {
+	openGitStore,
+	type GitRepository,
+	type GitStore,
+	type GitStoreOptions,
+	type ListedEntry,
+	type Place,
+} from "./store.ts";
 export { credentialPrefix, type GitCredential } from "./command.ts";
 export type { Wanted as WantedCommit } from "./fetch.ts";
 export type { OpenFile } from "./export.ts";
 export type { EntryKind } from "./objects.ts";
 export { checkAddress, isAddress, rewriteAddress } from "./address.ts";
+export { makeBare } from "./bare.ts";
 export { openGitBranch, type GitBranch, type GitBranchOptions, type NewCommit } from "./branch.ts";

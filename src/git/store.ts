@@ -7,11 +7,12 @@ import type { Io } from "../io/types.ts";
 import { checkAddress, checkCommit, checkFetch, rewriteAddress } from "./address.ts";
 import { bareName, makeBare, readCommits } from "./bare.ts";
 import { accessTo, type GitCredential } from "./command.ts";
+import { changedPaths } from "./diff.ts";
 import { exportTree, openBlob, tarOf, type OpenFile } from "./export.ts";
 import { fetchCommits, type Wanted } from "./fetch.ts";
 import { withLock } from "./lock.ts";
 import { findDirectory, findFile, type Found } from "./lookup.ts";
-import { openObjects, type EntryKind, type Objects } from "./objects.ts";
+import { openObjects, showBytes, type EntryKind, type Objects } from "./objects.ts";
 import { openReader, type ObjectReader } from "./reader.ts";
 import { checksumTree } from "./stream.ts";
 
@@ -51,10 +52,21 @@ export interface GitRepository {
 	openFile(commit: string, directory: string, file: string): Promise<OpenFile>;
 	/** The entries of one directory, sorted by name as bytes; `name` is null where it is not UTF-8. */
 	readTree(commit: string, directory: string): Promise<readonly ListedEntry[]>;
+	/**
+	 * Paths of the files that differ between two directories of two commits, relative to these, at most `limit`; what is no
+	 * UTF-8 is shown as such.
+	 */
+	changedPaths(before: Place, after: Place, limit: number): Promise<readonly string[]>;
 	/** Writes the directory's content into `into`, which must be empty or not there. */
 	exportTree(commit: string, directory: string, into: string): Promise<void>;
 	/** The directory's content as an uncompressed tar archive, the same bytes each time: dates are the commit's. */
 	contextTar(commit: string, directory: string): Readable;
+}
+
+/** A directory of a commit. */
+export interface Place {
+	readonly commit: string;
+	readonly directory: string;
 }
 
 export interface ListedEntry {
@@ -271,6 +283,12 @@ function openRepository(
 			at(commit, [directory], async (objects, root) => {
 				const tree = await treeAt(objects, root, directory);
 				return tree === null ? [] : (await objects.tree(tree)).map(listed);
+			}),
+		changedPaths: (before, after, limit) =>
+			at(after.commit, [after.directory], async (objects, root) => {
+				const now = await treeAt(objects, root, after.directory);
+				const old = await at(before.commit, [before.directory], (_, tree) => treeAt(objects, tree, before.directory));
+				return (await changedPaths(objects, old ?? undefined, now ?? undefined, limit)).map(showBytes);
 			}),
 		exportTree: (commit, directory, into) =>
 			at(commit, [directory], async (objects, root, bare) => {

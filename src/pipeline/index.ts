@@ -1,9 +1,13 @@
+export { explain, type ExplainedParent, type Explanation } from "./explain.ts";
+export { force, type ForcedOutcome, type ForceRequest } from "./force.ts";
 export { openBuilders, type Builders } from "./builders.ts";
 export { publishPlanned, publishStaged } from "./publish.ts";
+export { rememberRun, type Remembered, type RememberOptions } from "./remember.ts";
 export {
 	buildReports,
 	finishReport,
 	legReports,
+	reasonsIn,
 	startReport,
 	tagReports,
 	waitingReports,

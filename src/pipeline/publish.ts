@@ -1,22 +1,32 @@
 import type { Run } from "../build/index.ts";
 import type { Builds } from "../builds/index.ts";
-import { publish, type PublishResult } from "../publish/index.ts";
+import { pairOf } from "../plan/index.ts";
+import { publish, type PublishResult, waitingRule } from "../publish/index.ts";
 import type { Sources } from "../sources/index.ts";
-import { buildReports, type Draft, tagReports, unplannedReports, waitingReports } from "./report.ts";
-import { computeBuilds, computePlan, openLookups, readLegs, readResults, readSourcesFile } from "./steps.ts";
+import { buildReports, type Draft, reasonsIn, stillWaiting, tagReports } from "./report.ts";
+import {
+	computeBuilds,
+	computePlan,
+	openLookups,
+	readLegs,
+	readPlanFile,
+	readResults,
+	readSourcesFile,
+} from "./steps.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** Moves what is staged to its tags; everything is read from the registry anew, and nothing from files or earlier look-ups. */
 export async function publishStaged(
 	workspace: Workspace,
 	input: { readonly sources: Sources; readonly builds: Builds },
-	options: { readonly dryRun?: boolean } = {},
+	options: { readonly dryRun?: boolean; readonly overdue?: ReadonlySet<string> } = {},
 ): Promise<PublishResult> {
 	const { program, io, client } = workspace;
 	return publish(input, io, {
 		program,
 		client,
 		lookup: openLookups(workspace).lookup,
+		mustWait: waitingRule(program, options.overdue ?? new Set()),
 		dryRun: options.dryRun ?? workspace.dryRun,
 	});
 }
@@ -31,12 +41,22 @@ export async function publishPlanned(
 	options: { readonly planDigest?: string; readonly run?: Run } = {},
 ): Promise<void> {
 	const { io, work } = workspace;
-	const sources = await readSourcesFile(workspace, options.planDigest);
-	const output = await computeBuilds(workspace, sources, openLookups(workspace));
+	const planned = await readPlanFile(workspace, options.planDigest);
+	const strict = options.planDigest !== undefined;
+	const sources = await readSourcesFile(workspace, strict ? planned?.sources : undefined);
+	// Those of the plan where it is the one that is to be published.
+	const forced = strict ? planned?.forced : undefined;
+	const output = await computeBuilds({ ...workspace, dryRun: true }, sources, openLookups(workspace), forced);
 	const { builds } = output;
-	const legs = await readLegs(work, [], { optional: options.planDigest === undefined });
+	const legs = planned === undefined ? [] : await readLegs(work, [], { plan: planned });
+	const reasons = planned === undefined ? new Map<string, string>() : reasonsIn(planned);
+	const results = await readResults(work, legs, io, options.run);
 	const next = await computePlan({ ...workspace, dryRun: true }, sources, output);
-	report.waiting = [...waitingReports(next.plan, sources, workspace.program), ...unplannedReports(next.legs, legs)];
-	report.builds = buildReports(builds, await readResults(work, legs, io, options.run), legs);
-	Object.assign(report, tagReports(await publishStaged(workspace, { sources, builds }, { dryRun: report.dryRun })));
+	report.waiting = stillWaiting(sources, builds, next.plan, planned);
+	report.builds = buildReports(builds, results, reasons);
+	const overdue = new Set(
+		((strict ? planned : undefined) ?? next.plan).overdue.map(({ source, arch }) => pairOf(source, arch)),
+	);
+	const published = await publishStaged(workspace, { sources, builds }, { dryRun: report.dryRun, overdue });
+	Object.assign(report, tagReports(published));
 }

@@ -1,11 +1,10 @@
 import type { BuildResult, LegResult } from "../build/index.ts";
 import type { Builds } from "../builds/index.ts";
-import type { Program } from "../config/index.ts";
 import { BrewlineError } from "../errors.ts";
 import { writeWhole } from "../io/files.ts";
 import type { Io } from "../io/index.ts";
 import { tabJson } from "../json/index.ts";
-import type { Leg, Plan } from "../plan/index.ts";
+import { type Leg, pairOf, type Plan, titleOf } from "../plan/index.ts";
 import type { PublishResult } from "../publish/index.ts";
 import { type BuildReport, failuresOf, type Report, type TagReport } from "../report/index.ts";
 import type { Sources } from "../sources/index.ts";
@@ -71,16 +70,18 @@ function outcomeOf({ builds, waiting, tags, errors, dryRun, planOnly }: Draft, a
 	return held || open ? "incomplete" : "complete";
 }
 
-/** Every build with what became of it in this run; what is planned and was not tried is `planned`. */
+/**
+ * Every build with what became of it in this run; what is planned and was not tried is `planned`.
+ * `planned`: why each is built, by its id (`reasonsIn`).
+ */
 export function buildReports(
 	builds: Builds,
 	results: ReadonlyMap<string, BuildResult>,
-	legs: readonly Leg[],
+	planned: ReadonlyMap<string, string>,
 ): BuildReport[] {
-	const planned = new Set(legs.flatMap((leg) => leg.builds.map(({ buildId }) => buildId)));
 	return Object.values(builds).flatMap((build): BuildReport[] => {
 		const { buildId } = build;
-		const { arch, resolved, parents } = build.build;
+		const { arch, resolved } = build.build;
 		const result = results.get(buildId);
 		if (resolved === null && result === undefined && !planned.has(buildId)) return [];
 		const tried = result !== undefined && result.status !== "present";
@@ -95,7 +96,7 @@ export function buildReports(
 				arch,
 				tags: [...(build.source.arches[arch]?.tags ?? [])],
 				state,
-				reason: reasonOf(state, Object.keys(parents)),
+				reason: state === "present" ? unchanged : (planned.get(buildId) ?? "it was planned earlier"),
 				digest: first,
 				seconds: tried ? result.seconds : 0,
 				emulated: result?.emulated ?? false,
@@ -121,18 +122,22 @@ function errorOf(result: BuildResult | undefined): BuildReport["error"] {
 	return { code, message: text, ...(hint === null ? {} : { hint }) };
 }
 
-function reasonOf(state: BuildReport["state"], parents: readonly string[]): string {
-	if (state === "present") return "nothing changed: this content, on these parents, is built";
-	return parents.length === 0
-		? "this content was never built"
-		: `this content was never built on what ${parents.join(", ")} ${parents.length === 1 ? "is" : "are"} now`;
+const unchanged = "nothing changed: this content, on these parents, is built";
+
+/** Why builds are made, by id. */
+export function reasonsIn(plan: Plan): ReadonlyMap<string, string> {
+	return new Map(plan.legs.flatMap(({ builds }) => builds.map(({ id, reason }) => [id, reason] as const)));
 }
 
 /** What became of legs, where nothing but their results is known. */
-export function legReports(legs: readonly Leg[], results: readonly LegResult[]): BuildReport[] {
+export function legReports(
+	legs: readonly Leg[],
+	results: readonly LegResult[],
+	planned: ReadonlyMap<string, string> = new Map(),
+): BuildReport[] {
 	const byLeg = new Map(results.map((result) => [result.leg, result]));
 	return legs.flatMap((leg) =>
-		leg.builds.map(({ buildId, tags, parents }): BuildReport => {
+		leg.builds.map(({ buildId, tags }): BuildReport => {
 			const result = byLeg.get(leg.id)?.builds.find((candidate) => candidate.buildId === buildId);
 			const state = result?.status ?? "planned";
 			return {
@@ -140,10 +145,7 @@ export function legReports(legs: readonly Leg[], results: readonly LegResult[]):
 				arch: leg.arch,
 				tags: [...tags],
 				state,
-				reason: reasonOf(
-					state,
-					parents.map(({ from }) => from),
-				),
+				reason: state === "present" ? unchanged : (planned.get(buildId) ?? "the plan says why"),
 				digest: result?.digest ?? null,
 				seconds: result?.seconds ?? 0,
 				emulated: result?.emulated ?? false,
@@ -155,31 +157,54 @@ export function legReports(legs: readonly Leg[], results: readonly LegResult[]):
 }
 
 /** What has no build yet, by the names that people know. */
-export function waitingReports(
-	plan: Plan,
-	sources: Sources,
-	{ architectures }: Pick<Program, "architectures">,
-): Report["waiting"] {
-	return plan.waiting.map(({ source, arch, reason }) => ({
-		tag: sources[source]?.arches[arch]?.tags[0] ?? source,
-		arch,
-		reason,
-		...(architectures[arch]?.runner === null ? { unserved: true as const } : {}),
-	}));
+export function waitingReports(plan: Pick<Plan, "waiting">, sources: Sources): Report["waiting"] {
+	const unserved = new Set(
+		plan.waiting.filter(({ why }) => why === "unserved").map(({ source, arch }) => pairOf(source, arch)),
+	);
+	return plan.waiting.map(({ source, arch, why, wave, reason }) => {
+		const ofArch = sources[source]?.arches[arch];
+		const parents = Object.values(ofArch?.parents ?? {});
+		const nobody =
+			why === "unserved" ||
+			(why === "parent" && parents.some(({ sourceId }) => sourceId !== null && unserved.has(pairOf(sourceId, arch))));
+		// Parents stand before their children.
+		if (nobody) unserved.add(pairOf(source, arch));
+		return {
+			tag: ofArch?.tags[0] ?? source,
+			arch,
+			reason,
+			wave,
+			...(nobody ? { unserved: true as const } : {}),
+		};
+	});
 }
 
-/** What could be built since the plan was made, because its parents are there now. */
-export function unplannedReports(legs: readonly Leg[], planned: readonly Leg[]): Report["waiting"] {
-	const known = new Set(planned.flatMap(({ builds }) => builds.map(({ buildId }) => buildId)));
-	return legs.flatMap(({ arch, builds }) =>
-		builds
-			.filter(({ buildId }) => !known.has(buildId))
-			.map(({ buildId, tags }) => ({
-				tag: tags[0] ?? buildId,
-				arch,
-				reason: "can be built now, and is in no leg of this plan: the next run builds it",
-			})),
+/**
+ * What waits after a plan was carried out. A plan that comes after it without its memory does not know what backs off and
+ * what had no room: that is taken from the plan itself, and what else could be built now comes with the next one.
+ */
+export function stillWaiting(
+	sources: Sources,
+	builds: Builds,
+	next: Plan,
+	planned: Plan | undefined,
+): Report["waiting"] {
+	const tried = new Set(planned?.legs.flatMap(({ builds }) => builds.map(({ id }) => id)));
+	const before = new Map(
+		planned?.waiting
+			.filter(({ why }) => why !== "parent")
+			.map((item) => [pairOf(item.source, item.arch), item] as const),
 	);
+	const now = new Map(next.waiting.map((item) => [pairOf(item.source, item.arch), item]));
+	for (const { id } of next.legs.flatMap((leg) => leg.builds)) {
+		const { sourceId, arch } = builds[id]!.build;
+		const pair = pairOf(sourceId, arch);
+		const known = before.get(pair);
+		const reason = `${titleOf(builds[id]!)} can be built now, and is in no leg of this plan: the next plan has it`;
+		if (known !== undefined) now.set(pair, known);
+		else if (!tried.has(id)) now.set(pair, { source: sourceId, arch, why: "no-room", wave: 0, reason });
+	}
+	return waitingReports({ waiting: [...now.values()] }, sources);
 }
 
 /** What publishing did, as a report's tags; arch tags only where something is to be said of them. */

@@ -13,10 +13,11 @@ import {
 import type { BuildsOutput } from "../builds/index.ts";
 import type { Program } from "../config/index.ts";
 import { type Io, isRunning } from "../io/index.ts";
-import type { Leg } from "../plan/index.ts";
+import { type Leg, pairOf, type Plan } from "../plan/index.ts";
 import { createRegistryClient, dockerCredentials, mirrorsFromEnvironment } from "../registry/index.ts";
 import type { Report } from "../report/index.ts";
 import type { Sources } from "../sources/index.ts";
+import { failedTries, type Learned, recordLearned } from "./memory.ts";
 import { predictTags } from "./predict.ts";
 import { publishStaged } from "./publish.ts";
 import {
@@ -24,6 +25,7 @@ import {
 	type Draft,
 	finishReport,
 	legReports,
+	reasonsIn,
 	startReport,
 	tagReports,
 	waitingReports,
@@ -64,49 +66,59 @@ export async function run(program: Program, io: Io, options: RunOptions): Promis
 	const sources = await computeSources(workspace);
 	const planned = await buildAll(workspace, sources, options, report);
 	if (!io.signal.aborted) {
-		const published = await publishStaged(workspace, { sources, builds: planned.builds });
+		const overdue = new Set(planned.plan.overdue.map(({ source, arch }) => pairOf(source, arch)));
+		const published = await publishStaged(workspace, { sources, builds: planned.builds }, { overdue });
 		const tags = workspace.dryRun ? predictTags(published.tags, sources, planned, program) : published.tags;
 		Object.assign(report, tagReports({ ...published, tags }));
+		if (!workspace.dryRun) await recordLearned(workspace, { sources, ...planned.learned, tags: report.tags });
 	}
 	return finishReport(workspace.dryRun ? undefined : workspace.work, io, report);
 }
 
 interface Planned extends BuildsOutput {
 	readonly legs: readonly Leg[];
+	readonly plan: Plan;
+	readonly learned: Pick<Learned, "output" | "tries">;
 }
 
 /** Plans and builds until a plan has nothing that was not tried yet. Returns the last plan. */
 async function buildAll(workspace: Workspace, sources: Sources, options: RunOptions, report: Draft): Promise<Planned> {
 	const lookups = openLookups(workspace);
 	const results = new Map<string, BuildResult>();
+	const reasons = new Map<string, string>();
 	for (;;) {
 		const output = await computeBuilds(workspace, sources, lookups);
+		const learned = { output, tries: failedTries(results.values(), output.builds, reasons) };
+		// Before the next plan: it knows then what was tried, and nothing is lost if the run is killed.
+		if (results.size > 0) await recordLearned(workspace, { sources, ...learned, tags: [] });
 		const planned = await computePlan(workspace, sources, output, options);
+		for (const [id, reason] of reasonsIn(planned.plan)) if (!results.has(id)) reasons.set(id, reason);
+		const done = { ...output, legs: planned.legs, plan: planned.plan, learned };
 		const legs = planned.legs.filter((leg) => leg.builds.some(({ buildId }) => !results.has(buildId)));
-		report.builds = buildReports(output.builds, results, planned.legs);
-		report.waiting = waitingReports(planned.plan, sources, workspace.program);
+		report.builds = buildReports(output.builds, results, reasons);
+		report.waiting = waitingReports(planned.plan, sources);
 		if (!workspace.dryRun) {
 			const lines = planned.plan.waiting.map(({ arch, reason }) => `${reason} (${arch})`);
 			workspace.io.log({ type: "waiting", lines });
 		}
-		if (legs.length === 0 || workspace.dryRun || workspace.io.signal.aborted) return { ...output, legs: planned.legs };
+		if (legs.length === 0 || workspace.dryRun || workspace.io.signal.aborted) return done;
 		workspace.io.log({
 			type: "message",
 			level: "info",
 			text: `${legs.length} to build now, ${output.waiting.length} wait for others`,
 		});
-		const done = await buildLegs(legs, workspace.io, {
+		const made = await buildLegs(legs, workspace.io, {
 			...options,
 			gitCredentials: { ...workspace.program.git.credentials, ...options.gitCredentials },
 		});
 		if (workspace.io.signal.aborted) {
 			// There is no time to ask the registry again: what the legs say has to do.
-			const said = legReports(legs, done);
+			const said = legReports(legs, made, reasons);
 			const tried = new Set(said.map(({ buildId }) => buildId));
 			report.builds = [...report.builds.filter(({ buildId }) => !tried.has(buildId)), ...said];
-			return { ...output, legs: planned.legs };
+			return done;
 		}
-		for (const result of done.flatMap(({ builds }) => builds)) results.set(result.buildId, result);
+		for (const result of made.flatMap(({ builds }) => builds)) results.set(result.buildId, result);
 		// What was tried is asked for again: the registry says what is there, whatever a result says.
 		lookups.forget(legs.flatMap((leg) => leg.builds.map(({ staging }) => staging.reference)));
 	}

@@ -4,6 +4,7 @@ import {
 	builds,
 	type BuildsOutput,
 	type Lookup,
+	readBuilds,
 	readLookupCache,
 	registryLookup,
 	writeBuilds,
@@ -16,16 +17,35 @@ import { BrewlineError, messageOf } from "../errors.ts";
 import { writeWhole } from "../io/files.ts";
 import { type Io, printable } from "../io/index.ts";
 import { parseReference, sha256Of } from "../oci/index.ts";
-import { type Leg, plan, type PlanOutput, readLeg, readPlan, writePlan } from "../plan/index.ts";
-import { readExternalPins, readSources, sources, type Sources, writeSources } from "../sources/index.ts";
+import {
+	type Capacity,
+	type Leg,
+	type Plan,
+	plan,
+	type PlanOutput,
+	readLeg,
+	readPlan,
+	writePlan,
+} from "../plan/index.ts";
+import {
+	readExternalPins,
+	readSources,
+	sources,
+	type SourceEntry,
+	type Sources,
+	writeSources,
+} from "../sources/index.ts";
+import type { State } from "../state/index.ts";
 import { readForeign, readIfThere, readRequired } from "./files.ts";
+import { forcedTexts } from "./memory.ts";
 import { filesOf, repositoryKey, type Workspace } from "./workspace.ts";
 
 /** Definitions, pins and git become `sources.json`; what an earlier one says of the same commits is taken over. */
 export async function computeSources(workspace: Workspace): Promise<Sources> {
-	const { program, io, work, git } = workspace;
+	const { program, io, work, git, memory } = workspace;
 	const file = filesOf(work).sources;
-	const previous = await remembered(workspace, file, (bytes) => readSources(bytes, file));
+	const previous =
+		(await remembered(workspace, file, (bytes) => readSources(bytes, file))) ?? (await memory.read())?.sources;
 	const selections = await loadLibrary(program.library, {
 		architectures: Object.keys(program.architectures),
 		defaultArchitecture: program.defaultArchitecture,
@@ -79,8 +99,12 @@ async function remembered<T>({ io }: Workspace, file: string, read: (bytes: Buff
 	}
 }
 
-async function save({ dryRun }: Workspace, file: string, text: () => string): Promise<void> {
-	if (!dryRun) await writeWhole(file, text());
+/** Writes a hand-over file; gives back its SHA-256, or undefined in a dry run. */
+async function save({ dryRun }: Workspace, file: string, text: () => string): Promise<string | undefined> {
+	if (dryRun) return undefined;
+	const content = text();
+	await writeWhole(file, content);
+	return sha256Of(content);
 }
 
 /** The registry, asked once for each reference until it is forgotten. */
@@ -107,20 +131,41 @@ export function openLookups({ client, program }: Workspace): Lookups {
 	};
 }
 
+/** Builds, and the SHA-256 of the files that they were written to; without, in a dry run. */
+export interface ComputedBuilds extends BuildsOutput {
+	readonly files?: { readonly builds: string; readonly cache: string };
+}
+
 /** Sources and what the registry holds become `builds.json` and the cache of lookups. */
-export async function computeBuilds(workspace: Workspace, all: Sources, lookups: Lookups): Promise<BuildsOutput> {
+export async function computeBuilds(
+	workspace: Workspace,
+	all: Sources,
+	lookups: Lookups,
+	/** The texts of forced builds by the id that each replaces; default: what is remembered. */
+	forced?: Readonly<Record<string, string>>,
+): Promise<ComputedBuilds> {
 	const { program, io, work, everRead } = workspace;
 	const files = filesOf(work);
+	const state = await workspace.memory.read();
 	const read = (bytes: Buffer): LookupCache => readLookupCache(bytes, { file: files.cache });
-	const cache = (await remembered(workspace, files.cache, read)) ?? { indexes: {} };
-	// Without a digest only staging references are kept, and these are ours (spec/builds.md, Cache).
-	for (const reference of Object.keys(cache.indexes)) {
+	const cache = (await remembered(workspace, files.cache, read)) ?? state?.cache ?? { indexes: {} };
+	for (const reference of [...Object.keys(cache.indexes), ...publishedReferences(state, program)]) {
+		// Without a digest only staging references are kept, and these are ours (spec/builds.md, Cache).
 		if (!reference.includes("@")) everRead.add(repositoryKey(parseReference(reference)));
 	}
-	const output = await builds({ sources: all, cache }, io, { program, lookup: lookups.lookup });
-	await save(workspace, files.builds, () => writeBuilds(output.builds));
-	await save(workspace, files.cache, () => writeLookupCache(output.cache));
-	return output;
+	const input = { sources: all, cache, forced: forced ?? forcedTexts(state) };
+	const output = await builds(input, io, { program, lookup: lookups.lookup });
+	const buildsDigest = await save(workspace, files.builds, () => writeBuilds(output.builds));
+	const cacheDigest = await save(workspace, files.cache, () => writeLookupCache(output.cache));
+	if (buildsDigest === undefined || cacheDigest === undefined) return output;
+	return { ...output, files: { builds: buildsDigest, cache: cacheDigest } };
+}
+
+/** The tags that were published once, as references. */
+function publishedReferences(state: State | undefined, { registries }: Program): readonly string[] {
+	const { namespace } = registries;
+	const tags = Object.values(state?.published ?? {}).flatMap((ofImage) => Object.keys(ofImage));
+	return tags.map((tag) => (namespace === "" ? tag : `${namespace}/${tag}`));
 }
 
 export interface PlanChoice {
@@ -128,65 +173,125 @@ export interface PlanChoice {
 	readonly architectures?: readonly string[];
 	/** The commit of the library's repository. */
 	readonly library?: string;
+	/** How much one run can take; default: everything. */
+	readonly capacity?: Capacity;
 }
 
 /** Builds become `plan.json` and its legs. */
 export async function computePlan(
 	workspace: Workspace,
 	all: Sources,
-	{ builds, waiting }: BuildsOutput,
+	{ builds, waiting, files }: ComputedBuilds,
 	choice: PlanChoice = {},
 ): Promise<PlanOutput> {
-	const { program, io, work, everRead } = workspace;
-	const output = await plan({ builds, waiting, sources: all }, io, {
-		program: { ...program, architectures: chosenArchitectures(program, choice.architectures) },
-		everRead: (repository) => everRead.has(repositoryKey(parseReference(repository))),
-		...(choice.library === undefined ? {} : { library: choice.library }),
-	});
-	if (!workspace.dryRun) await writePlan(work, output);
+	const { program, io, work, everRead, dryRun } = workspace;
+	const state = await workspace.memory.read();
+	const output = await plan(
+		{
+			builds,
+			waiting,
+			sources: all,
+			...(state === undefined
+				? {}
+				: {
+						queue: Object.assign({}, ...Object.values(state.queue)),
+						previous: state.builds,
+						forced: state.decisions.forced,
+					}),
+		},
+		io,
+		{
+			program: chosenArchitectures(program, choice.architectures),
+			everRead: (repository) => everRead.has(repositoryKey(parseReference(repository))),
+			changedFiles: (before, now) => changedFiles(workspace, before, now),
+			...(choice.library === undefined ? {} : { library: choice.library }),
+			...(choice.capacity === undefined ? {} : { capacity: choice.capacity }),
+			...(files === undefined ? {} : { files }),
+		},
+	);
+	if (!dryRun) await writePlan(work, output);
 	return output;
 }
 
-/** `sources.json`, as the step before wrote it; with the plan's digest it must be the very file that was planned with. */
-export async function readSourcesFile({ work }: Workspace, planDigest?: string): Promise<Sources> {
-	const files = filesOf(work);
-	const planned =
-		planDigest === undefined
-			? undefined
-			: await readRequired(files.plan, "plan", (bytes) => readPlan(bytes, { file: files.plan, digest: planDigest }));
-	return readRequired(files.sources, "sources", (bytes) => {
-		if (planned !== undefined && sha256Of(bytes) !== planned.sources) {
-			throw new BrewlineError(
-				"handover",
-				`${files.sources} is not the file that was planned with: its SHA-256 differs`,
-				{
-					hint: "take both files from the same run",
-				},
-			);
-		}
-		return readSources(bytes, files.sources);
+/** How many changed files are looked for; a reason names some of them. */
+const maxChangedFiles = 100;
+
+/** Which files of a source changed; undefined where git cannot say: a reason is not worth an error. */
+async function changedFiles(
+	{ git, io }: Workspace,
+	before: SourceEntry,
+	now: SourceEntry,
+): Promise<readonly string[] | undefined> {
+	if (before.GitRepo !== now.GitRepo) return undefined;
+	try {
+		const repository = git.repository(now.GitRepo);
+		await repository.ensure([before, now].map(({ GitCommit, GitFetch }) => ({ commit: GitCommit, fetch: GitFetch })));
+		const [old, current] = [before, now].map(({ GitCommit, Directory }) => ({
+			commit: GitCommit,
+			directory: Directory,
+		}));
+		return await repository.changedPaths(old!, current!, maxChangedFiles);
+	} catch (error) {
+		if (!(error instanceof BrewlineError) || error.code === "cancelled") throw error;
+		io.log({ type: "message", level: "debug", text: `what changed is not known: ${error.message}` });
+		return undefined;
+	}
+}
+
+/** `plan.json`; with a digest it must be there, and be that very file. */
+export async function readPlanFile({ work }: Workspace, digest?: string): Promise<Plan | undefined> {
+	const file = filesOf(work).plan;
+	if (digest !== undefined) return readRequired(file, "plan", (bytes) => readPlan(bytes, { file, digest }));
+	return (await readIfThere(file)) === undefined
+		? undefined
+		: readRequired(file, "plan", (bytes) => readPlan(bytes, { file }));
+}
+
+/** `sources.json`, as the step before wrote it; with a digest it must be the very file that was planned with. */
+export async function readSourcesFile({ work }: Workspace, digest?: string): Promise<Sources> {
+	const file = filesOf(work).sources;
+	return readRequired(file, "sources", (bytes) => readSources(planned(bytes, file, digest), file));
+}
+
+/** The bytes, if they have the digest that the plan gives for the file. */
+function planned(bytes: Buffer, file: string, digest: string | undefined): Buffer {
+	if (digest === undefined || sha256Of(bytes) === digest) return bytes;
+	throw new BrewlineError("handover", `${file} is not the file that was planned with: its SHA-256 differs`, {
+		hint: "take both files from the same run",
 	});
+}
+
+/** `builds.json` and `cache.json` of a plan. */
+export async function readPlanned({ work }: Workspace, plan: Plan): Promise<Pick<BuildsOutput, "builds" | "cache">> {
+	const files = filesOf(work);
+	const digestFor = (digest: string | null, file: string): string => {
+		if (digest !== null) return digest;
+		throw new BrewlineError("handover", `the plan was made without ${file}`, { hint: "plan again: brewline plan" });
+	};
+	const ofBuilds = { file: files.builds, digest: digestFor(plan.builds, files.builds) };
+	const ofCache = { file: files.cache, digest: digestFor(plan.cache, files.cache) };
+	return {
+		builds: await readRequired(files.builds, "plan", (bytes) => readBuilds(bytes, ofBuilds)),
+		cache: await readRequired(files.cache, "plan", (bytes) => readLookupCache(bytes, ofCache)),
+	};
 }
 
 export interface LegOptions {
 	/** The digest that the one leg that is named must have; the plan is not read then. */
 	readonly digest?: string | undefined;
-	/** Without a plan there are no legs, instead of an error. */
-	readonly optional?: boolean;
+	/** The plan, where it was read. */
+	readonly plan?: Plan;
 }
 
 /** Legs of the plan, all of them where none is named. */
-export async function readLegs(
-	work: string,
-	ids: readonly string[],
-	{ digest, optional }: LegOptions = {},
-): Promise<Leg[]> {
+export async function readLegs(work: string, ids: readonly string[], options: LegOptions = {}): Promise<Leg[]> {
+	const { digest } = options;
 	const files = filesOf(work);
 	const digests = new Map<string, string>();
 	if (digest === undefined) {
-		if (optional === true && (await readIfThere(files.plan)) === undefined) return [];
-		const planned = await readRequired(files.plan, "plan", (bytes) => readPlan(bytes, { file: files.plan }));
-		for (const leg of planned.legs) digests.set(leg.id, leg.digest);
+		const plan =
+			options.plan ?? (await readRequired(files.plan, "plan", (bytes) => readPlan(bytes, { file: files.plan })));
+		for (const leg of plan.legs) digests.set(leg.id, leg.digest);
 	}
 	const legs: Leg[] = [];
 	for (const id of ids.length === 0 ? digests.keys() : ids) {
@@ -205,9 +310,9 @@ export async function readLegs(
 	return legs;
 }
 
-/** The architectures with only the chosen ones served. */
-export function chosenArchitectures(program: Program, names: readonly string[] | undefined): Program["architectures"] {
-	if (names === undefined) return program.architectures;
+/** The program with only the chosen architectures served. */
+export function chosenArchitectures(program: Program, names: readonly string[] | undefined): Program {
+	if (names === undefined) return program;
 	for (const name of names) {
 		if (!servedArchitectures(program).includes(name)) {
 			throw new BrewlineError("usage", `nothing builds ${printable(name)} here`, {
@@ -215,12 +320,15 @@ export function chosenArchitectures(program: Program, names: readonly string[] |
 			});
 		}
 	}
-	return Object.fromEntries(
+	const architectures = Object.fromEntries(
 		Object.entries(program.architectures).map(([name, value]) => [
 			name,
 			names.includes(name) ? value : { ...value, runner: null },
 		]),
 	);
+	// A policy's runner must not serve what was not chosen.
+	const others = Object.keys(architectures).filter((name) => !names.includes(name));
+	return { ...program, architectures, policies: [...program.policies, { architectures: others, runner: null }] };
 }
 
 /** More than a leg or a result can need; any job may have written what stands there. */

@@ -10,6 +10,7 @@ import {
 	mirrorsFromEnvironment,
 	type RegistryClient,
 } from "../registry/index.ts";
+import { openMemory, type Memory, type MemoryOptions } from "./memory.ts";
 
 /** What the steps work with: the program, the world, a folder, and the two remote sides. */
 export interface Workspace extends AsyncDisposable {
@@ -23,6 +24,7 @@ export interface Workspace extends AsyncDisposable {
 	readonly dryRun: boolean;
 	/** Our own repositories, `HOST/REPOSITORY`, that something was read from, ever: 401 and 403 are errors there. */
 	readonly everRead: Set<string>;
+	readonly memory: Memory;
 }
 
 export interface WorkspaceOptions {
@@ -31,6 +33,8 @@ export interface WorkspaceOptions {
 	readonly dryRun?: boolean;
 	/** By prefix of the address that is fetched from. */
 	readonly gitCredentials?: Readonly<Record<string, GitCredential>>;
+	/** Where the state may be (`MemoryOptions`); default: `work`. */
+	readonly kept?: MemoryOptions["kept"];
 }
 
 /** Opens what the steps need; nothing is started or asked before a step does. */
@@ -53,10 +57,14 @@ export function openWorkspace(program: Program, io: Io, options: WorkspaceOption
 		headManifest: async (reference) => remembered(reference, await asked.headManifest(reference)),
 		getManifest: async (reference) => remembered(reference, await asked.getManifest(reference)),
 	};
-	const git = openGitStore(io, {
-		directory: filesOf(work).git,
-		rewrite: program.git.rewrite,
-		credentials: { ...program.git.credentials, ...options.gitCredentials },
+	const credentials = { ...program.git.credentials, ...options.gitCredentials };
+	const git = openGitStore(io, { directory: filesOf(work).git, rewrite: program.git.rewrite, credentials });
+	const dryRun = options.dryRun ?? false;
+	const memory = openMemory(program, io, {
+		directory: filesOf(work).state,
+		kept: options.kept ?? "work",
+		dryRun,
+		credentials,
 	});
 	return {
 		program,
@@ -64,9 +72,13 @@ export function openWorkspace(program: Program, io: Io, options: WorkspaceOption
 		work,
 		client,
 		git,
-		dryRun: options.dryRun ?? false,
+		dryRun,
 		everRead,
-		[Symbol.asyncDispose]: () => git.close(),
+		memory,
+		[Symbol.asyncDispose]: async () => {
+			await git.close();
+			await memory[Symbol.asyncDispose]();
+		},
 	};
 }
 
@@ -99,10 +111,14 @@ export function repositoryKey(reference: Reference): string {
 export function filesOf(
 	work: string,
 ): Readonly<
-	Record<"git" | "sources" | "builds" | "cache" | "plan" | "legs" | "results" | "logs" | "scratch" | "report", string>
+	Record<
+		"git" | "state" | "sources" | "builds" | "cache" | "plan" | "legs" | "results" | "logs" | "scratch" | "report",
+		string
+	>
 > {
 	return {
 		git: path.join(work, "git"),
+		state: path.join(work, "state"),
 		sources: path.join(work, "sources.json"),
 		builds: path.join(work, "builds.json"),
 		cache: path.join(work, "cache.json"),

@@ -13,6 +13,11 @@ const planSchema = z.strictObject({
 	program: line,
 	/** Of the `sources.json` that it was made from. */
 	sources: digest,
+	/** Of the `builds.json` and `cache.json` that came with it; null: they are not handed over. */
+	builds: z.nullable(digest),
+	cache: z.nullable(digest),
+	/** The texts of the forced builds, by the id that is replaced: ids are computed with them. */
+	forced: z.record(sha256Hex, line),
 	legs: z.array(
 		z.strictObject({
 			id: legId,
@@ -22,18 +27,34 @@ const planSchema = z.strictObject({
 			wave: z.int().check(z.minimum(0)),
 			/** Of `legs/ID.json`. */
 			digest,
+			/** Why each is built, in the order of the leg. */
+			builds: z.array(z.strictObject({ id: sha256Hex, reason: line })),
 		}),
 	),
-	waiting: z.array(z.strictObject({ source: sha256Hex, arch: architecture, reason: line })),
+	waiting: z.array(
+		z.strictObject({
+			source: sha256Hex,
+			arch: architecture,
+			why: z.enum(["parent", "back-off", "unserved", "no-room"]),
+			/** In which it can be built if all before it succeeds; null: in none, as things are. */
+			wave: z.nullable(z.int().check(z.minimum(0))),
+			reason: line,
+		}),
+	),
+	/** What is optional and not there, and whose deadline is over: its tags are published without waiting for it. */
+	overdue: z.array(z.strictObject({ source: sha256Hex, arch: architecture })),
 });
 
 type PlanSchema = z.infer<typeof planSchema>;
 
 /** `plan.json`. */
-export interface Plan extends Readonly<Omit<PlanSchema, "legs" | "waiting">> {
+export interface Plan extends Readonly<Omit<PlanSchema, "forced" | "legs" | "waiting" | "overdue">> {
+	readonly forced: Readonly<Record<string, string>>;
+	/** In the order in which they are best begun. */
 	readonly legs: readonly Readonly<PlanSchema["legs"][number]>[];
 	/** What has no leg, and why, in the order of the sources. */
 	readonly waiting: readonly Readonly<PlanSchema["waiting"][number]>[];
+	readonly overdue: readonly Readonly<PlanSchema["overdue"][number]>[];
 }
 
 export const planFormat: HandoverFormat<Plan> = {

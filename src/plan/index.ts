@@ -8,6 +8,8 @@ export {
 	wantsSbom,
 	withCreated,
 } from "./annotations.ts";
+export type { Capacity } from "./capacity.ts";
+export { graphOf, pairOf, type Graph } from "./graph.ts";
 export { planFormat, printPlan, readPlan, writePlan, type Plan } from "./file.ts";
 export { readHandover, writeHandover, type HandoverFormat, type ReadOptions } from "./handover.ts";
 export {
@@ -21,3 +23,4 @@ export {
 	type LegParent,
 } from "./leg.ts";
 export { legBuildOf, legIdOf, plan, type PlanInput, type PlanOptions, type PlanOutput } from "./plan.ts";
+export { reasonsOf, timeOf, triesOf, type ChangedFiles, type Forced } from "./reasons.ts";

@@ -112,6 +112,9 @@ describe("plan", () => {
 			library: commit,
 			program: "docker-official-images",
 			sources: sha256Of(writeSources({})),
+			builds: null,
+			cache: null,
+			forced: {},
 			legs: [
 				{
 					id: "foo-1-0-amd64-aaaaaaaa",
@@ -119,6 +122,7 @@ describe("plan", () => {
 					runner: "ubuntu-24.04",
 					wave: 0,
 					digest: sha256Of(printLeg(legs[0]!)),
+					builds: [{ id: hex("a"), reason: "this content was never built on what alpine:3.20 is now" }],
 				},
 				{
 					id: "foo-1-0-arm64v8-eeeeeeee",
@@ -126,9 +130,11 @@ describe("plan", () => {
 					runner: "ubuntu-24.04-arm",
 					wave: 0,
 					digest: sha256Of(printLeg(legs[1]!)),
+					builds: [{ id: hex("e"), reason: "this content was never built on what alpine:3.20 is now" }],
 				},
 			],
 			waiting: [],
+			overdue: [],
 		});
 		expect(legs.map(({ builds }) => builds.map((build) => [build.builder, build.staging]))).toEqual([
 			[["buildkit", { reference: `oisupport/staging-amd64:${hex("a")}`, read: true }]],
@@ -156,7 +162,8 @@ describe("plan", () => {
 
 	it("says in words why a source waits, and that nothing serves an architecture", async () => {
 		const source = buildOf().source;
-		const { plan, legs } = await planOf([buildOf({ arch: "s390x", tags: ["bar:2"] })], {
+		const other = buildOf({ arch: "s390x", tags: ["bar:2"] });
+		const { plan, legs } = await planOf([{ ...other, build: { ...other.build, sourceId: hex("0") } }], {
 			sources: { [source.sourceId]: source },
 			waiting: [
 				{
@@ -176,10 +183,18 @@ describe("plan", () => {
 		});
 		expect(legs).toEqual([]);
 		expect(plan.waiting).toEqual([
-			{ source: source.sourceId, arch: "amd64", reason: "foo:1.0 waits for base:1, which is not built yet" },
 			{
 				source: source.sourceId,
+				arch: "amd64",
+				why: "parent",
+				wave: null,
+				reason: "foo:1.0 waits for base:1, which is not built yet",
+			},
+			{
+				source: hex("0"),
 				arch: "s390x",
+				why: "unserved",
+				wave: null,
 				reason: "bar:2: nothing builds s390x here (it has no runner in the configuration)",
 			},
 		]);

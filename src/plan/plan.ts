@@ -1,22 +1,34 @@
-import { windowsVersionOf } from "../builds/queue.ts";
+import { retryTime, windowsVersionOf } from "../builds/queue.ts";
+import type { QueueRecord, QueueRecords } from "../builds/queue.ts";
 import type { Build, Builds, Waiting } from "../builds/types.ts";
-import type { Architecture, Program } from "../config/types.ts";
+import { policyOf, type Policy } from "../config/policy.ts";
+import type { Program } from "../config/types.ts";
 import { BrewlineError } from "../errors.ts";
 import { rewriteAddress } from "../git/index.ts";
 import type { Io } from "../io/types.ts";
 import { printable } from "../io/printable.ts";
+import { orderedEntries, orderedKeys, sortedByKey } from "../json/index.ts";
 import { canonicalReference, parseReference, repositoryOf, sha256Of, type Platform } from "../oci/index.ts";
 import { writeSources } from "../sources/index.ts";
 import type { Sources } from "../sources/types.ts";
 import { annotationsOf, archOf, builderOf, entryOf, parentsOf, titleOf, wantsSbom } from "./annotations.ts";
+import { grouped, type Capacity } from "./capacity.ts";
 import type { Plan } from "./file.ts";
+import { graphOf, pairOf, type Graph } from "./graph.ts";
 import { printLeg, type Leg, type LegBuild } from "./leg.ts";
+import { reasonsOf, timeOf, triesOf, type ChangedFiles, type Forced } from "./reasons.ts";
 
 export interface PlanInput {
 	readonly builds: Builds;
 	readonly waiting: readonly Waiting[];
 	/** To name what waits. */
 	readonly sources: Sources;
+	/** What is remembered of tries, by build id. Default: nothing, so nothing waits because it failed. */
+	readonly queue?: QueueRecords;
+	/** What was built and known before, for the reasons; undefined: nothing is remembered. */
+	readonly previous?: Builds;
+	/** The forced builds that are in force, by the id that is replaced. */
+	readonly forced?: Readonly<Record<string, Forced>>;
 }
 
 export interface PlanOptions {
@@ -25,64 +37,178 @@ export interface PlanOptions {
 	readonly library?: string;
 	/** Whether anything was ever read from a repository (`HOST/NAME`), besides what the builds themselves show. */
 	readonly everRead?: (repository: string) => boolean;
+	/** Asked for the builds that get a leg and have new content. */
+	readonly changedFiles?: ChangedFiles;
+	/** How much one run can take. Default: any number of legs, each with one build. */
+	readonly capacity?: Capacity;
+	/** SHA-256 of `builds.json` and `cache.json`, where they are handed over too. */
+	readonly files?: { readonly builds: string; readonly cache: string };
 }
 
 export interface PlanOutput {
 	readonly plan: Plan;
 	/** In the order of the plan. */
 	readonly legs: readonly Leg[];
+	/** How many builds could be made now if there were room for all of them. */
+	readonly wanted: number;
+}
+
+/** A build that can be made now. */
+interface Due {
+	readonly build: Build;
+	readonly record: QueueRecord | undefined;
+	readonly policy: Policy & { readonly runner: string };
 }
 
 /**
- * What can be built now, one leg for each build that is not there yet, in the order of the sources; and what waits,
- * with the reason. All that makes a build impossible to plan is reported at once, with the code `definition`.
+ * What can be built now, and what waits, with the reasons of both. Legs stand in the order in which they are best begun:
+ * what failed less often first (spec/builds.md, The queue), then what unblocks most, then the order of the sources.
+ * All that makes a build impossible to plan is reported at once, with the code `definition`.
  */
 export async function plan(input: PlanInput, io: Io, options: PlanOptions): Promise<PlanOutput> {
-	const { program } = options;
-	const seen = new Set<string>();
-	for (const build of Object.values(input.builds)) {
-		if (build.build.resolved !== null) {
-			seen.add(stagingRepository(build.build.img));
+	const { program, capacity } = options;
+	const { sources } = input;
+	const now = Math.floor(io.clock.now() / 1000);
+	const { due, waiting } = sortedOut(input, program, now);
+	const graph = graphOf(sources, input.builds, input.waiting, new Set(due.map(({ build }) => pairOfBuild(build))));
+	const { groups, rest } = grouped(inBestOrder(due, graph), sameMachine, capacity);
+
+	const planned = new Set(groups.flatMap((group) => group.map(({ build }) => build.buildId)));
+	const reasonOf = reasonsOf({
+		forced: input.forced ?? {},
+		...(input.previous === undefined ? {} : { previous: input.previous }),
+		...(options.changedFiles === undefined ? {} : { changedFiles: options.changedFiles }),
+	});
+	const reasons = new Map(
+		await Promise.all(
+			due
+				.filter(({ build }) => planned.has(build.buildId))
+				.map(async ({ build, record }) => [build.buildId, await reasonOf(build, record)] as const),
+		),
+	);
+	const { legs, digests } = legsOf(groups, input.builds, options);
+	const forced = Object.entries(input.forced ?? {}).map(([id, { text }]) => [id, text] as const);
+	const byPair = new Map<string, Plan["waiting"][number]>();
+	for (const item of input.waiting) {
+		const wave = graph.wave(pairOf(item.sourceId, item.arch)) ?? null;
+		byPair.set(pairOf(item.sourceId, item.arch), {
+			source: item.sourceId,
+			arch: item.arch,
+			why: "parent",
+			wave,
+			reason: whyWaiting(item, sources),
+		});
+	}
+	for (const item of waiting) byPair.set(pairOf(item.source, item.arch), item);
+	for (const { build } of rest) {
+		const reason = `${titleOf(build)}: the run has no room for it: ${due.length} builds are due, ${planned.size} are in its ${legs.length} legs`;
+		const { sourceId, arch } = build.build;
+		byPair.set(pairOfBuild(build), { source: sourceId, arch, why: "no-room", wave: 0, reason });
+	}
+	io.log({
+		type: "message",
+		level: "debug",
+		text: `planned ${planned.size} builds in ${legs.length} legs; ${byPair.size} wait`,
+	});
+	return {
+		plan: {
+			format: "brewline-plan",
+			version: 1,
+			library: options.library ?? null,
+			program: program.name,
+			sources: sha256Of(writeSources(sources)),
+			builds: options.files?.builds ?? null,
+			cache: options.files?.cache ?? null,
+			forced: sortedByKey(Object.fromEntries(forced)),
+			legs: legs.map(({ id, arch, runner, builds }) => ({
+				id,
+				arch,
+				runner: runner.label,
+				wave: 0,
+				digest: digests.get(id)!,
+				builds: builds.map(({ buildId }) => ({ id: buildId, reason: reasons.get(buildId)! })),
+			})),
+			waiting: inOrderOf(sources, byPair),
+			overdue: overduePairs(input, program, now),
+		},
+		legs,
+		wanted: due.length,
+	};
+}
+
+/** The builds that are not there: those that are due, and those that have to wait although their parents are there. */
+function sortedOut(
+	{ builds, queue: records = {} }: PlanInput,
+	program: Program,
+	now: number,
+): { readonly due: readonly Due[]; readonly waiting: readonly Plan["waiting"][number][] } {
+	const due: Due[] = [];
+	const waiting: Plan["waiting"][number][] = [];
+	for (const build of Object.values(builds)) {
+		const { sourceId, arch, resolved } = build.build;
+		if (resolved !== null) continue;
+		const policy = policyOf(program, archOf(build).tags, arch);
+		const record = Object.hasOwn(records, build.buildId) ? records[build.buildId] : undefined;
+		const retry = record === undefined ? undefined : retryTime(record);
+		if (policy.runner === null) {
+			const reason = `${titleOf(build)}: nothing builds ${arch} here (it has no runner in the configuration)`;
+			waiting.push({ source: sourceId, arch, why: "unserved", wave: null, reason });
+		} else if (record !== undefined && retry !== undefined && now < retry) {
+			const reason = `${titleOf(build)}: ${triesOf(record)}; it is tried again after ${timeOf(retry)}`;
+			waiting.push({ source: sourceId, arch, why: "back-off", wave: null, reason });
+		} else {
+			due.push({ build, record, policy: { ...policy, runner: policy.runner } });
 		}
 	}
-	const read = (repository: string) => seen.has(repository) || (options.everRead?.(repository) ?? false);
+	return { due, waiting };
+}
+
+function inBestOrder(due: readonly Due[], graph: Graph): readonly Due[] {
+	const ranked = due.map((item) => ({
+		item,
+		tries: item.record?.count ?? 0,
+		unblocks: graph.unblocks(pairOfBuild(item.build)),
+	}));
+	return ranked.sort((a, b) => a.tries - b.tries || b.unblocks - a.unblocks).map(({ item }) => item);
+}
+
+/** What may share a job: it runs on one machine, in one way. */
+function sameMachine({ build, policy }: Due): string {
+	const { runner, builder, emulate, via, timeLimit } = policy;
+	return JSON.stringify([build.build.arch, runner, builder, emulate, via, timeLimit]);
+}
+
+/** Checks and writes the legs; all that cannot be planned is thrown at once. */
+function legsOf(
+	groups: readonly (readonly Due[])[],
+	builds: Builds,
+	{ program, everRead }: PlanOptions,
+): { readonly legs: readonly Leg[]; readonly digests: ReadonlyMap<string, string> } {
+	const seen = new Set<string>();
+	for (const { build } of Object.values(builds)) {
+		if (build.resolved !== null) seen.add(stagingRepository(build.img));
+	}
+	const read = (repository: string) => seen.has(repository) || (everRead?.(repository) ?? false);
 	const legs: Leg[] = [];
 	const digests = new Map<string, string>();
-	const waiting = input.waiting.map((item) => ({
-		source: item.sourceId,
-		arch: item.arch,
-		reason: whyWaiting(item, input.sources),
-	}));
 	const errors: BrewlineError[] = [];
-	for (const build of Object.values(input.builds)) {
-		if (build.build.resolved !== null) {
-			continue;
-		}
-		const { arch } = build.build;
-		const architecture = program.architectures[arch];
-		if (architecture === undefined || architecture.runner === null) {
-			waiting.push({
-				source: build.build.sourceId,
-				arch,
-				reason: `${titleOf(build)}: nothing builds ${arch} here (it has no runner in the configuration)`,
-			});
-			continue;
-		}
+	for (const group of groups) {
+		const { policy } = group[0]!;
+		const id = freeId(group[0]!.build, digests);
+		const of = (...members: readonly Build[]): Leg => legOf(id, members, policy, program, read);
 		try {
-			const id = freeId(build, digests);
-			const leg = legOf(id, build, { ...architecture, runner: architecture.runner }, program, read);
+			const leg = of(...group.map(({ build }) => build));
 			digests.set(id, sha256Of(printLeg(leg)));
 			legs.push(leg);
-		} catch (error) {
-			if (!(error instanceof BrewlineError)) {
-				throw error;
+		} catch {
+			// Each on its own, so that an error names the build that it is about.
+			for (const { build } of group) {
+				try {
+					printLeg(of(build));
+				} catch (error) {
+					errors.push(unplannable(build, error));
+				}
 			}
-			errors.push(
-				new BrewlineError("definition", `${titleOf(build)} for ${arch}: ${error.message}`, {
-					cause: error,
-					...(error.hint === undefined ? {} : { hint: error.hint }),
-				}),
-			);
 		}
 	}
 	if (errors.length > 0) {
@@ -93,29 +219,63 @@ export async function plan(input: PlanInput, io: Io, options: PlanOptions): Prom
 			{ errors, ...(first.hint === undefined ? {} : { hint: first.hint }) },
 		);
 	}
-	io.log({
-		type: "message",
-		level: "debug",
-		text: `planned ${legs.length} builds; ${waiting.length} wait`,
+	return { legs, digests };
+}
+
+function unplannable(build: Build, error: unknown): BrewlineError {
+	if (!(error instanceof BrewlineError)) throw error;
+	return new BrewlineError("definition", `${titleOf(build)} for ${build.build.arch}: ${error.message}`, {
+		cause: error,
+		...(error.hint === undefined ? {} : { hint: error.hint }),
 	});
-	return {
-		plan: {
-			format: "brewline-plan",
-			version: 1,
-			library: options.library ?? null,
-			program: program.name,
-			sources: sha256Of(writeSources(input.sources)),
-			legs: legs.map(({ id, arch, runner }) => ({
-				id,
-				arch,
-				runner: runner.label,
-				wave: 0,
-				digest: digests.get(id)!,
-			})),
-			waiting,
-		},
-		legs,
-	};
+}
+
+/**
+ * What is optional, not there, and not waited for any more. The clock of a build starts with its first try; that of one
+ * that waits for a parent of ours, with the parent's. What nothing here will ever build is not waited for at all.
+ */
+function overduePairs({ builds, waiting, sources, queue: records = {} }: PlanInput, program: Program, now: number) {
+	const since = new Map<string, number>();
+	const overdue: { source: string; arch: string }[] = [];
+	const blocked = new Map(waiting.map((item) => [pairOf(item.sourceId, item.arch), item]));
+	const missing = new Map(
+		Object.values(builds)
+			.filter(({ build }) => build.resolved === null)
+			.map((build) => [pairOfBuild(build), build]),
+	);
+	for (const [sourceId, { arches }] of orderedEntries(sources)) {
+		for (const [arch, { tags }] of orderedEntries(arches)) {
+			const pair = pairOf(sourceId, arch);
+			const build = missing.get(pair);
+			const item = blocked.get(pair);
+			if (build === undefined && item === undefined) continue;
+			const policy = policyOf(program, tags, arch);
+			const parent = item?.parentSourceId ?? null;
+			const start =
+				policy.runner === null
+					? -Infinity
+					: build !== undefined
+						? ((Object.hasOwn(records, build.buildId) ? records[build.buildId]!.firstTime : undefined) ?? now)
+						: parent === null
+							? -Infinity
+							: (since.get(pairOf(parent, arch)) ?? -Infinity);
+			since.set(pair, start);
+			if (policy.deadline !== null && start + policy.deadline <= now) overdue.push({ source: sourceId, arch });
+		}
+	}
+	return overdue;
+}
+
+/** In the order of the sources. */
+function inOrderOf<T>(sources: Sources, byPair: ReadonlyMap<string, T>): T[] {
+	const pairs = orderedEntries(sources).flatMap(([id, { arches }]) =>
+		orderedKeys(arches).map((arch) => pairOf(id, arch)),
+	);
+	return [...new Set([...pairs, ...byPair.keys()])].flatMap((pair) => byPair.get(pair) ?? []);
+}
+
+function pairOfBuild({ build }: Build): string {
+	return pairOf(build.sourceId, build.arch);
 }
 
 /** A leg's id: first tag, architecture, the first digits of the build id: 8, or as many as it takes to be unique. */
@@ -136,35 +296,37 @@ export function legIdOf(tag: string, arch: string, digits: string): string {
 	return `${start.slice(0, 63 - end.length)}${end}`.replaceAll(/-{2,}/g, "-").replace(/^-/, "");
 }
 
+/** A leg for builds that one machine makes one after another. */
 function legOf(
 	id: string,
-	build: Build,
-	architecture: Architecture & { readonly runner: string },
+	builds: readonly Build[],
+	policy: Due["policy"],
 	program: Program,
 	read: (repository: string) => boolean,
 ): Leg {
-	const arch = archOf(build);
-	const via = architecture.via === undefined ? undefined : program.architectures[architecture.via];
+	const { arch } = builds[0]!.build;
+	const { platform, platformString } = archOf(builds[0]!);
+	const via = policy.via === null ? undefined : program.architectures[policy.via];
 	return {
 		format: "brewline-leg",
 		version: 1,
 		id,
 		program: program.name,
-		arch: build.build.arch,
-		platform: threePartPlatform(arch.platform),
-		platformString: arch.platformString,
+		arch,
+		platform: threePartPlatform(platform),
+		platformString,
 		runner: {
-			label: architecture.runner,
-			builder: architecture.builder ?? null,
-			emulate: architecture.emulate ?? false,
+			label: policy.runner,
+			builder: policy.builder,
+			emulate: policy.emulate,
 			via: via === undefined ? null : threePartPlatform(via.platform),
 		},
-		timeLimit: program.timeLimit,
+		timeLimit: policy.timeLimit,
 		buildkit: program.buildkit,
 		registries: { mirrors: program.registries.mirrors, plainHttp: program.registries.plainHttp },
 		architectureAnnotation: program.annotations.architecture,
 		attestations: program.attestations,
-		builds: [legBuildOf(build, program, read)],
+		builds: builds.map((build) => legBuildOf(build, program, read)),
 	};
 }
 

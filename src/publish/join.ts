@@ -52,14 +52,20 @@ export async function joinTag(name: string, parts: readonly Part[], context: Joi
 	let reference = ref;
 	try {
 		reference = printReference(parseReference(ref));
-		return await join(ref, reference, parts, context);
+		return await join(name, ref, reference, parts, context);
 	} catch (cause) {
 		const error = asError(cause);
 		return { ref, tag: { reference, digest: null, platforms: [], change: "failed", notes: [error.message], error } };
 	}
 }
 
-async function join(ref: string, reference: string, parts: readonly Part[], context: JoinContext): Promise<Joined> {
+async function join(
+	name: string,
+	ref: string,
+	reference: string,
+	parts: readonly Part[],
+	context: JoinContext,
+): Promise<Joined> {
 	let published: Promise<Index | undefined> | undefined;
 	const readPublished = () => (published ??= context.lookup(ref));
 	const shares: Share[] = await Promise.all(parts.map((part) => shareOf(part, readPublished, context)));
@@ -81,14 +87,8 @@ async function join(ref: string, reference: string, parts: readonly Part[], cont
 	if (manifests.length === 0) {
 		return held();
 	}
-	const missing = shares.filter((share) => share.manifests.length === 0).map(({ part }) => part.arch);
-	const required = missing.filter((arch) => context.options.required?.includes(arch));
-	if (required.length > 0) {
-		return held(`held: it must not be without ${required.join(", ")}`);
-	}
-	if (context.options.unbuilt === "hold" && notes.length > 0) {
-		return held("held until all architectures are built");
-	}
+	const waits = lacking.flatMap(({ part }) => context.options.mustWait?.(name, part) ?? []);
+	if (waits.length > 0) return held(`held: ${waits.join("; ")}`);
 
 	const object = indexObject(manifests);
 	const bytes = Buffer.from(tabJson(object.data));

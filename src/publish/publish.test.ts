@@ -8,7 +8,7 @@ import { stageImage, world, type World } from "../../test/support/publishing.ts"
 import { checkLayout } from "../build/platforms.ts";
 import { pushLayout } from "../build/push.ts";
 import { builds as buildsOf, registryLookup, type Builds } from "../builds/index.ts";
-import { dockerProgram } from "../config/index.ts";
+import { dockerProgram, type PolicyRule } from "../config/index.ts";
 import {
 	blobFile,
 	isAttestation,
@@ -21,7 +21,7 @@ import {
 } from "../oci/index.ts";
 import type { RegistryClient } from "../registry/index.ts";
 import { sourceIdOf, type Source, type Sources } from "../sources/index.ts";
-import { publish, type PublishOptions, type PublishResult } from "./index.ts";
+import { publish, waitingRule, type PublishOptions, type PublishResult } from "./index.ts";
 
 const annotation = dockerProgram.annotations.architecture;
 
@@ -49,6 +49,11 @@ function programAt({ registry: { host } }: World) {
 }
 
 type TestProgram = ReturnType<typeof programAt>;
+
+/** What a program with these policies makes tags wait for. */
+function rule(program: TestProgram, policies: readonly PolicyRule[], overdue: ReadonlySet<string> = new Set()) {
+	return waitingRule({ ...program, policies }, overdue);
+}
 
 function sourcesOf(program: TestProgram, images: readonly Image[], archTags = true): Sources {
 	const list = images.map(({ name, version, arches }): [string, Source] => {
@@ -286,15 +291,30 @@ describe("what is not built", () => {
 		).toBe(true);
 	});
 
-	test("with `hold` no joined tag moves before all are built", async () => {
+	test("what is required holds the tag until it is built, also where the tag has it from before", async () => {
 		const { at, old, now } = await amd64Failed();
 		await using _ = at;
-		const { tags, counts } = await at.publish(now, { unbuilt: "hold" });
+		const mustWait = rule(at.program, [{ platforms: "required", architectures: ["amd64"] }]);
+		const { tags, counts } = await at.publish(now, { mustWait });
 		expect(counts).toMatchObject({ held: 1, updated: 0 });
 		expect(tags[0]!.platforms).toHaveLength(3);
+		expect(tags[0]!.notes.at(-1)).toBe("held: amd64 is required, and what is defined for it is not built");
 		expect(await at.index("library/x:1")).toEqual(old);
 		await at.stage(now, "amd64");
-		expect((await at.publish(now, { unbuilt: "hold" })).counts).toMatchObject({ updated: 1 });
+		expect((await at.publish(now, { mustWait })).counts).toMatchObject({ updated: 1 });
+	});
+
+	test("what is optional holds the tag until its deadline is over", async () => {
+		const { at, old, now } = await amd64Failed();
+		await using _ = at;
+		const optional: PolicyRule = { platforms: "optional", architectures: ["amd64"] };
+		const held = await at.publish(now, { mustWait: rule(at.program, [optional]) });
+		expect(held.tags[0]).toMatchObject({ change: "held" });
+		expect(held.tags[0]!.notes.at(-1)).toBe("held: amd64 is optional, and its deadline is not over yet");
+		expect(await at.index("library/x:1")).toEqual(old);
+		const overdue = new Set(Object.keys(now).map((id) => `${id} amd64`));
+		const { tags } = await at.publish(now, { mustWait: rule(at.program, [optional], overdue) });
+		expect(tags).toMatchObject([{ change: "updated", notes: ["amd64: kept as it was: not built yet"] }]);
 	});
 
 	test("an arch tag that vanished is made up for by the published tag", async () => {
@@ -341,11 +361,15 @@ describe("what is not built", () => {
 		await using at = await pipeline();
 		const sources = sourcesOf(at.program, [{ name: "x", version: "1", arches: everywhere("x:1") }]);
 		await at.stage(sources, "arm64v8");
-		const held = await at.publish(sources, { required: ["amd64", "s390x"] });
+		const held = await at.publish(sources, {
+			mustWait: rule(at.program, [{ platforms: "required", architectures: ["amd64", "s390x"] }]),
+		});
 		expect(held.tags).toMatchObject([{ change: "held", digest: null, platforms: [] }]);
-		expect(held.tags[0]!.notes.at(-1)).toBe("held: it must not be without amd64");
+		expect(held.tags[0]!.notes.at(-1)).toBe("held: amd64 is required, and what is defined for it is not built");
 		expect(await at.index("library/x:1")).toBeUndefined();
-		const { tags } = await at.publish(sources, { required: ["arm64v8"] });
+		const { tags } = await at.publish(sources, {
+			mustWait: rule(at.program, [{ platforms: "required", architectures: ["arm64v8"] }]),
+		});
 		expect(tags).toMatchObject([
 			{ change: "created", notes: ["amd64: missing: not built yet", "arm32v7: missing: not built yet"] },
 		]);
@@ -358,7 +382,7 @@ describe("what is not built", () => {
 		const architectures = { ...at.program.architectures };
 		architectures["amd64"] = { ...architectures["amd64"]!, runner: null };
 		const program = { ...at.program, architectures };
-		const { tags } = await at.publish(now, { program, unbuilt: "hold" });
+		const { tags } = await at.publish(now, { program, mustWait: rule(at.program, []) });
 		expect(tags).toMatchObject([{ change: "updated", notes: [], unserved: ["amd64"] }]);
 		expect((await at.index("library/x:1"))!.manifests.slice(0, 2)).toEqual(old.manifests.slice(0, 2));
 		const onlyThere = sourcesOf(at.program, [{ name: "y", version: "1", arches: { amd64: ["y:1"] } }]);

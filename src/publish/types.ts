@@ -4,6 +4,7 @@ import type { BrewlineError } from "../errors.ts";
 import type { JsonObject } from "../json/index.ts";
 import type { Index } from "../oci/index.ts";
 import type { RegistryClient } from "../registry/types.ts";
+import type { Part } from "./parts.ts";
 
 /** One manifest or blob, and where it is to be (spec/publish.md, Deploy objects). */
 export interface DeployObject {
@@ -70,10 +71,9 @@ export interface PublishOptions {
 	/** References at a time; default 16. */
 	readonly concurrency?: number;
 	/**
-	 * What becomes of a tag while an architecture of it is not built: `keep` moves it with what it had for that
-	 * architecture; `hold` does not move it before all are there. Default: `keep` (spec/publish.md, Joining).
+	 * Asked for each architecture of which a tag lacks what is defined now: a text says why the tag must not be moved
+	 * without it; undefined: it is moved with what it had before for that architecture (spec/publish.md, Joining), or with
+	 * nothing. Default: no tag waits.
 	 */
-	readonly unbuilt?: "keep" | "hold";
-	/** Architectures without which a tag that is defined for them is not published. Default: none. */
-	readonly required?: readonly string[];
+	readonly mustWait?: (tag: string, part: Part) => string | undefined;
 }

@@ -1,4 +1,11 @@
-export { reportSchema, type BuildReport, type FailureReport, type Report, type TagReport } from "./schema.ts";
+export {
+	readReport,
+	reportSchema,
+	type BuildReport,
+	type FailureReport,
+	type Report,
+	type TagReport,
+} from "./schema.ts";
 export { exitCodeOf, exitCodeOfReport, failuresOf, failureText } from "./failure.ts";
 export { closingLine, countsOf, renderText } from "./text.ts";
 export { escapeMarkdown, renderFailures, renderMarkdown } from "./markdown.ts";

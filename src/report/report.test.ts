@@ -64,7 +64,7 @@ const report: Report = {
 			error: null,
 		},
 	],
-	waiting: [{ tag: "app:1", arch: "s390x", reason: "base:1 is not built" }],
+	waiting: [{ tag: "app:1", arch: "s390x", reason: "base:1 is not built", wave: 1 }],
 	tags: [
 		{
 			reference: "library/base:1",

@@ -1,4 +1,7 @@
 import * as z from "zod/mini";
+import { BrewlineError } from "../errors.ts";
+import { printable } from "../io/printable.ts";
+import { parseJsonObject } from "../json/index.ts";
 
 const failure = z.strictObject({
 	code: z.string(),
@@ -41,6 +44,8 @@ export const reportSchema = z.strictObject({
 			tag: z.string(),
 			arch: z.string(),
 			reason: z.string(),
+			/** In which wave it can be built if all before it succeeds; 0: it could be now. Null: in none, as things are. */
+			wave: z.nullable(z.int()),
 			/** The architecture has no runner: nobody here waits for it. */
 			unserved: z.exactOptional(z.literal(true)),
 		}),
@@ -63,6 +68,19 @@ export const reportSchema = z.strictObject({
 	),
 	errors: z.array(failure),
 });
+
+/** Reads `report.json`, which any job may have written; `file` is for messages. Throws `handover`. */
+export function readReport(bytes: Uint8Array, file: string): Report {
+	const what = printable(file);
+	const value = parseJsonObject(bytes, { what, maxBytes: bytes.length });
+	const result = reportSchema.safeParse(value, { error: z.locales.en().localeError });
+	if (result.success) return result.data;
+	const [issue] = result.error.issues;
+	const where = issue?.path.map(String).join(".") ?? "";
+	throw new BrewlineError("handover", `${what} is no report: ${printable(`${where}: ${issue?.message ?? ""}`, 300)}`, {
+		at: { file: what },
+	});
+}
 
 export type Report = Readonly<z.infer<typeof reportSchema>>;
 export type BuildReport = Report["builds"][number];

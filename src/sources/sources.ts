@@ -7,7 +7,6 @@ import type { Io } from "../io/types.ts";
 import { assembleSources, type SourceCandidate, type SourceFacts } from "./assemble.ts";
 import { throwAll } from "./errors.ts";
 import { recordedFacts } from "./facts.ts";
-import { gitFacts } from "./git-facts.ts";
 import type { Sources } from "./types.ts";
 
 export interface SourcesInput {
@@ -48,6 +47,8 @@ export async function sources(input: SourcesInput, io: Io, options: SourcesOptio
 	}
 	const takenOver = facts.size;
 	if (unknown.length > 0) {
+		// Mostly nothing is new, and this brings all that reads Dockerfiles and hashes trees along.
+		const { gitFacts } = await import("./git-facts.ts");
 		const asked = await gitFacts(unknown, io, {
 			git: options.git ?? noGit,
 			platformOf: (arch) => {

@@ -44,6 +44,7 @@ export const queueFormat = formatOf<{ readonly records: QueueRecords }>("brewlin
 			firstTime: z.exactOptional(seconds),
 			url: z.exactOptional(line),
 			identifier: z.exactOptional(line),
+			reason: z.exactOptional(line),
 		}),
 	),
 });

@@ -4,7 +4,7 @@ import { BrewlineError } from "../errors.ts";
 import { goJson, orderedEntries, orderedKeys, orderedObject, sortedByKey } from "../json/index.ts";
 import type { Index } from "../oci/index.ts";
 import type { HandoverFormat } from "../plan/index.ts";
-import { architecture, digest, imageReference, sha256Hex } from "../plan/grammar.ts";
+import { architecture, digest, imageReference, line, sha256Hex } from "../plan/grammar.ts";
 import { sourcesSchema, type Source, type SourceArch, type Sources } from "../sources/index.ts";
 import { imageName } from "../definition/index.ts";
 import { ownerOf, putTogether, takeApart, type Moved } from "./order.ts";
@@ -35,6 +35,8 @@ interface StoredBuild {
 	readonly parents: Readonly<Record<string, string>>;
 	/** `build`: what the parent's own build holds; `outside`: what `outside` has. */
 	readonly resolvedParents: Readonly<Record<string, Index | "build" | "outside">>;
+	/** Only of a forced build. */
+	readonly force?: string;
 }
 
 export const imageNameSchema = z.string().check(z.regex(imageName, { error: "must be an image's name" }));
@@ -59,6 +61,7 @@ export const imageFormat: HandoverFormat<ImageFile> = {
 				arch: architecture,
 				parents: z.record(z.string(), digest),
 				resolvedParents: z.record(z.string(), index("build", "outside")),
+				force: z.exactOptional(line),
 			}),
 		),
 		outside: z.record(architecture, z.record(z.string(), indexSchema)),
@@ -86,7 +89,7 @@ export function splitImages(sources: Sources, builds: Builds, lookups: Readonly<
 		const stored: [string, StoredBuild][] = [];
 		const own = new Set<string>();
 		const store = ({ build }: Build, arch: string, ofArch: SourceArch): StoredBuild => {
-			const { img, resolved, sourceId, parents, resolvedParents } = build;
+			const { img, resolved, sourceId, parents, resolvedParents, force } = build;
 			const placed = orderedEntries(resolvedParents).map(
 				([from, found]): readonly [string, Index | "build" | "outside"] => {
 					const parent = ofArch.parents[from]?.sourceId ?? null;
@@ -104,6 +107,7 @@ export function splitImages(sources: Sources, builds: Builds, lookups: Readonly<
 				arch,
 				parents,
 				resolvedParents: orderedObject(placed),
+				...(force === undefined ? {} : { force }),
 			};
 		};
 		for (const id of ids) {
@@ -199,7 +203,7 @@ function joinBuilds(
 				if (parent !== "build") return [from, parent];
 				return [from, known(resolved.get(placeOf(ofArch.parents[from]?.sourceId ?? "", arch)), `its parent ${from}`)];
 			});
-			const { img, parents: digests } = build;
+			const { img, parents: digests, force } = build;
 			const index = build.resolved === "lookup" ? known(file.lookups[img], `the lookup of ${img}`) : build.resolved;
 			resolved.set(place, index);
 			const resolvedParents = orderedObject(parents);
@@ -207,7 +211,15 @@ function joinBuilds(
 				id,
 				{
 					buildId: id,
-					build: { img, resolved: index, sourceId, arch, parents: digests, resolvedParents },
+					build: {
+						img,
+						resolved: index,
+						sourceId,
+						arch,
+						parents: digests,
+						resolvedParents,
+						...(force === undefined ? {} : { force }),
+					},
 					source: { ...source, arches: { [arch]: ofArch } },
 				},
 			]);

@@ -1,0 +1,40 @@
+import * as z from "zod/mini";
+import { finishReport, openWorkspace, rememberRun, startReport } from "../../pipeline/index.ts";
+import { BrewlineError } from "../../errors.ts";
+import { sha256Digest } from "../inputs.ts";
+import { configInput, programOf } from "../program.ts";
+import { runOf } from "../run.ts";
+import type { Action } from "../runner.ts";
+import { stateInputs, withState } from "../state.ts";
+
+export const inputs = z.object({
+	config: configInput,
+	work: z._default(z.string(), ".brewline"),
+	digest: sha256Digest,
+	...stateInputs,
+});
+
+/** `actions/remember`: what a run learned goes into the state. It has no credential for a registry, and asks none. */
+export const action: Action<typeof inputs> = {
+	inputs,
+	run: async (given, io) => {
+		const { program, gitCredentials } = withState(await programOf(given.config, io), given, io);
+		await using workspace = openWorkspace(program, io, { work: given.work, kept: "remote", gitCredentials });
+		if (workspace.memory.where === undefined) {
+			throw new BrewlineError("usage", "there is no repository for the state", {
+				hint: "name one in the input state (own: this repository), or in the configuration's program.state.repository",
+			});
+		}
+		const report = startReport(program.name, io, { planOnly: true, library: io.env["GITHUB_SHA"] });
+		const { run, logAddress } = runOf(io);
+		const { tries, tags } = await rememberRun(workspace, {
+			planDigest: given.digest,
+			run,
+			...(logAddress === undefined ? {} : { logAddress }),
+		});
+		return {
+			report: await finishReport(undefined, io, report),
+			outputs: { tries: String(tries), tags: String(tags) },
+		};
+	},
+};

@@ -1,0 +1,176 @@
+import { existsSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import path from "node:path";
+import type { BuildResult } from "../build/index.ts";
+import type { Builds, BuildsOutput } from "../builds/index.ts";
+import type { Program } from "../config/index.ts";
+import { BrewlineError } from "../errors.ts";
+import { makeBare, type GitCredential } from "../git/index.ts";
+import type { Io } from "../io/index.ts";
+import { printReference, tryParseReference } from "../oci/index.ts";
+import { timeOf, titleOf } from "../plan/index.ts";
+import type { TagReport } from "../report/index.ts";
+import type { Sources } from "../sources/index.ts";
+import type { FailedTry, Happened, State, StateStore } from "../state/index.ts";
+import type { Workspace } from "./workspace.ts";
+
+/** What is remembered between runs (docs/design.md, State). */
+export interface Memory extends AsyncDisposable {
+	/** The state as it was when it was first asked for; undefined: nothing is kept yet, or nowhere. */
+	read(): Promise<State | undefined>;
+	/** Applies a change and writes it, again from the new state if somebody else was faster. Does nothing in a dry run. */
+	update(change: (state: State) => State, message: string): Promise<void>;
+	/** Where it is kept, for people; undefined: nowhere. */
+	readonly where: string | undefined;
+}
+
+export interface MemoryOptions {
+	/** The folder for the cache of the branch and, where the program names no repository, for the repository. */
+	readonly directory: string;
+	/**
+	 * `work`: in the repository that the program names, or else in one below the folder. `remote`: only in one that is
+	 * named. `none`: nothing is remembered.
+	 */
+	readonly kept: "work" | "remote" | "none";
+	readonly dryRun: boolean;
+	readonly credentials: Readonly<Record<string, GitCredential>>;
+}
+
+/** Opens the state; nothing is asked before the first question. */
+export function openMemory(program: Pick<Program, "state" | "git">, io: Io, options: MemoryOptions): Memory {
+	const { repository, branch, author } = program.state;
+	const local = path.join(options.directory, "repository.git");
+	const address = options.kept === "none" ? undefined : (repository ?? (options.kept === "work" ? local : undefined));
+	let store: Promise<StateStore> | undefined;
+	let known: Promise<State | undefined> | undefined;
+	const isLocal = address === local;
+
+	/** Loaded where there is a state, and only there: nobody else has use for so much code. */
+	function opened(at: string): Promise<StateStore> {
+		store ??= import("../state/index.ts").then(({ openState }) =>
+			openState(io, {
+				directory: path.join(options.directory, "cache"),
+				address: at,
+				branch,
+				author,
+				rewrite: isLocal ? {} : program.git.rewrite,
+				credentials: options.credentials,
+			}),
+		);
+		return store;
+	}
+
+	return {
+		where: address,
+		read: () => {
+			known ??= (async () => {
+				if (address === undefined || (isLocal && !existsSync(local))) return undefined;
+				const { state, commit } = await (await opened(address)).read();
+				return commit === null ? undefined : state;
+			})();
+			return known;
+		},
+		update: async (change, message) => {
+			if (address === undefined || options.dryRun) return;
+			if (isLocal) {
+				await mkdir(options.directory, { recursive: true });
+				await makeBare(local, "sha1");
+			}
+			const { state } = await (await opened(address)).update(change, message);
+			known = Promise.resolve(state);
+		},
+		[Symbol.asyncDispose]: async () => {
+			await (await store)?.close();
+		},
+	};
+}
+
+/** The decided texts by the id that each replaces. */
+export function forcedTexts(state: State | undefined): Readonly<Record<string, string>> {
+	const forced = Object.entries(state?.decisions.forced ?? {});
+	return Object.fromEntries(forced.map(([id, { text }]) => [id, text]));
+}
+
+/** What a run found out and did, as the state takes it. */
+export interface Learned {
+	readonly sources: Sources;
+	readonly output: Pick<BuildsOutput, "builds" | "cache">;
+	readonly tries: readonly FailedTry[];
+	/** Of a report. */
+	readonly tags: readonly Pick<TagReport, "reference" | "digest" | "platforms" | "change">[];
+}
+
+/**
+ * Writes what was learned into the state. Where that fails, the run goes on, with a warning: what is lost is memory, and
+ * the state on the branch is sound.
+ */
+export async function recordLearned(
+	{ memory, io, program }: Pick<Workspace, "memory" | "io" | "program">,
+	learned: Learned,
+): Promise<void> {
+	const when = timeOf(Math.floor(io.clock.now() / 1000));
+	const happened: Happened = {
+		sources: learned.sources,
+		builds: learned.output.builds,
+		cache: learned.output.cache,
+		tries: learned.tries,
+		tags: publishedTags(learned.tags, learned.sources, program),
+		when,
+	};
+	const { remember } = await import("../state/index.ts");
+	try {
+		await memory.update((state) => remember(state, happened), `Remember the run of ${when}`);
+	} catch (error) {
+		if (!(error instanceof BrewlineError) || error.code === "cancelled") throw error;
+		io.log({
+			type: "message",
+			level: "warning",
+			code: error.code,
+			text: `what this run learned is not remembered: ${error.message}`,
+			...(error.hint === undefined ? {} : { hint: error.hint }),
+		});
+	}
+}
+
+/**
+ * The results of builds that are not there, as tries: whatever a result says, the builds do, which are read from the
+ * registry. What was ended from outside was not tried. `reasons`: why each was to be built, by id.
+ */
+export function failedTries(
+	results: Iterable<BuildResult>,
+	builds: Builds,
+	reasons: ReadonlyMap<string, string>,
+): FailedTry[] {
+	return [...results].flatMap((result) => {
+		const build = Object.hasOwn(builds, result.buildId) ? builds[result.buildId] : undefined;
+		if (build === undefined || build.build.resolved !== null || result.status === "cancelled") return [];
+		const start = Math.floor(Date.parse(result.start) / 1000);
+		const end = start + Math.round(result.seconds);
+		const reason = reasons.get(result.buildId) ?? "it was planned";
+		return [{ buildId: result.buildId, start, end, url: result.log, identifier: titleOf(build), reason }];
+	});
+}
+
+/** By full tag, as definitions name them. */
+function publishedTags(
+	tags: Learned["tags"],
+	sources: Sources,
+	{ registries }: Pick<Program, "registries">,
+): Happened["tags"] {
+	const names = new Map<string, string>();
+	for (const { arches } of Object.values(sources)) {
+		for (const name of Object.values(arches).flatMap((ofArch) => ofArch.tags)) {
+			const reference = tryParseReference(registries.namespace === "" ? name : `${registries.namespace}/${name}`);
+			if (reference !== undefined) names.set(printReference(reference), name);
+		}
+	}
+	return Object.fromEntries(
+		tags.flatMap(({ reference, digest, platforms, change }) => {
+			const name = names.get(reference);
+			if (name === undefined || digest === null || change === "failed") return [];
+			// Windows' releases stand behind the platform.
+			const own = platforms.map((platform) => platform.split(" ", 1)[0]!);
+			return [[name, { digest, platforms: [...new Set(own)].sort() }]];
+		}),
+	);
+}

@@ -1,0 +1,102 @@
+import { readReport, type Report } from "../report/index.ts";
+import type { BuildResult, Run } from "../build/index.ts";
+import type { Builds } from "../builds/index.ts";
+import { BrewlineError } from "../errors.ts";
+import { titleOf, type Leg } from "../plan/index.ts";
+import type { FailedTry } from "../state/index.ts";
+import { readIfThere } from "./files.ts";
+import { failedTries, recordLearned } from "./memory.ts";
+import { reasonsIn } from "./report.ts";
+import { readLegs, readPlanFile, readPlanned, readResults, readSourcesFile } from "./steps.ts";
+import { filesOf, type Workspace } from "./workspace.ts";
+
+const maxReportBytes = 64 * 1024 * 1024;
+
+export interface RememberOptions {
+	/** The digest of the plan that was carried out; the files must be those of that plan. */
+	readonly planDigest?: string;
+	readonly run?: Run;
+	/** Where the logs of this run are, for legs that left no result. */
+	readonly logAddress?: string;
+}
+
+export interface Remembered {
+	/** How many failed tries were written down. */
+	readonly tries: number;
+	readonly tags: number;
+}
+
+/**
+ * The step that writes the state, from the files of the steps before it: what was planned, what the legs' results say, and
+ * what the report of publishing read from the registry. No registry is asked: the job that writes the state has no credential
+ * for one (docs/design.md). Forged files can cost time, and nothing else.
+ */
+export async function rememberRun(workspace: Workspace, options: RememberOptions = {}): Promise<Remembered> {
+	const { io, work } = workspace;
+	const { planDigest } = options;
+	const plan = await readPlanFile(workspace, planDigest);
+	if (plan === undefined) {
+		throw new BrewlineError("handover", `there is no ${filesOf(work).plan}`, {
+			hint: "it is written by: brewline plan",
+		});
+	}
+	const sources = await readSourcesFile(workspace, plan.sources);
+	const output = await readPlanned(workspace, plan);
+	const legs = await readLegs(work, [], { plan });
+	const results = await readResults(work, legs, io, options.run);
+	const report = await publishReport(workspace);
+	const reasons = reasonsIn(plan);
+	const tries = [
+		...failedTries(
+			[...results.values()].filter((result) => failedToo(result, report)),
+			output.builds,
+			reasons,
+		),
+		...lostTries(legs, results, report, output.builds, reasons, Math.floor(io.clock.now() / 1000), options),
+	];
+	const tags = report?.tags ?? [];
+	await recordLearned(workspace, { sources, output, tries, tags });
+	return { tries: tries.length, tags: tags.length };
+}
+
+async function publishReport({ work }: Workspace): Promise<Report | undefined> {
+	const file = filesOf(work).report;
+	const bytes = await readIfThere(file, maxReportBytes);
+	const report = bytes === undefined ? undefined : readReport(bytes, file);
+	// That of another step says nothing about tags, and has not asked the registry.
+	return report === undefined || report.dryRun || report.tags.length === 0 ? undefined : report;
+}
+
+/** What publishing found in the registry counts more than what a leg says. */
+function failedToo({ buildId, status }: BuildResult, report: Report | undefined): boolean {
+	const found = report?.builds.find((build) => build.buildId === buildId)?.state;
+	if (found === "built" || found === "present") return false;
+	return found !== undefined || (status !== "built" && status !== "present");
+}
+
+/** Builds of legs that left no result, and no image: the machine was lost, or somebody's file took its place. */
+function lostTries(
+	legs: readonly Leg[],
+	results: ReadonlyMap<string, BuildResult>,
+	report: Report | undefined,
+	builds: Builds,
+	reasons: ReadonlyMap<string, string>,
+	now: number,
+	{ run, logAddress }: RememberOptions,
+): FailedTry[] {
+	// On a laptop a leg without a result was not begun.
+	if (run === undefined || report === undefined) return [];
+	const planned = new Map(report.builds.map(({ buildId, state }) => [buildId, state]));
+	return legs.flatMap((leg) =>
+		leg.builds
+			.filter(({ buildId }) => !results.has(buildId) && planned.get(buildId) === "planned")
+			.map(({ buildId }) => ({
+				buildId,
+				start: now,
+				end: now,
+				url: logAddress ?? null,
+				identifier: titleOf(builds[buildId]!),
+				reason: reasons.get(buildId) ?? "it was planned",
+			})),
+	);
+}

@@ -1,0 +1,74 @@
+import type { Builds, LookupCache, QueueRecord } from "../builds/index.ts";
+import { orderedEntries, orderedObject } from "../json/index.ts";
+import type { Sources } from "../sources/index.ts";
+import { allRecords, imageOf, recordsByImage } from "./order.ts";
+import type { PublishedTag, State } from "./types.ts";
+
+/** A try of a build that did not succeed. */
+export interface FailedTry {
+	readonly buildId: string;
+	/** Unix seconds. */
+	readonly start: number;
+	readonly end: number;
+	/** The address of its log. */
+	readonly url: string | null;
+	/** Its first tag. */
+	readonly identifier: string;
+	/** Why it was to be built. */
+	readonly reason: string;
+}
+
+/** What one run found out and did. */
+export interface Happened {
+	readonly sources: Sources;
+	readonly builds: Builds;
+	readonly cache: LookupCache;
+	readonly tries: readonly FailedTry[];
+	/** What tags hold now, by full tag (`NAME:TAG`). */
+	readonly tags: Readonly<Record<string, Omit<PublishedTag, "when">>>;
+	/** ISO 8601, UTC. */
+	readonly when: string;
+}
+
+/**
+ * The state after a run. Decisions stay as they are; a try that is known already counts once; of tags that hold what they
+ * held the time stays, so that only what changed changes a file.
+ */
+export function remember(state: State, happened: Happened): State {
+	const records = new Map(orderedEntries(allRecords(state.queue)));
+	for (const attempt of happened.tries) {
+		const before: QueueRecord = records.get(attempt.buildId) ?? { count: 0 };
+		if (typeof before.lastTime === "number" && before.lastTime >= attempt.end) continue;
+		records.set(attempt.buildId, {
+			...before,
+			count: before.count + 1,
+			lastTime: attempt.end,
+			firstTime: before.firstTime ?? attempt.start,
+			...(attempt.url === null ? {} : { url: attempt.url }),
+			identifier: attempt.identifier,
+			skip: false,
+			reason: before.reason ?? attempt.reason,
+		});
+	}
+	return {
+		sources: happened.sources,
+		builds: happened.builds,
+		cache: happened.cache,
+		queue: recordsByImage(orderedObject([...records]), happened.builds),
+		published: publishedAfter(state.published, happened),
+		decisions: state.decisions,
+	};
+}
+
+function publishedAfter(before: State["published"], { tags, when }: Happened): State["published"] {
+	const images = new Map(orderedEntries(before).map(([image, known]) => [image, new Map(orderedEntries(known))]));
+	for (const [tag, { digest, platforms }] of orderedEntries(tags)) {
+		const image = imageOf(tag);
+		const ofImage = images.get(image) ?? new Map<string, PublishedTag>();
+		images.set(image, ofImage);
+		const known = ofImage.get(tag);
+		const same = known?.digest === digest && known.platforms.join() === platforms.join();
+		ofImage.set(tag, { digest, platforms, when: same ? known.when : when });
+	}
+	return orderedObject([...images].map(([image, ofImage]) => [image, orderedObject([...ofImage])]));
+}
