@@ -18,6 +18,8 @@ import { limits } from "./limits.ts";
 export interface ActionOutput {
 	readonly outputs: Readonly<Record<string, string>>;
 	readonly report: Report;
+	/** The run that follows goes on with what is incomplete: then that is no failure. */
+	readonly goesOn?: boolean;
 }
 
 /** An action: what it takes, and one call of the library. */
@@ -41,12 +43,12 @@ export async function main<Schema extends InputSchema>(action: Action<Schema>): 
 		const inputs = readInputs(action.inputs, process.env, (message) => {
 			core.warning(message);
 		});
-		const { outputs, report } = await action.run(inputs, io);
+		const { outputs, report, goesOn = false } = await action.run(inputs, io);
 		for (const [name, value] of Object.entries(outputs)) core.setOutput(name, value);
 		for (const line of renderText(report, plainStyle).trimEnd().split("\n")) core.info(harmless(line));
 		annotate(problemsOf(report));
 		await summarize(renderMarkdown(report));
-		process.exitCode = exitCodeOfReport(report);
+		process.exitCode = goesOn && report.outcome === "incomplete" ? 0 : exitCodeOfReport(report);
 	} catch (error) {
 		if (core.isDebug() && error instanceof Error) core.debug(error.stack ?? error.message);
 		const failures = failuresOf(error);

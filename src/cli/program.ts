@@ -103,6 +103,7 @@ NO_COLOR turns colours off. BREWLINE_CONFIG names the configuration like --confi
 		text.split(",").filter((name) => name !== ""),
 	);
 	const dryRun = new Option("--dry-run", "say what would be done, and change nothing");
+	const retry = new Option("--retry", "try again at once what waits because it failed");
 	const parallel = new Option(
 		"--parallel <number>",
 		"builds at once (default: one for every two processors)",
@@ -122,6 +123,7 @@ NO_COLOR turns colours off. BREWLINE_CONFIG names the configuration like --confi
   brewline plan --arch amd64,arm64v8      only legs of these`,
 	)
 		.addOption(arch)
+		.addOption(retry)
 		.addOption(dryRun)
 		.action(does(async () => (await import("./steps.ts")).planStep));
 	command(
@@ -153,13 +155,15 @@ NO_COLOR turns colours off. BREWLINE_CONFIG names the configuration like --confi
 	)
 		.addOption(arch)
 		.addOption(parallel)
+		.addOption(retry)
 		.addOption(dryRun)
 		.action(does(async () => (await import("./steps.ts")).runStep));
 
 	command(
 		"remember",
 		"write what was planned, tried and published into the state, for the next plans",
-		`run does that by itself; after single steps it makes the next plan wait for what failed often, and name what changed.`,
+		`run does that by itself; after single steps it makes the next plan wait for what failed often, and name what changed.
+  brewline build && brewline publish && brewline remember`,
 	).action(does(async () => (await import("./decide.ts")).rememberStep));
 	command(
 		"explain",
@@ -196,7 +200,8 @@ NO_COLOR turns colours off. BREWLINE_CONFIG names the configuration like --confi
 		state,
 		"import",
 		"take sources, builds and lookups over into the state",
-		"Decisions, tries and what is known of tags stay as they are.",
+		`Decisions, tries and what is known of tags stay as they are.
+  brewline state import --sources sources.json --builds builds.json`,
 	)
 		.requiredOption("--sources <file>", "a sources.json")
 		.requiredOption("--builds <file>", "its builds.json")

@@ -63,17 +63,18 @@ export function sourcesStep(context: Context, { dryRun = false }: { dryRun?: boo
 	return inWorkspace(context, step, dryRun);
 }
 
-export function planStep(context: Context, options: { arch?: string[]; dryRun?: boolean }): Promise<number> {
+export function planStep(
+	context: Context,
+	options: { arch?: string[]; retry?: boolean; dryRun?: boolean },
+): Promise<number> {
 	const step = async (workspace: Workspace): Promise<number> => {
 		const report = startReport(context.program.name, context.io, { dryRun: options.dryRun, planOnly: true });
 		const sources = await readSourcesFile(workspace);
 		const output = await computeBuilds(workspace, sources, openLookups(workspace));
-		const planned = await computePlan(
-			workspace,
-			sources,
-			output,
-			options.arch === undefined ? {} : { architectures: options.arch },
-		);
+		const planned = await computePlan(workspace, sources, output, {
+			...(options.arch === undefined ? {} : { architectures: options.arch }),
+			...(options.retry === undefined ? {} : { retry: options.retry }),
+		});
 		report.builds = buildReports(output.builds, new Map(), reasonsIn(planned.plan));
 		report.waiting = waitingReports(planned.plan, sources);
 		return finish(workspace, context, report);
@@ -134,7 +135,7 @@ export function publishStep(context: Context, options: { dryRun?: boolean }): Pr
 
 export async function runStep(
 	context: Context,
-	options: { arch?: string[]; parallel?: number; dryRun?: boolean },
+	options: { arch?: string[]; parallel?: number; retry?: boolean; dryRun?: boolean },
 ): Promise<number> {
 	sayUnconfigured(context);
 	await using builders = openBuilders(context.io);
@@ -144,6 +145,7 @@ export async function runStep(
 		dryRun: options.dryRun ?? false,
 		...(options.arch === undefined ? {} : { architectures: options.arch }),
 		...(options.parallel === undefined ? {} : { parallel: options.parallel }),
+		...(options.retry === undefined ? {} : { retry: options.retry }),
 	});
 	return show(context, report);
 }

@@ -13,7 +13,7 @@ import {
 import type { BuildsOutput } from "../builds/index.ts";
 import type { Program } from "../config/index.ts";
 import { type Io, isRunning } from "../io/index.ts";
-import { type Leg, pairOf, type Plan } from "../plan/index.ts";
+import { type Leg, pairOf, type Plan, titleOf } from "../plan/index.ts";
 import { createRegistryClient, dockerCredentials, mirrorsFromEnvironment } from "../registry/index.ts";
 import type { Report } from "../report/index.ts";
 import type { Sources } from "../sources/index.ts";
@@ -50,6 +50,8 @@ export interface RunOptions extends BuildChoice, WorkspaceOptions {
 	readonly architectures?: readonly string[];
 	/** The commit of the library's repository. */
 	readonly library?: string;
+	/** Whether what failed before is tried again at once. Default: no. */
+	readonly retry?: boolean;
 }
 
 /**
@@ -92,11 +94,18 @@ async function buildAll(workspace: Workspace, sources: Sources, options: RunOpti
 		// Before the next plan: it knows then what was tried, and nothing is lost if the run is killed.
 		if (results.size > 0) await recordLearned(workspace, { sources, ...learned, tags: [] });
 		const planned = await computePlan(workspace, sources, output, options);
+		// What failed in this run is told once, as that.
+		const tried = new Set(
+			[...results.keys()].flatMap((id) => {
+				const build = output.builds[id];
+				return build === undefined ? [] : [`${build.build.arch} ${titleOf(build)}`];
+			}),
+		);
 		for (const [id, reason] of reasonsIn(planned.plan)) if (!results.has(id)) reasons.set(id, reason);
 		const done = { ...output, legs: planned.legs, plan: planned.plan, learned };
 		const legs = planned.legs.filter((leg) => leg.builds.some(({ buildId }) => !results.has(buildId)));
 		report.builds = buildReports(output.builds, results, reasons);
-		report.waiting = waitingReports(planned.plan, sources);
+		report.waiting = waitingReports(planned.plan, sources).filter(({ tag, arch }) => !tried.has(`${arch} ${tag}`));
 		if (!workspace.dryRun) {
 			const lines = planned.plan.waiting.map(({ arch, reason }) => `${reason} (${arch})`);
 			workspace.io.log({ type: "waiting", lines });

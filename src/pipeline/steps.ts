@@ -173,6 +173,8 @@ export interface PlanChoice {
 	readonly architectures?: readonly string[];
 	/** The commit of the library's repository. */
 	readonly library?: string;
+	/** Whether what failed before is tried again at once. Default: no. */
+	readonly retry?: boolean;
 	/** How much one run can take; default: everything. */
 	readonly capacity?: Capacity;
 }
@@ -205,6 +207,7 @@ export async function computePlan(
 			everRead: (repository) => everRead.has(repositoryKey(parseReference(repository))),
 			changedFiles: (before, now) => changedFiles(workspace, before, now),
 			...(choice.library === undefined ? {} : { library: choice.library }),
+			...(choice.retry === undefined ? {} : { retry: choice.retry }),
 			...(choice.capacity === undefined ? {} : { capacity: choice.capacity }),
 			...(files === undefined ? {} : { files }),
 		},

@@ -39,6 +39,8 @@ export interface PlanOptions {
 	readonly everRead?: (repository: string) => boolean;
 	/** Asked for the builds that get a leg and have new content. */
 	readonly changedFiles?: ChangedFiles;
+	/** Whether what failed before is tried again at once, whatever its back-off. Default: no. */
+	readonly retry?: boolean;
 	/** How much one run can take. Default: any number of legs, each with one build. */
 	readonly capacity?: Capacity;
 	/** SHA-256 of `builds.json` and `cache.json`, where they are handed over too. */
@@ -69,7 +71,7 @@ export async function plan(input: PlanInput, io: Io, options: PlanOptions): Prom
 	const { program, capacity } = options;
 	const { sources } = input;
 	const now = Math.floor(io.clock.now() / 1000);
-	const { due, waiting } = sortedOut(input, program, now);
+	const { due, waiting } = sortedOut(input, program, options.retry === true ? Infinity : now);
 	const graph = graphOf(sources, input.builds, input.waiting, new Set(due.map(({ build }) => pairOfBuild(build))));
 	const { groups, rest } = grouped(inBestOrder(due, graph), sameMachine, capacity);
 

@@ -216,7 +216,7 @@ describe("a registry", () => {
 		const { errors, tags } = reportOf(ended);
 		expect(new Set(errors.map(({ code }) => code))).toEqual(new Set(["credentials"]));
 		expect(errors.every(({ hint }) => hint?.startsWith("Log in with "))).toBe(true);
-		expect(new Set(tags.map(({ change }) => change))).toEqual(new Set(["failed", "held"]));
+		expect(new Set(tags.map(({ change }) => change))).toEqual(new Set(["failed"]));
 		expect(place.content()).toEqual(before);
 		expect(place.writes()).toEqual([]);
 	});

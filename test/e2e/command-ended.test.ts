@@ -222,7 +222,17 @@ describe("a leg whose push fails for good", () => {
 
 		place.fail(() => undefined);
 		// The registry keeps the smaller index as well, so its files are not those of an undisturbed run.
-		const mended = await place.brewline("run --json");
+		// After two tries it is left alone for an hour, unless somebody says that it is mended.
+		const later = await place.brewline("run --json");
+		expect(later.code).toBe(7);
+		expect(reportOf(later.stdout).waiting).toMatchObject([
+			{
+				tag: "imported:1.0",
+				arch: "arm64v8",
+				reason: expect.stringMatching(/tried 2 times .* it is tried again after/),
+			},
+		]);
+		const mended = await place.brewline("run --retry --json");
 		expect(mended.code).toBe(0);
 		const { tags } = reportOf(mended.stdout);
 		expect(tags.map(({ platforms }) => platforms)).toEqual(

@@ -4,9 +4,12 @@ import os from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
+import type { QueueRecord } from "../../src/builds/index.ts";
 import type { Index } from "../../src/oci/index.ts";
 import { importedLayout } from "../fixtures/samples/layout.ts";
 import { openCommandWorld, runProgram, type CommandWorld, type Place } from "../support/command.ts";
+import { makeRepository } from "../support/git-repository.ts";
+import { startGitServer } from "../support/git-server.ts";
 import { writeSampleConfig } from "../support/sample-world.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
@@ -44,6 +47,9 @@ interface Repository {
 	readonly index: () => Promise<{ readonly digest: string; readonly index: Index }>;
 }
 
+/** Where its address leads to: a server that takes pushes. */
+const address = "https://github.com/somebody/images";
+
 function openRepository(folder: string, place: Place, definition: string): Repository {
 	const repository = path.join(folder, "images");
 	const release = path.join(folder, "release");
@@ -65,6 +71,7 @@ function openRepository(folder: string, place: Place, definition: string): Repos
 		execFileSync("git", args, { cwd: repository, env: { ...process.env, ...person } });
 	};
 	git("init", "--quiet", "--initial-branch=main");
+	git("remote", "add", "origin", `${address}.git`);
 	let count = 0;
 	return {
 		define: (replace = {}) => {
@@ -188,11 +195,15 @@ function tests(): void {
 			.replaceAll(/^s390x-.*\n/gm, "");
 		const images = openRepository(folder, place, definition);
 		const { amd64, arm64v8 } = place.program.architectures;
+		const state = makeRepository(path.join(folder, "served/images.git"));
+		await using server = await startGitServer({ root: path.join(folder, "served"), push: true });
 		await writeSampleConfig(path.join(folder, "images/brewline.yaml"), {
 			...place.program,
 			library: "library",
 			architectures: { amd64: amd64!, arm64v8: arm64v8! },
+			git: { ...place.program.git, rewrite: { ...place.program.git.rewrite, [address]: `${server.url}/images` } },
 		});
+		const remembered = (file: string): string => state.git("show", `brewline-state:${file}`);
 
 		images.define();
 		const first = await images.run();
@@ -201,8 +212,10 @@ function tests(): void {
 			"build amd64": "success",
 			"build arm64v8": "success",
 			publish: "success",
+			remember: "success",
 		});
 		expect(first.code).toBe(0);
+		expect(Object.keys((JSON.parse(remembered("published/imported.json")) as { tags: object }).tags)).toHaveLength(3);
 		expect(first.summaries["plan"]).toContain("**2** to build");
 		expect(first.summaries["publish"]).toContain("**2** built · **3** tags created");
 		const before = await images.index();
@@ -212,7 +225,7 @@ function tests(): void {
 		place.requests.length = 0;
 		const second = await images.run();
 		expect(second.code).toBe(0);
-		expect(second.jobs).toEqual({ plan: "success", publish: "success" });
+		expect(second.jobs).toEqual({ plan: "success", publish: "success", remember: "success" });
 		expect(second.summaries["publish"]).toContain("**2** reused · **3** tags unchanged");
 		expect(place.writes()).toEqual([]);
 		expect(place.content()).toEqual(content);
@@ -235,6 +248,15 @@ function tests(): void {
 			"build amd64": "success",
 			"build arm64v8": "failure",
 			publish: "failure",
+			remember: "success",
+		});
+		const [record] = Object.values(
+			(JSON.parse(remembered("queue/imported.json")) as { records: Record<string, QueueRecord> }).records,
+		);
+		expect(record).toMatchObject({
+			count: 1,
+			identifier: "imported:1.0",
+			reason: expect.stringMatching(/^new content: /),
 		});
 		for (const name of ["build arm64v8", "publish"]) {
 			expect(third.errors[name]?.join()).toContain("read only today");
@@ -249,7 +271,12 @@ function tests(): void {
 		place.fail(() => undefined);
 		const fourth = await images.run();
 		expect(fourth.code).toBe(0);
-		expect(fourth.jobs).toEqual({ plan: "success", "build arm64v8": "success", publish: "success" });
+		expect(fourth.jobs).toEqual({
+			plan: "success",
+			"build arm64v8": "success",
+			publish: "success",
+			remember: "success",
+		});
 		const whole = await images.index();
 		expect(whole.index.manifests[0]!.digest).toBe(half.index.manifests[0]!.digest);
 		expect(whole.index.manifests[1]!.digest).not.toBe(half.index.manifests[1]!.digest);

@@ -1,5 +1,6 @@
 import * as z from "zod/mini";
 import { filesOf, finishReport, openWorkspace, publishPlanned, startReport } from "../../pipeline/index.ts";
+import type { Report } from "../../report/index.ts";
 import { flag, sha256Digest } from "../inputs.ts";
 import { loggedIn, loginInputs } from "../login.ts";
 import { configInput, programOf } from "../program.ts";
@@ -14,6 +15,11 @@ export const inputs = z.object({
 	...loginInputs,
 });
 
+/** Whether a run that follows at once gets further: this one has built something, and something waits for no more than that. */
+function canGoOn({ builds, waiting }: Pick<Report, "builds" | "waiting">): boolean {
+	return builds.some(({ state }) => state === "built") && waiting.some(({ wave }) => wave === 0);
+}
+
 /** `actions/publish`: what is staged moves to its tags. What was built is read from the registry, never from results. */
 export const action: Action<typeof inputs> = {
 	inputs,
@@ -25,9 +31,17 @@ export const action: Action<typeof inputs> = {
 		await publishPlanned(workspace, report, { planDigest: given.digest, run: runOf(io).run });
 		const count = (...changes: string[]): string =>
 			String(report.tags.filter(({ change }) => changes.includes(change)).length);
+		const again = canGoOn(report);
+		if (again) {
+			const text = "what could not be built before its bases were there can be built now: start the workflow again";
+			io.log({ type: "message", level: "notice", text });
+		}
 		return {
 			report: await finishReport(workspace.work, io, report),
+			// What backs off or lacks a base from outside is not mended by a run that follows at once.
+			goesOn: again && report.waiting.every(({ wave, unserved }) => wave !== null || unserved === true),
 			outputs: {
+				again: String(again),
 				changed: count("created", "updated"),
 				held: count("held", "failed"),
 				report: filesOf(workspace.work).report,
