@@ -185,7 +185,8 @@ describe("builds", () => {
 		).toEqual([
 			"b amd64 a:1 a parent-not-built",
 			"b i386 a:1 a parent-lacks-architecture",
-			"c amd64 b:1 b parent-waiting",
+			// What will not come by building is said first.
+			"c amd64 gone:1  parent-missing",
 			"d amd64 gone:1  parent-missing",
 			"e amd64 arm:1  parent-lacks-architecture",
 		]);

@@ -30,7 +30,10 @@ export interface BuildsOptions {
 
 export interface BuildsOutput {
 	readonly builds: Builds;
-	/** In the order of the sources; for each source and architecture the first parent that is not available. */
+	/**
+	 * In the order of the sources; for each source and architecture one parent that is not available: the first that will not
+	 * come by building, else the first.
+	 */
 	readonly waiting: readonly Waiting[];
 	readonly cache: LookupCache;
 }
@@ -89,12 +92,12 @@ export async function builds(
 			froms.map(async ([from, parent]) => [from, await parentOf(from, parent, arch)] as const),
 		);
 		const resolvedParents: [string, Index][] = [];
+		const missing: Waiting[] = [];
 		for (const [from, parent] of parents) {
-			if ("missing" in parent) {
-				return { waiting: { sourceId, arch, parent: from, ...parent.missing } };
-			}
-			resolvedParents.push([from, parent.index]);
+			if ("missing" in parent) missing.push({ sourceId, arch, parent: from, ...parent.missing });
+			else resolvedParents.push([from, parent.index]);
 		}
+		if (missing.length > 0) return { waiting: missing.find(isLasting) ?? missing[0]! };
 		const digests = orderedObject(resolvedParents.map(([from, index]) => [from, index.manifests[0]!.digest]));
 		const { buildId, force } = forcedId({ sourceId, arch, parents: digests }, input.forced ?? {});
 		const img = stagingReference(program.registries.staging, buildId, arch);
@@ -122,6 +125,11 @@ export async function builds(
 		outcomes.set(source, ofSource);
 	}
 	return { ...collected(await settled(all)), cache: registry.cache() };
+}
+
+/** Whether no build of ours can change it. */
+function isLasting({ reason }: Waiting): boolean {
+	return reason === "parent-missing" || reason === "parent-lacks-architecture";
 }
 
 /** All results, or the first error in their order, once nothing runs any more. */

@@ -197,7 +197,7 @@ export async function computePlan(
 				? {}
 				: {
 						queue: Object.assign({}, ...Object.values(state.queue)),
-						previous: state.builds,
+						previous: (await import("../state/index.ts")).predecessors(state),
 						forced: state.decisions.forced,
 					}),
 		},

@@ -16,6 +16,7 @@ import { grouped, type Capacity } from "./capacity.ts";
 import type { Plan } from "./file.ts";
 import { graphOf, pairOf, type Graph } from "./graph.ts";
 import { printLeg, type Leg, type LegBuild } from "./leg.ts";
+import type { Predecessor } from "./predecessor.ts";
 import { reasonsOf, timeOf, triesOf, type ChangedFiles, type Forced } from "./reasons.ts";
 
 export interface PlanInput {
@@ -25,8 +26,8 @@ export interface PlanInput {
 	readonly sources: Sources;
 	/** What is remembered of tries, by build id. Default: nothing, so nothing waits because it failed. */
 	readonly queue?: QueueRecords;
-	/** What was built and known before, for the reasons; undefined: nothing is remembered. */
-	readonly previous?: Builds;
+	/** What was built before, for the reasons; undefined: nothing is remembered. */
+	readonly previous?: readonly Predecessor[];
 	/** The forced builds that are in force, by the id that is replaced. */
 	readonly forced?: Readonly<Record<string, Forced>>;
 }

@@ -1,8 +1,9 @@
-import { buildIdOf, type Build, type Builds, type QueueRecord } from "../builds/index.ts";
+import { buildIdOf, type Build, type QueueRecord } from "../builds/index.ts";
 import { printable } from "../io/printable.ts";
 import { orderedEntries } from "../json/index.ts";
 import type { SourceEntry } from "../sources/types.ts";
 import { archOf, entryOf } from "./annotations.ts";
+import type { Predecessor } from "./predecessor.ts";
 
 /** Who had a build made again, and why. */
 export interface Forced {
@@ -16,8 +17,8 @@ export interface Forced {
 export type ChangedFiles = (before: SourceEntry, now: SourceEntry) => Promise<readonly string[] | undefined>;
 
 export interface ReasonOptions {
-	/** What was known before this plan; undefined: nothing is remembered. */
-	readonly previous?: Builds;
+	/** What was built before this plan; undefined: nothing is remembered. */
+	readonly previous?: readonly Predecessor[];
 	/** By the id that is replaced. */
 	readonly forced: Readonly<Record<string, Forced>>;
 	readonly changedFiles?: ChangedFiles;
@@ -35,7 +36,7 @@ export function reasonsOf({
 	forced,
 	changedFiles,
 }: ReasonOptions): (build: Build, record: QueueRecord | undefined) => Promise<string> {
-	let byTag: ReadonlyMap<string, Build> | undefined;
+	let byTag: ReadonlyMap<string, Predecessor> | undefined;
 	const files = new Map<string, Promise<readonly string[] | undefined>>();
 
 	const filesOf = (before: SourceEntry, now: SourceEntry): Promise<readonly string[] | undefined> => {
@@ -45,9 +46,9 @@ export function reasonsOf({
 		return known;
 	};
 
-	const contentOf = async (before: Build, now: Build): Promise<string> => {
-		const [old, entry] = [entryOf(before), entryOf(now)];
-		if (before.source.reproducibleGitChecksum === now.source.reproducibleGitChecksum) {
+	const contentOf = async (before: Predecessor, now: Build): Promise<string> => {
+		const [old, entry] = [before.entry, entryOf(now)];
+		if (before.checksum === now.source.reproducibleGitChecksum) {
 			const changes = (["File", "Builder"] as const).filter((key) => old[key] !== entry[key]);
 			return `built in another way: ${changes.map((key) => `${key} ${shown(old[key])} → ${shown(entry[key])}`).join(", ")}`;
 		}
@@ -55,10 +56,8 @@ export function reasonsOf({
 		const paths = await filesOf(old, entry);
 		if (paths === undefined || paths.length === 0) return `new content: ${from}`;
 		const more = paths.length > namedFiles ? ` and ${paths.length - namedFiles} more` : "";
-		return `new content: ${paths
-			.slice(0, namedFiles)
-			.map((file) => printable(file, 100))
-			.join(", ")}${more} (${from})`;
+		const names = paths.slice(0, namedFiles).map((file) => printable(file, 100));
+		return `new content: ${names.join(", ")}${more} (${from})`;
 	};
 
 	return async (build, record) => {
@@ -68,29 +67,26 @@ export function reasonsOf({
 		// What it replaced is not known any more once it was planned.
 		if (record?.reason !== undefined) return line(`${record.reason}${tries}`);
 		if (previous === undefined) return line(unremembered(build, tries));
-		byTag ??= buildsByTag(previous);
+		byTag ??= byTagOf(previous);
 		const before = archOf(build)
 			.tags.map((tag) => byTag!.get(`${build.build.arch} ${tag}`))
 			.find((found) => found !== undefined);
 		if (before === undefined) return line(`never built for ${build.build.arch}${tries}`);
 		if (before.buildId === build.buildId) {
-			return line(
-				before.build.resolved === null
-					? unremembered(build, tries)
-					: `built before, and not in the staging repository any more${tries}`,
-			);
+			return line(`built before, and not in the staging repository any more${tries}`);
 		}
-		const changes: string[] = [];
-		if (before.build.sourceId !== build.build.sourceId) changes.push(await contentOf(before, build));
-		changes.push(...movedParents(before, build));
-		if (changes.length === 0 && before.build.force !== build.build.force) {
-			changes.push("the forced build that replaced it is not in force any more");
-		}
+		const entry = entryOf(build);
+		const changed =
+			before.checksum !== build.source.reproducibleGitChecksum ||
+			before.entry.File !== entry.File ||
+			before.entry.Builder !== entry.Builder;
+		const changes = [...(changed ? [await contentOf(before, build)] : []), ...movedParents(before, build)];
+		if (changes.length === 0) changes.push("the forced build that stood here is not in force any more");
 		return line(`${changes.join("; ")}${tries}`);
 	};
 }
 
-/** `failed 2 times, last 2026-01-01T00:00:00Z (URL)`. */
+/** `tried 2 times without success, last 2026-01-01T00:00:00Z (URL)`. */
 export function triesOf({ count, lastTime, url }: QueueRecord): string {
 	const times = count === 1 ? "once" : `${count} times`;
 	const last = typeof lastTime === "number" ? `, last ${timeOf(lastTime)}` : "";
@@ -108,10 +104,10 @@ function unremembered(build: Build, tries: string): string {
 	return `this content was never built on what ${parents.join(", ")} ${parents.length === 1 ? "is" : "are"} now${tries}`;
 }
 
-function movedParents(before: Build, now: Build): string[] {
+function movedParents(before: Predecessor, now: Build): string[] {
 	const short = (digest: string): string => digest.slice(0, "sha256:".length + 12);
 	return orderedEntries(now.build.parents).flatMap(([from, digest]) => {
-		const old = before.build.parents[from];
+		const old = before.parents[from];
 		if (old === digest) return [];
 		return [
 			old === undefined
@@ -134,12 +130,8 @@ function decisionOf({ buildId, build }: Build, forced: ReasonOptions["forced"]):
 	return id === buildId ? decision : undefined;
 }
 
-function buildsByTag(builds: Builds): ReadonlyMap<string, Build> {
-	const found = new Map<string, Build>();
-	for (const build of Object.values(builds)) {
-		for (const tag of archOf(build).tags) found.set(`${build.build.arch} ${tag}`, build);
-	}
-	return found;
+function byTagOf(previous: readonly Predecessor[]): ReadonlyMap<string, Predecessor> {
+	return new Map(previous.flatMap((one) => one.tags.map((tag) => [`${one.arch} ${tag}`, one] as const)));
 }
 
 function shown(text: string): string {

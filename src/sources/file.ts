@@ -28,7 +28,8 @@ const fullTag = z
 		),
 	);
 
-const entry = z.strictObject({
+/** One place of a source's content. */
+export const sourceEntrySchema = z.strictObject({
 	GitRepo: line,
 	GitFetch: line,
 	GitCommit: z.string().check(z.regex(/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/, "is no commit id")),
@@ -58,7 +59,7 @@ const source = z
 	.strictObject({
 		sourceId: sha256,
 		reproducibleGitChecksum: sha256,
-		entries: z.array(entry).check(z.minLength(1)),
+		entries: z.array(sourceEntrySchema).check(z.minLength(1)),
 		arches: z.record(arch, sourceArch),
 	})
 	.check(

@@ -2,10 +2,11 @@ import * as z from "zod/mini";
 import { indexSchema, type QueueRecords } from "../builds/index.ts";
 import { BrewlineError } from "../errors.ts";
 import { printable } from "../io/printable.ts";
-import { orderedEntries, orderedObject, sortedByKey } from "../json/index.ts";
+import { orderedEntries, orderedKeys, orderedObject, sortedByKey } from "../json/index.ts";
 import type { Index } from "../oci/index.ts";
-import { digest, imageReference, line, platformString, sha256Hex } from "../plan/grammar.ts";
-import { readHandover, writeHandover, type HandoverFormat } from "../plan/index.ts";
+import { architecture, digest, imageReference, line, platformString, sha256Hex } from "../plan/grammar.ts";
+import { readHandover, writeHandover, type HandoverFormat, type Predecessor } from "../plan/index.ts";
+import { sourceEntrySchema } from "../sources/index.ts";
 import { imageFormat, imageNameSchema, joinImages, splitImages, type ImageFile } from "./images.ts";
 import type { Decisions, PublishedTag, State } from "./types.ts";
 
@@ -33,8 +34,13 @@ const seconds = z.int();
 /** `format.json`: that this is a state, and of which version. */
 export const stateFormat = formatOf<object>("brewline-state", 1024, {});
 
-/** `queue/NAME.json`: the records of spec/builds.md, by build id. */
-export const queueFormat = formatOf<{ readonly records: QueueRecords }>("brewline-state-queue", 16 * mebibyte, {
+interface QueueFile {
+	readonly records: QueueRecords;
+	readonly replaced?: readonly Predecessor[];
+}
+
+/** `queue/NAME.json`: the records of spec/builds.md, by build id, and what the builds that are not there will replace. */
+export const queueFormat = formatOf<QueueFile>("brewline-state-queue", 16 * mebibyte, {
 	records: z.record(
 		sha256Hex,
 		z.strictObject({
@@ -46,6 +52,18 @@ export const queueFormat = formatOf<{ readonly records: QueueRecords }>("brewlin
 			identifier: z.exactOptional(line),
 			reason: z.exactOptional(line),
 		}),
+	),
+	replaced: z.exactOptional(
+		z.array(
+			z.strictObject({
+				buildId: sha256Hex,
+				arch: architecture,
+				tags: z.array(imageReference),
+				checksum: sha256Hex,
+				entry: sourceEntrySchema,
+				parents: z.record(z.string(), digest),
+			}),
+		),
 	),
 });
 
@@ -116,8 +134,14 @@ export function splitState(state: State): ReadonlyMap<string, string> {
 	});
 	if (Object.keys(others).length > 0) add("lookups.json", lookupsFormat, { lookups: sortedByKey(others) });
 	for (const [image, file] of images) add(`images/${image}.json`, imageFormat, file);
-	for (const [image, records] of orderedEntries(state.queue)) {
-		if (Object.keys(records).length > 0) add(`queue/${image}.json`, queueFormat, { records: sortedByKey(records) });
+	for (const image of new Set([...orderedKeys(state.queue), ...orderedKeys(state.replaced)])) {
+		const records = state.queue[image] ?? {};
+		const replaced = state.replaced[image] ?? [];
+		if (Object.keys(records).length === 0 && replaced.length === 0) continue;
+		add(`queue/${image}.json`, queueFormat, {
+			records: sortedByKey(records),
+			...(replaced.length === 0 ? {} : { replaced }),
+		});
 	}
 	for (const [image, tags] of orderedEntries(state.published)) {
 		if (Object.keys(tags).length > 0) add(`published/${image}.json`, publishedFormat, { tags: sortedByKey(tags) });
@@ -146,11 +170,17 @@ export function joinState(files: ReadonlyMap<string, unknown>): State {
 	const { lookups: others } = (files.get("lookups.json") ?? { lookups: {} }) as { lookups: Record<string, Index> };
 	const { sources, builds, lookups } = joinImages({ images: folder<ImageFile>("images"), others });
 	const { forced, shrink, holds, rollbacks } = files.get("decisions.json") as Decisions;
+	const queue = [...folder<QueueFile>("queue")];
 	return {
 		sources,
 		builds,
 		cache: { indexes: lookups },
-		queue: orderedObject([...folder<{ records: QueueRecords }>("queue")].map(([name, { records }]) => [name, records])),
+		queue: orderedObject(
+			queue.flatMap(([name, { records }]) => (Object.keys(records).length === 0 ? [] : [[name, records] as const])),
+		),
+		replaced: orderedObject(
+			queue.flatMap(([name, { replaced }]) => (replaced === undefined ? [] : [[name, replaced] as const])),
+		),
 		published: orderedObject(
 			[...folder<{ tags: Record<string, PublishedTag> }>("published")].map(([name, { tags }]) => [name, tags]),
 		),

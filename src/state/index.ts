@@ -12,5 +12,5 @@ export {
 } from "./files.ts";
 export { imageFormat, type ImageFile } from "./images.ts";
 export { allRecords, imageOf, ownerOf, recordsByImage } from "./order.ts";
-export { remember, type FailedTry, type Happened } from "./remember.ts";
+export { predecessors, remember, type FailedTry, type Happened } from "./remember.ts";
 export { openState, type ReadState, type StateStore, type StateStoreOptions, type UpdatedState } from "./store.ts";

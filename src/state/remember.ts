@@ -1,7 +1,8 @@
 import type { Builds, LookupCache, QueueRecord } from "../builds/index.ts";
 import { orderedEntries, orderedObject } from "../json/index.ts";
 import type { Sources } from "../sources/index.ts";
-import { allRecords, imageOf, recordsByImage } from "./order.ts";
+import { pairOf, predecessorOf, type Predecessor } from "../plan/index.ts";
+import { allRecords, imageOf, ownerOf, recordsByImage } from "./order.ts";
 import type { PublishedTag, State } from "./types.ts";
 
 /** A try of a build that did not succeed. */
@@ -54,10 +55,39 @@ export function remember(state: State, happened: Happened): State {
 		sources: happened.sources,
 		builds: happened.builds,
 		cache: happened.cache,
+		replaced: replacedAfter(state, happened),
 		queue: recordsByImage(orderedObject([...records]), happened.builds),
 		published: publishedAfter(state.published, happened),
 		decisions: state.decisions,
 	};
+}
+
+/** All that was built and is known: what the next builds can be compared with. */
+export function predecessors({ builds, replaced }: Pick<State, "builds" | "replaced">): readonly Predecessor[] {
+	const built = Object.values(builds).filter(({ build }) => build.resolved !== null);
+	// Later ones count: what is there is newer than what it replaced.
+	return [...Object.values(replaced).flat(), ...built.map(predecessorOf)];
+}
+
+/** What the builds that are not there will replace: it stands in no list of builds any more. */
+function replacedAfter(before: State, { sources, builds }: Happened): State["replaced"] {
+	const there = new Set(
+		Object.values(builds).flatMap(({ build }) => (build.resolved === null ? [] : [pairOf(build.sourceId, build.arch)])),
+	);
+	const byTag = new Map(
+		predecessors(before).flatMap((one) => one.tags.map((tag) => [`${one.arch} ${tag}`, one] as const)),
+	);
+	const images = new Map<string, Predecessor[]>();
+	for (const [sourceId, source] of orderedEntries(sources)) {
+		for (const [arch, { tags }] of orderedEntries(source.arches)) {
+			if (there.has(pairOf(sourceId, arch))) continue;
+			const found = tags.map((tag) => byTag.get(`${arch} ${tag}`)).find((one) => one !== undefined);
+			if (found === undefined) continue;
+			const image = ownerOf(source);
+			images.set(image, [...(images.get(image) ?? []), found]);
+		}
+	}
+	return orderedObject([...images]);
 }
 
 function publishedAfter(before: State["published"], { tags, when }: Happened): State["published"] {

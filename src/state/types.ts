@@ -1,4 +1,5 @@
 import type { Builds, LookupCache, QueueRecords } from "../builds/index.ts";
+import type { Predecessor } from "../plan/index.ts";
 import type { Sources } from "../sources/index.ts";
 
 /** What one published tag held when it was last published. */
@@ -43,6 +44,8 @@ export interface State {
 	readonly cache: LookupCache;
 	/** By image, then by build id. */
 	readonly queue: Readonly<Record<string, QueueRecords>>;
+	/** By image: what its builds that are not there yet will replace. */
+	readonly replaced: Readonly<Record<string, readonly Predecessor[]>>;
 	/** By image, then by full tag. */
 	readonly published: Readonly<Record<string, Readonly<Record<string, PublishedTag>>>>;
 	readonly decisions: Decisions;
@@ -53,6 +56,7 @@ export const emptyState: State = {
 	builds: {},
 	cache: { indexes: {} },
 	queue: {},
+	replaced: {},
 	published: {},
 	decisions: { forced: {}, shrink: {}, holds: {}, rollbacks: {} },
 };
