@@ -183,13 +183,9 @@ test("a wave is one more than the last of its parents', and what unblocks more c
 			const w = planWorld();
 			for (const base of outside) w.outside(base, arches);
 			w.define(defined);
-			for (let wave = 0; ; wave++) {
-				const planned = await w.plan();
-				const waves = planned.plan.waiting.flatMap((item) => (item.wave === null ? [] : [item.wave]));
-				if (planned.legs.length === 0) {
-					expect(waves).toEqual([]);
-					return;
-				}
+			let planned = await w.plan();
+			let waves = 0;
+			for (; planned.legs.length > 0; waves++) {
 				await w.carryOut(planned);
 				const next = await w.plan();
 				// What was said to come in the next wave comes in it.
@@ -200,8 +196,10 @@ test("a wave is one more than the last of its parents', and what unblocks more c
 					leg.builds.map(({ id }) => `${next.builds[id]!.build.sourceId} ${leg.arch}`),
 				);
 				expect(come.sort()).toEqual(said.sort());
-				expect(wave).toBeLessThan(defined.length);
+				planned = next;
 			}
+			expect(planned.plan.waiting.filter((item) => item.wave !== null)).toEqual([]);
+			expect(waves).toBeLessThanOrEqual(defined.length);
 		}),
 		{ seed, numRuns: 100 },
 	);
