@@ -75,6 +75,76 @@ describe("namespaces", () => {
 	});
 });
 
+describe("policies", () => {
+	it("are read as they are written, in their order", () => {
+		const program = parseConfig(
+			`program:
+  policies:
+    - { platforms: required, architectures: [amd64, arm64v8] }
+    - { images: [php, "node:*-alpine*"], architectures: [s390x], platforms: optional, deadline: 48h, timeLimit: 120, runner: big-s390x }
+`,
+			"brewline.yaml",
+		);
+		expect(program.policies).toEqual([
+			{ platforms: "required", architectures: ["amd64", "arm64v8"] },
+			{
+				images: ["php", "node:*-alpine*"],
+				architectures: ["s390x"],
+				platforms: "optional",
+				deadline: "48h",
+				timeLimit: 120,
+				runner: "big-s390x",
+			},
+		]);
+	});
+
+	it("leave out what is undefined: it must not cover what an earlier rule says", () => {
+		const rule = { timeLimit: undefined, runner: undefined, emulate: true } as object;
+		expect(defineProgram({ policies: [rule] }).policies).toEqual([{ emulate: true }]);
+	});
+
+	it.each([
+		[
+			"an unknown architecture",
+			"{ architectures: [amd64, vax] }",
+			"0.architectures.1: there is no architecture vax",
+			26,
+		],
+		["an unknown one as via", "{ via: vax }", "0.via: there is no architecture vax", 3],
+		["a deadline without optional", "{ deadline: 7d }", "0.deadline: only what is optional has one", 3],
+		[
+			"a deadline of what is required",
+			"{ platforms: required, deadline: 7d }",
+			"0.deadline: only what is optional",
+			24,
+		],
+		["a runner for whatever architecture", "{ runner: big }", "0.runner: it does not say for which", 3],
+		["a key that is none", "{ image: [php] }", "0.image: no such key", 3],
+		["a deadline that is no time", "{ platforms: optional, deadline: 2w }", "0.deadline: must be a time", 24],
+		["a pattern with a meaning of its own", '{ images: ["[a-z]+"] }', "0.images.0: must be NAME or NAME:TAG", 12],
+		["no image at all", "{ images: [] }", "0.images: ", 3],
+		["no architecture at all", "{ architectures: [] }", "0.architectures: ", 3],
+		["another answer", "{ platforms: maybe }", "0.platforms: ", 3],
+		["no time at all", "{ timeLimit: 0 }", "0.timeLimit: ", 3],
+		["a builder that is no address", "{ builder: box }", "0.builder: must be tcp://HOST:PORT", 3],
+	])("refuses %s, with its place", (_what, rule, message, column) => {
+		const error = failure(`program:\n  policies:\n  - ${rule}\n`);
+		expect(error.message).toContain(`program.policies.${message}`);
+		expect(error.at).toEqual({ file: "brewline.yaml", line: 3, column: column + 4 });
+	});
+
+	it("make an architecture served that has no runner of its own", () => {
+		const program = defineProgram({
+			architectures: { amd64: {} },
+			policies: [
+				{ architectures: ["s390x", "arm64v8"], images: ["php"], runner: "big" },
+				{ architectures: ["arm64v8"], runner: null },
+			],
+		});
+		expect(servedArchitectures(program)).toEqual(["amd64", "arm64v8", "s390x"]);
+	});
+});
+
 describe("parseConfig", () => {
 	it("names an unknown key with its place, and the nearest one", () => {
 		const error = failure("program:\n  registries:\n    stagng: x/staging-ARCH:BUILD\n");

@@ -3,7 +3,7 @@ import { BrewlineError } from "../errors.ts";
 import { canonicalReference, parsePlatform, tryParseReference } from "../oci/index.ts";
 import { dockerProgram } from "./defaults.ts";
 import { configSchema, type ProgramInput } from "./schema.ts";
-import type { Architecture, Program } from "./types.ts";
+import type { Architecture, PolicyRule, Program } from "./types.ts";
 
 /**
  * A program from what differs from Docker's (`dockerProgram`).
@@ -30,7 +30,7 @@ export function defineProgram(input: ProgramInput = {}): Program {
 			timeLimit: input.timeLimit,
 		}),
 		...architecturesOf(input),
-		policies: (input.policies ?? []) as Program["policies"],
+		policies: (input.policies ?? []).map((rule) => defined(rule) as PolicyRule),
 		registries: { ...base.registries, ...defined(input.registries ?? {}) },
 		annotations: { ...base.annotations, ...defined(input.annotations ?? {}) },
 		buildkit: { ...base.buildkit, ...defined(input.buildkit ?? {}) },
@@ -67,9 +67,14 @@ function checkNamespaces(program: Program): void {
 function checkPolicies({ architectures, policies }: Program): void {
 	for (const [index, rule] of policies.entries()) {
 		const at = `program.policies.${index}`;
-		for (const name of [...(rule.architectures ?? []), ...(rule.via === undefined ? [] : [rule.via])]) {
+		const named = Object.entries(rule.architectures ?? []).map(([number, name]): [key: string, name: string] => [
+			`architectures.${number}`,
+			name,
+		]);
+		if (rule.via !== undefined) named.push(["via", rule.via]);
+		for (const [key, name] of named) {
 			if (Object.hasOwn(architectures, name)) continue;
-			throw new BrewlineError("config", `${at}: there is no architecture ${name}`, {
+			throw new BrewlineError("config", `${at}.${key}: there is no architecture ${name}`, {
 				hint: `known are: ${Object.keys(architectures).join(", ")}`,
 			});
 		}
@@ -78,12 +83,23 @@ function checkPolicies({ architectures, policies }: Program): void {
 				hint: "write platforms: optional into the same rule",
 			});
 		}
+		// It would have one machine build them all, those too that nothing is to be built for.
+		if (typeof rule.runner === "string" && rule.architectures === undefined) {
+			throw new BrewlineError("config", `${at}.runner: it does not say for which architectures`, {
+				hint: "write architectures: [...] into the same rule",
+			});
+		}
 	}
 }
 
-/** The architectures that something serves. */
-export function servedArchitectures(program: Program): string[] {
-	return Object.keys(program.architectures).filter((name) => program.architectures[name]?.runner !== null);
+/** The architectures that something serves: all of their images, or those that a policy has a runner for. */
+export function servedArchitectures({
+	architectures,
+	policies,
+}: Pick<Program, "architectures" | "policies">): string[] {
+	const byRule = (name: string): boolean =>
+		policies.some((rule) => typeof rule.runner === "string" && (rule.architectures?.includes(name) ?? true));
+	return Object.keys(architectures).filter((name) => architectures[name]?.runner !== null || byRule(name));
 }
 
 function architecturesOf(input: ProgramInput): Pick<Program, "architectures" | "defaultArchitecture"> {

@@ -53,7 +53,7 @@ const policy = z.strictObject({
 			)
 			.check(z.minLength(1)),
 	),
-	architectures: z.optional(z.array(architectureName)),
+	architectures: z.optional(z.array(architectureName).check(z.minLength(1))),
 	platforms: z.optional(z.enum(["required", "optional", "best-effort"])),
 	deadline: z.optional(
 		z.string().check(z.regex(/^[0-9]{1,6}[mhd]$/, { error: "must be a time in minutes, hours or days: 90m, 48h, 7d" })),

@@ -125,22 +125,28 @@ async function checkArchitectures(program: Program, builder: Builder | undefined
 	const has = (list: readonly string[], wanted: string) => list.some((text) => family(text) === family(wanted));
 	return servedArchitectures(program).map((arch) => {
 		const { platform, emulate, runner } = program.architectures[arch]!;
+		const label = runner === null ? "" : ` (${runner})`;
+		const someEmulated = program.policies.some(
+			(rule) => rule.emulate === true && (rule.architectures?.includes(arch) ?? true),
+		);
 		const name = `architecture ${arch}`;
 		const wanted = platformString(platform);
 		if (!has(listed.platforms, wanted)) {
 			const mend =
 				platform.os === "linux"
-					? `Build it on a runner for it (${runner}), or register an emulator (package qemu-user-static).`
-					: `Build it on a runner for it (${runner}).`;
+					? `Build it on a runner for it${label}, or register an emulator (package qemu-user-static).`
+					: `Build it on a runner for it${label}.`;
 			return { name, status: "warning", detail: `${wanted} is not built on this machine`, mend };
 		}
 		if (!has(listed.emulated, wanted)) return { name, status: "ok", detail: `${wanted}, native` };
 		if (emulate === true) return { name, status: "ok", detail: `${wanted}, emulated` };
+		if (someEmulated)
+			return { name, status: "ok", detail: `${wanted}, emulated for the images that a policy allows it` };
 		return {
 			name,
 			status: "warning",
 			detail: `${wanted} could be emulated, but the configuration does not allow it`,
-			mend: `Set architectures.${arch}.emulate to true, or build it on a runner for it (${runner}).`,
+			mend: `Set architectures.${arch}.emulate to true, or build it on a runner for it${label}.`,
 		};
 	});
 }

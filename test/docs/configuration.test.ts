@@ -1,7 +1,14 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import { configSchema, defineProgram, dockerProgram, parseConfig } from "../../src/config/index.ts";
+import {
+	configSchema,
+	defineProgram,
+	dockerProgram,
+	durationOf,
+	parseConfig,
+	policyOf,
+} from "../../src/config/index.ts";
 
 const root = path.join(import.meta.dirname, "../..");
 const page = await readFile(path.join(root, "docs/configuration.md"), "utf8");
@@ -12,18 +19,18 @@ interface SchemaLike {
 		readonly type: string;
 		readonly innerType?: SchemaLike;
 		readonly valueType?: SchemaLike;
+		readonly element?: SchemaLike;
 		readonly shape?: Readonly<Record<string, SchemaLike>>;
 		readonly options?: readonly SchemaLike[];
 	};
 }
 
-/** The paths of all keys of a schema; `names` stand for the keys of its records, by the record's path. */
+/** The paths of all keys of a schema; `names` stand for the keys of its records and lists, by their path. */
 function keysOf({ def }: SchemaLike, at: string, names: Readonly<Record<string, string>>): string[] {
 	if (def.innerType !== undefined) return keysOf(def.innerType, at, names);
 	if (def.options !== undefined) return def.options.flatMap((option) => keysOf(option, at, names));
-	if (def.type === "record" && def.valueType !== undefined && at in names) {
-		return keysOf(def.valueType, `${at}.${names[at]!}`, names);
-	}
+	const below = def.type === "record" ? def.valueType : def.type === "array" ? def.element : undefined;
+	if (below !== undefined && at in names) return keysOf(below, `${at}.${names[at]!}`, names);
 	return Object.entries(def.shape ?? {}).flatMap(([name, value]) => {
 		const below = at === "" ? name : `${at}.${name}`;
 		return [below, ...keysOf(value, below, names)];
@@ -33,6 +40,7 @@ function keysOf({ def }: SchemaLike, at: string, names: Readonly<Record<string, 
 const keys = keysOf(configSchema, "", {
 	"program.architectures": "ARCH",
 	"program.git.credentials": "PREFIX",
+	"program.policies": "N",
 });
 const rows = new Map(
 	[...page.matchAll(/^\| `(program[^`]*)` \| (.*?) ?\| (.*) \|$/gm)].map(([, key, value, meaning]) => [
@@ -50,7 +58,7 @@ describe("docs/configuration.md", () => {
 
 	it("states the defaults that the code has", () => {
 		for (const [key, { value }] of rows) {
-			if (/\.(?:ARCH|PREFIX)\./.test(key)) continue;
+			if (/\.(?:ARCH|PREFIX|N)\./.test(key)) continue;
 			const found = key
 				.split(".")
 				.slice(1)
@@ -69,6 +77,13 @@ describe("docs/configuration.md", () => {
 		}
 	});
 
+	it("states what holds where no policy says anything", () => {
+		const own = (key: string): string => rows.get(`program.policies.N.${key}`)!.value;
+		const program = defineProgram({ policies: [{ images: ["php"], platforms: "optional" }] });
+		expect(own("platforms")).toBe(`\`${policyOf(program, ["node:1"], "amd64").platforms}\``);
+		expect(durationOf(own("deadline").replaceAll("`", ""))).toBe(policyOf(program, ["php:8"], "amd64").deadline);
+	});
+
 	it("has an example with every key, which is read as it stands there", () => {
 		const { architectures, ...rest } = parseConfig(example, "brewline.yaml");
 		expect(architectures["loong64"]).toEqual({
@@ -81,9 +96,14 @@ describe("docs/configuration.md", () => {
 			tokenVariable: "EXAMPLE_TOKEN",
 			username: "x-access-token",
 		});
+		expect(rest.policies[1]).toMatchObject({
+			images: ["php", "node:*-alpine*"],
+			platforms: "optional",
+			deadline: "48h",
+		});
 		const missing = [...new Set(keys)].filter((key) => !new RegExp(`\\b${key.split(".").at(-1)!}:`).test(example));
 		// There is no node to name in an example that is to work.
-		expect(missing).toEqual(["program.architectures.ARCH.builder"]);
+		expect(missing).toEqual(["program.architectures.ARCH.builder", "program.policies.N.builder"]);
 	});
 });
 
