@@ -2,6 +2,6 @@ export type * from "./types.ts";
 export { deployObjects, type DeployedBuild, type DeployOptions } from "./deployObjects.ts";
 export { deployObjectSchema, readDeployObjects, writeDeployObjects } from "./object.ts";
 export { waitingRule } from "./policy.ts";
-export type { Contribution, Part } from "./parts.ts";
+export { partsOfTags, type Contribution, type Part } from "./parts.ts";
 export { publish, type PublishInput } from "./publish.ts";
 export { push, type PushOptions, type PushOutcome, type PushResult } from "./push.ts";

@@ -13,8 +13,9 @@ import {
 import type { ArchTags } from "./archTags.ts";
 import { indexObject, joinedIndex } from "./deployObjects.ts";
 import { foreignTo, lostPlatforms, platformsOf, type Part } from "./parts.ts";
+import { isUnserved } from "./policy.ts";
 import { asError } from "./push.ts";
-import { errorOf, readyOf, whyLacking, type ReadArch, type StagedBuilds } from "./staged.ts";
+import { errorOf, notStaged, readyOf, whyLacking, type ReadArch, type StagedBuilds } from "./staged.ts";
 import type { IndexObject, PublishOptions, PublishedTag } from "./types.ts";
 
 /** What a tag is to hold, and, where that differs from what it holds, the index to push. */
@@ -69,9 +70,10 @@ async function join(
 	let published: Promise<Index | undefined> | undefined;
 	const readPublished = () => (published ??= context.lookup(ref));
 	const shares: Share[] = await Promise.all(parts.map((part) => shareOf(part, readPublished, context)));
-	const { architectures } = context.options.program;
+	const { program, mustWait } = context.options;
 	const lacking = shares.filter(({ lacks }) => lacks !== undefined);
-	const notServed = lacking.filter(({ part }) => architectures[part.arch]?.runner === null);
+	const missing = new Map(lacking.map((share) => [share, notStaged(share.part, context.staged)]));
+	const notServed = lacking.filter((share) => isUnserved(program, missing.get(share)!));
 	const notes = lacking
 		.filter((share) => !notServed.includes(share))
 		.map(({ part, lacks }) => `${part.arch}: ${lacks}`);
@@ -84,11 +86,10 @@ async function join(
 		const digest = found?.digest ?? null;
 		return { ref, tag: { reference, digest, platforms, change: "held", notes: [...notes, ...why], ...unserved } };
 	};
-	if (manifests.length === 0) {
-		return held();
+	const waits = lacking.flatMap((share) => mustWait?.(name, missing.get(share)!) ?? []);
+	if (waits.length > 0 || manifests.length === 0) {
+		return held(...waits.map((why) => `held: ${why}`));
 	}
-	const waits = lacking.flatMap(({ part }) => context.options.mustWait?.(name, part) ?? []);
-	if (waits.length > 0) return held(`held: ${waits.join("; ")}`);
 
 	const object = indexObject(manifests);
 	const bytes = Buffer.from(tabJson(object.data));

@@ -4,11 +4,11 @@ import path from "node:path";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { layoutKinds, makeLayout, type LayoutKind, type MadeLayout } from "../../test/fixtures/layouts/make-layout.ts";
-import { stageImage, world, type World } from "../../test/support/publishing.ts";
+import { type Image, programAt, sourcesOf, stageImage, world, type World } from "../../test/support/publishing.ts";
 import { checkLayout } from "../build/platforms.ts";
 import { pushLayout } from "../build/push.ts";
 import { builds as buildsOf, registryLookup, type Builds } from "../builds/index.ts";
-import { dockerProgram, type PolicyRule } from "../config/index.ts";
+import { dockerProgram, type PolicyRule, type Program } from "../config/index.ts";
 import {
 	blobFile,
 	isAttestation,
@@ -20,60 +20,19 @@ import {
 	type Index,
 } from "../oci/index.ts";
 import type { RegistryClient } from "../registry/index.ts";
-import { sourceIdOf, type Source, type Sources } from "../sources/index.ts";
+import type { Sources } from "../sources/index.ts";
 import { publish, waitingRule, type PublishOptions, type PublishResult } from "./index.ts";
 
 const annotation = dockerProgram.annotations.architecture;
 
-interface Image {
-	readonly name: string;
-	/** Another version is another source, hence another build. */
-	readonly version: string;
-	/** Tags by architecture. */
-	readonly arches: Readonly<Record<string, readonly string[]>>;
-}
-
-function programAt({ registry: { host } }: World) {
-	const architectures = Object.fromEntries(
-		Object.entries(dockerProgram.architectures).map(([arch, architecture]) => [
-			arch,
-			{ ...architecture, namespace: `${host}/${architecture.namespace}` },
-		]),
-	);
-	const registries = {
-		...dockerProgram.registries,
-		staging: `${host}/staging-ARCH:BUILD`,
-		namespace: `${host}/library`,
-	};
-	return { ...dockerProgram, architectures, registries };
-}
-
-type TestProgram = ReturnType<typeof programAt>;
-
 /** What a program with these policies makes tags wait for. */
-function rule(program: TestProgram, policies: readonly PolicyRule[], overdue: ReadonlySet<string> = new Set()) {
+function rule(program: Program, policies: readonly PolicyRule[], overdue: ReadonlySet<string> = new Set()) {
 	return waitingRule({ ...program, policies }, overdue);
 }
 
-function sourcesOf(program: TestProgram, images: readonly Image[], archTags = true): Sources {
-	const list = images.map(({ name, version, arches }): [string, Source] => {
-		const checksum = sha256Of(`${name} ${version}`).slice("sha256:".length);
-		const sourceId = sourceIdOf(checksum, "Dockerfile", "");
-		const of = Object.entries(arches).map(([arch, tags]) => [
-			arch,
-			{
-				tags,
-				archTags: archTags ? tags.map((tag) => `${program.architectures[arch]!.namespace}/${tag}`) : [],
-				froms: ["scratch"],
-				lastStageFrom: "scratch",
-				platformString: "",
-				platform: program.architectures[arch]!.platform,
-				parents: { scratch: { sourceId: null, pin: null } },
-			},
-		]);
-		return [sourceId, { sourceId, reproducibleGitChecksum: checksum, entries: [], arches: Object.fromEntries(of) }];
-	});
-	return Object.fromEntries(list);
+/** All pairs of an architecture, as the plan names those whose deadline is over. */
+function overdueOf(sources: Sources, arch: string): ReadonlySet<string> {
+	return new Set(Object.keys(sources).map((id) => `${id} ${arch}`));
 }
 
 /** The world with a program, and what a test does in it again and again. */
@@ -98,6 +57,14 @@ async function pipeline() {
 				const { platform } = program.architectures[change.as ?? arch]!;
 				const full = { ...platform, ...(change.osVersion === undefined ? {} : { "os.version": change.osVersion }) };
 				await stageImage(at.client, build.img, full, `${source.reproducibleGitChecksum} ${arch}`);
+			}
+		},
+		/** Stages the one build whose first tag this is. */
+		stageOne: async (sources: Sources, tag: string, arch: string): Promise<void> => {
+			for (const { build, source } of Object.values(await find(sources))) {
+				if (build.arch !== arch || source.arches[arch]!.tags[0] !== tag) continue;
+				const { platform } = program.architectures[arch]!;
+				await stageImage(at.client, build.img, platform, `${source.reproducibleGitChecksum} ${arch}`);
 			}
 		},
 		publish: async (
@@ -291,30 +258,112 @@ describe("what is not built", () => {
 		).toBe(true);
 	});
 
-	test("what is required holds the tag until it is built, also where the tag has it from before", async () => {
+	test("amd64 is required and fails: no tag moves; a re-run of that leg alone completes the index", async () => {
 		const { at, old, now } = await amd64Failed();
 		await using _ = at;
 		const mustWait = rule(at.program, [{ platforms: "required", architectures: ["amd64"] }]);
-		const { tags, counts } = await at.publish(now, { mustWait });
+		at.requests.length = 0;
+		const { tags, counts, archTags } = await at.publish(now, { mustWait });
 		expect(counts).toMatchObject({ held: 1, updated: 0 });
 		expect(tags[0]!.platforms).toHaveLength(3);
-		expect(tags[0]!.notes.at(-1)).toBe("held: amd64 is required, and what is defined for it is not built");
+		expect(tags[0]!.notes).toEqual([
+			"amd64: kept as it was: not built yet",
+			"held: amd64 is required, and what is defined for it is not there",
+		]);
 		expect(await at.index("library/x:1")).toEqual(old);
+		expect(at.writes().filter((request) => request.includes("/library/"))).toEqual([]);
+		// An architecture's own tags are nobody else's business.
+		expect(archTags.map(({ change }) => change)).toEqual(["held", "updated", "updated"]);
 		await at.stage(now, "amd64");
-		expect((await at.publish(now, { mustWait })).counts).toMatchObject({ updated: 1 });
+		expect((await at.publish(now, { mustWait })).tags).toMatchObject([{ change: "updated", notes: [] }]);
+		const index = (await at.index("library/x:1"))!;
+		expect(arches(index)).toBe(arches(old));
+		expect(index.manifests.some(({ digest }) => old.manifests.some((item) => item.digest === digest))).toBe(false);
 	});
 
 	test("what is optional holds the tag until its deadline is over", async () => {
 		const { at, old, now } = await amd64Failed();
 		await using _ = at;
-		const optional: PolicyRule = { platforms: "optional", architectures: ["amd64"] };
+		const optional: PolicyRule = { platforms: "optional", deadline: "48h", architectures: ["amd64"] };
 		const held = await at.publish(now, { mustWait: rule(at.program, [optional]) });
-		expect(held.tags[0]).toMatchObject({ change: "held" });
-		expect(held.tags[0]!.notes.at(-1)).toBe("held: amd64 is optional, and its deadline is not over yet");
+		expect(held.tags).toMatchObject([
+			{
+				change: "held",
+				notes: ["amd64: kept as it was: not built yet", "held: amd64 is optional, and its deadline of 48h is not over"],
+			},
+		]);
 		expect(await at.index("library/x:1")).toEqual(old);
-		const overdue = new Set(Object.keys(now).map((id) => `${id} amd64`));
+		const overdue = overdueOf(now, "amd64");
 		const { tags } = await at.publish(now, { mustWait: rule(at.program, [optional], overdue) });
 		expect(tags).toMatchObject([{ change: "updated", notes: ["amd64: kept as it was: not built yet"] }]);
+		expect((await at.index("library/x:1"))!.manifests.slice(0, 2)).toEqual(old.manifests.slice(0, 2));
+	});
+
+	test.each([
+		["10d", "10d"],
+		["24h", "24h"],
+		["90m", "90m"],
+		["120m", "2h"],
+	])("a deadline of %s is told as %s", async (deadline, text) => {
+		await using at = await pipeline();
+		const sources = sourcesOf(at.program, [{ name: "x", version: "1", arches: everywhere("x:1") }]);
+		const { tags } = await at.publish(sources, { mustWait: rule(at.program, [{ platforms: "optional", deadline }]) });
+		expect(tags[0]!.notes.slice(-3)).toEqual(
+			["amd64", "arm32v7", "arm64v8"].map(
+				(arch) => `held: ${arch} is optional, and its deadline of ${text} is not over`,
+			),
+		);
+	});
+
+	test("what is best-effort keeps no tag waiting", async () => {
+		const { at, now } = await amd64Failed();
+		await using _ = at;
+		const policies: PolicyRule[] = [
+			{ platforms: "required" },
+			{ platforms: "best-effort", images: ["x:*"], architectures: ["amd64"] },
+		];
+		const { tags } = await at.publish(now, { mustWait: rule(at.program, policies) });
+		expect(tags).toMatchObject([{ change: "updated", notes: ["amd64: kept as it was: not built yet"] }]);
+	});
+
+	test("node has three majors, one lacks musl for amd64: Debian is published, that Alpine is held and reported", async () => {
+		await using at = await pipeline();
+		const arches3 = (...tags: readonly string[]) => ({ amd64: tags, arm64v8: tags, s390x: tags });
+		const node = (version: string) =>
+			sourcesOf(at.program, [
+				...["20", "22", "24"].map((major) => ({ name: major, version, arches: arches3(`node:${major}`) })),
+				...["20", "22"].map((major) => ({ name: `${major}-a`, version, arches: arches3(`node:${major}-alpine`) })),
+				{ name: "24-a", version, arches: arches3("node:24-alpine", "node:alpine") },
+			]);
+		for (const arch of ["amd64", "arm64v8", "s390x"]) await at.stage(node("1"), arch);
+		await at.publish(node("1"));
+		const before = { 24: await at.index("library/node:24-alpine"), s390x: await at.index("s390x/node:22-alpine") };
+
+		const now = node("2");
+		for (const arch of ["arm64v8", "s390x"]) await at.stage(now, arch);
+		for (const only of ["node:20", "node:22"]) await at.stage(now, "amd64", { only });
+		await at.stageOne(now, "node:24", "amd64");
+		const mustWait = rule(at.program, [
+			{ platforms: "required", architectures: ["amd64", "arm64v8"] },
+			{ platforms: "optional", architectures: ["s390x"] },
+		]);
+		const { tags, counts } = await at.publish(now, { mustWait });
+		expect(tags.map(({ reference, change }) => `${reference.split("/").at(-1)} ${change}`)).toEqual([
+			...["node:20", "node:22", "node:24", "node:20-alpine", "node:22-alpine"].map((tag) => `${tag} updated`),
+			"node:24-alpine held",
+			"node:alpine held",
+		]);
+		expect(counts).toMatchObject({ updated: 5, held: 2, failed: 0 });
+		expect(tags.flatMap(({ notes }) => notes)).toEqual(
+			[1, 2].flatMap(() => [
+				"amd64: kept as it was: not built yet",
+				"held: amd64 is required, and what is defined for it is not there",
+			]),
+		);
+		expect(await at.index("library/node:24-alpine")).toEqual(before[24]);
+		expect(await at.index("s390x/node:22-alpine")).not.toEqual(before.s390x);
+		await at.stage(now, "amd64");
+		expect((await at.publish(now, { mustWait })).counts).toMatchObject({ updated: 2, unchanged: 5, held: 0 });
 	});
 
 	test("an arch tag that vanished is made up for by the published tag", async () => {
@@ -365,7 +414,7 @@ describe("what is not built", () => {
 			mustWait: rule(at.program, [{ platforms: "required", architectures: ["amd64", "s390x"] }]),
 		});
 		expect(held.tags).toMatchObject([{ change: "held", digest: null, platforms: [] }]);
-		expect(held.tags[0]!.notes.at(-1)).toBe("held: amd64 is required, and what is defined for it is not built");
+		expect(held.tags[0]!.notes.at(-1)).toBe("held: amd64 is required, and what is defined for it is not there");
 		expect(await at.index("library/x:1")).toBeUndefined();
 		const { tags } = await at.publish(sources, {
 			mustWait: rule(at.program, [{ platforms: "required", architectures: ["arm64v8"] }]),
@@ -389,6 +438,123 @@ describe("what is not built", () => {
 		expect((await at.publish(onlyThere, { program })).tags).toMatchObject([
 			{ change: "held", notes: [], unserved: ["amd64"], digest: null },
 		]);
+	});
+
+	test("a policy's runner has images waited for on an architecture without one, and no runner ends the wait", async () => {
+		await using at = await pipeline();
+		const architectures = { ...at.program.architectures };
+		architectures["s390x"] = { ...architectures["s390x"]!, runner: null };
+		const policies: PolicyRule[] = [
+			{ images: ["x"], architectures: ["s390x"], runner: "big" },
+			{ images: ["z"], architectures: ["amd64"], runner: null },
+		];
+		const program = { ...at.program, architectures, policies };
+		const sources = sourcesOf(
+			program,
+			["x", "y", "z"].map((name) => ({ name, version: "1", arches: { amd64: [`${name}:1`], s390x: [`${name}:1`] } })),
+		);
+		await at.stage(sources, "amd64", { only: "x" });
+		await at.stage(sources, "amd64", { only: "y" });
+		const { tags } = await at.publish(sources, { program });
+		expect(tags).toMatchObject([
+			{ change: "created", notes: ["s390x: missing: not built yet"] },
+			{ change: "created", notes: [], unserved: ["s390x"] },
+			{ change: "held", notes: [], unserved: ["amd64", "s390x"] },
+		]);
+		expect(tags[0]!.unserved).toBeUndefined();
+	});
+
+	test("a build is served if one of its tags is, whatever tag is asked for", async () => {
+		await using at = await pipeline();
+		const policies: PolicyRule[] = [{ images: ["x:1"], architectures: ["amd64"], runner: null }];
+		const program = { ...at.program, policies };
+		const tags = ["x:1", "x:latest"];
+		const sources = sourcesOf(program, [{ name: "x", version: "1", arches: { amd64: tags, arm64v8: tags } }]);
+		await at.stage(sources, "arm64v8");
+		expect((await at.publish(sources, { program })).tags).toMatchObject([
+			{ notes: [], unserved: ["amd64"] },
+			{ notes: [], unserved: ["amd64"] },
+		]);
+	});
+
+	test("what is required is waited for even if nothing here builds it; what is optional is not", async () => {
+		const { at, old, now } = await amd64Failed();
+		await using _ = at;
+		const unserved: PolicyRule = { architectures: ["amd64"], runner: null };
+		const publish = async (platforms: "required" | "optional") => {
+			const policies = [{ ...unserved, platforms }];
+			return at.publish(now, { program: { ...at.program, policies }, mustWait: rule(at.program, policies) });
+		};
+		expect((await publish("required")).tags).toMatchObject([
+			{
+				change: "held",
+				notes: ["held: amd64 is required, and what is defined for it is not there, and nothing here builds it"],
+				unserved: ["amd64"],
+			},
+		]);
+		expect(await at.index("library/x:1")).toEqual(old);
+		expect((await publish("optional")).tags).toMatchObject([{ change: "updated", notes: [], unserved: ["amd64"] }]);
+	});
+
+	test("a tag that only what is required and unserved defines is held with a reason, not passed over", async () => {
+		await using at = await pipeline();
+		const policies: PolicyRule[] = [{ architectures: ["s390x"], runner: null, platforms: "required" }];
+		const sources = sourcesOf(at.program, [{ name: "x", version: "1", arches: { s390x: ["x:1"] } }]);
+		const program = { ...at.program, policies };
+		expect((await at.publish(sources, { program, mustWait: rule(program, policies) })).tags).toMatchObject([
+			{ change: "held", digest: null, notes: [expect.stringContaining("nothing here builds it")] },
+		]);
+	});
+
+	test("of two optional Windows releases that lack, the tag waits for the one whose deadline is not over", async () => {
+		await using at = await pipeline();
+		const releases = ["ltsc2019", "ltsc2022", "ltsc2025"];
+		const sources = sourcesOf(at.program, [
+			...releases.map((name) => ({ name, version: "1", arches: { "windows-amd64": [`x:${name}`, "x:1"] } })),
+			{ name: "x", version: "1", arches: { amd64: ["x:1"] } },
+		]);
+		await at.stage(sources, "amd64");
+		await at.stage(sources, "windows-amd64", { only: "ltsc2025", osVersion: "10.0.26100.1" });
+		const [first, second, third] = Object.keys(sources).map((id) => `${id} windows-amd64`) as [string, string, string];
+		const changeOf = async (...overdue: readonly string[]) => {
+			const mustWait = rule(
+				at.program,
+				[{ platforms: "optional", architectures: ["windows-amd64"] }],
+				new Set(overdue),
+			);
+			const { tags } = await at.publish(sources, { mustWait, dryRun: true });
+			return tags.find(({ reference }) => reference.endsWith("/x:1"))!.change;
+		};
+		expect(await changeOf()).toBe("held");
+		expect(await changeOf(first)).toBe("held");
+		// What is built is no question of the deadline.
+		expect(await changeOf(first, third)).toBe("held");
+		expect(await changeOf(first, second)).toBe("created");
+	});
+
+	test("what is built and cannot be brought to its architecture's tag is waited for, too", async () => {
+		const { at, old, now } = await amd64Failed();
+		await using _ = at;
+		await at.stage(now, "amd64");
+		const readOnly: RegistryClient = {
+			...at.client,
+			putManifest: async (reference, ...rest) => {
+				if (reference.repository === "amd64/x") throw new Error("read only");
+				return at.client.putManifest(reference, ...rest);
+			},
+		};
+		const mustWait = rule(at.program, [{ platforms: "optional" }], overdueOf(now, "amd64"));
+		const { tags } = await at.publish(now, { client: readOnly, mustWait });
+		expect(tags).toMatchObject([
+			{
+				change: "held",
+				notes: [
+					"amd64: kept as it was: read only",
+					"held: amd64 is optional, and what is built for it could not be published",
+				],
+			},
+		]);
+		expect(await at.index("library/x:1")).toEqual(old);
 	});
 
 	test("a tag of which nothing is built is held", async () => {

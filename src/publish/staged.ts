@@ -52,14 +52,23 @@ export function readyOf({ contributions }: Part, staged: StagedBuilds): readonly
 
 /** Why not all of a part is staged; undefined: it is. */
 export function whyLacking({ contributions }: Part, staged: StagedBuilds): string | undefined {
-	const reasons = contributions.flatMap(({ build }) => {
-		if (build === undefined) {
-			return ["waits for an image that it is built from"];
-		}
-		const found = staged.get(build)!;
-		return "error" in found ? [found.error.message] : found.manifests.length === 0 ? ["not built yet"] : [];
-	});
+	const reasons = contributions.flatMap(({ build }) => whyNotStaged(build, staged) ?? []);
 	return reasons.length === 0 ? undefined : [...new Set(reasons)].join("; ");
+}
+
+function whyNotStaged(build: Build | undefined, staged: StagedBuilds): string | undefined {
+	if (build === undefined) return "waits for an image that it is built from";
+	const found = staged.get(build)!;
+	if ("error" in found) return found.error.message;
+	return found.manifests.length === 0 ? "not built yet" : undefined;
+}
+
+/** The part with those of its contributions alone that are not staged. */
+export function notStaged(part: Part, staged: StagedBuilds): Part {
+	return {
+		...part,
+		contributions: part.contributions.filter(({ build }) => whyNotStaged(build, staged) !== undefined),
+	};
 }
 
 /** The first error with which a staged image of this part could not be read: then it is not known to be missing. */

@@ -37,8 +37,8 @@ export interface PublishedTag {
 	/** The platforms that went because nothing defines them any more; only of what is `updated`. */
 	readonly removed?: readonly string[];
 	/**
-	 * Architectures without a runner, of which not all is there that is defined: nobody here waits for them. What the tag
-	 * had for them stays.
+	 * Architectures of which not all is there that is defined, and nothing here builds what lacks: nobody waits for them,
+	 * unless a policy requires them. What the tag had for them stays.
 	 */
 	readonly unserved?: readonly string[];
 	/** Only of what failed. */
@@ -59,7 +59,7 @@ export interface PublishResult {
 }
 
 export interface PublishOptions {
-	readonly program: Pick<Program, "architectures"> & {
+	readonly program: Pick<Program, "architectures" | "policies" | "timeLimit"> & {
 		readonly registries: Pick<Program["registries"], "namespace" | "staging">;
 		readonly annotations: Pick<Program["annotations"], "architecture">;
 	};
@@ -71,9 +71,10 @@ export interface PublishOptions {
 	/** References at a time; default 16. */
 	readonly concurrency?: number;
 	/**
-	 * Asked for each architecture of which a tag lacks what is defined now: a text says why the tag must not be moved
-	 * without it; undefined: it is moved with what it had before for that architecture (spec/publish.md, Joining), or with
-	 * nothing. Default: no tag waits.
+	 * Asked for each architecture of which a tag lacks what is defined now, with those contributions that are not staged; with
+	 * none where all are, and its own tag could not be moved. A text says why the tag must not be moved without it;
+	 * undefined: it is moved with what it had before for that architecture (spec/publish.md, Joining), or with nothing.
+	 * Default: no tag waits.
 	 */
 	readonly mustWait?: (tag: string, part: Part) => string | undefined;
 }

@@ -1,4 +1,5 @@
 import { Readable } from "node:stream";
+import { dockerProgram, type Program } from "../../src/config/index.ts";
 import { nodeIo, type HttpRequest, type Io } from "../../src/io/index.ts";
 import { tabJson } from "../../src/json/index.ts";
 import { mediaTypes, parseReference, sha256Of, type Descriptor, type Platform } from "../../src/oci/index.ts";
@@ -8,6 +9,7 @@ import {
 	type RegistryClient,
 	type RunningRegistry,
 } from "../../src/registry/index.ts";
+import { sourceIdOf, type Source, type Sources } from "../../src/sources/index.ts";
 
 export interface World extends AsyncDisposable {
 	readonly registry: RunningRegistry;
@@ -96,4 +98,51 @@ export async function stageImage(
 	const index = { schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: [image, attestation] };
 	await client.putManifest(target, mediaTypes.ociIndex, Buffer.from(JSON.stringify(index)));
 	return { image, attestation };
+}
+
+/** What a source of a test defines. */
+export interface Image {
+	readonly name: string;
+	/** Another version is another source, hence another build. */
+	readonly version: string;
+	/** Tags by architecture. */
+	readonly arches: Readonly<Record<string, readonly string[]>>;
+}
+
+/** Docker's program in a registry of a test. */
+export function programAt({ registry: { host } }: Pick<World, "registry">): Program {
+	const architectures = Object.fromEntries(
+		Object.entries(dockerProgram.architectures).map(([arch, architecture]) => [
+			arch,
+			{ ...architecture, namespace: `${host}/${architecture.namespace}` },
+		]),
+	);
+	const registries = {
+		...dockerProgram.registries,
+		staging: `${host}/staging-ARCH:BUILD`,
+		namespace: `${host}/library`,
+	};
+	return { ...dockerProgram, architectures, registries };
+}
+
+/** The sources of these images, without parents. */
+export function sourcesOf(program: Pick<Program, "architectures">, images: readonly Image[], archTags = true): Sources {
+	const list = images.map(({ name, version, arches }): [string, Source] => {
+		const checksum = sha256Of(`${name} ${version}`).slice("sha256:".length);
+		const sourceId = sourceIdOf(checksum, "Dockerfile", "");
+		const of = Object.entries(arches).map(([arch, tags]) => [
+			arch,
+			{
+				tags,
+				archTags: archTags ? tags.map((tag) => `${program.architectures[arch]!.namespace}/${tag}`) : [],
+				froms: ["scratch"],
+				lastStageFrom: "scratch",
+				platformString: "",
+				platform: program.architectures[arch]!.platform,
+				parents: { scratch: { sourceId: null, pin: null } },
+			},
+		]);
+		return [sourceId, { sourceId, reproducibleGitChecksum: checksum, entries: [], arches: Object.fromEntries(of) }];
+	});
+	return Object.fromEntries(list);
 }
