@@ -1,38 +1,51 @@
 import type { BuildsOutput } from "../builds/index.ts";
 import type { Program } from "../config/index.ts";
 import { platformString, printReference, sortManifests, tryParseReference, type Platform } from "../oci/index.ts";
-import type { Leg } from "../plan/index.ts";
-import type { PublishedTag } from "../publish/index.ts";
+import { type Leg, pairOf, type Plan } from "../plan/index.ts";
+import { type Part, partsOfTags, type PublishedTag, waitingRule } from "../publish/index.ts";
 import type { Sources } from "../sources/index.ts";
 
 /** What a run makes of a source on an architecture, as far as can be told before; undefined: nothing. */
 type Fate = "present" | "to-build" | undefined;
 
+/** What a tag is to hold for one architecture, and what becomes of each source of it. */
+interface Expected {
+	readonly part: Part;
+	readonly platform: Platform;
+	readonly fates: readonly Fate[];
+}
+
 /**
  * The tags of a dry run as a real one would leave them if every build succeeds: layer by layer, so what waits for a build
- * that is planned counts as built too. The digest of what is not built yet is not known.
+ * that is planned counts as built too. The digest of what is not built yet is not known. A tag that is held because of the
+ * program's policies is asked for again: what it waits for may be among what is built.
  */
 export function predictTags(
 	tags: readonly PublishedTag[],
 	sources: Sources,
-	planned: Pick<BuildsOutput, "builds" | "waiting"> & { readonly legs: readonly Leg[] },
-	program: Pick<Program, "registries">,
+	planned: Pick<BuildsOutput, "builds" | "waiting"> & {
+		readonly legs: readonly Leg[];
+		readonly plan: Pick<Plan, "overdue">;
+	},
+	program: Pick<Program, "registries" | "architectures" | "policies" | "timeLimit">,
 ): PublishedTag[] {
 	const fates = fatesOf(sources, planned);
-	const parts = new Map<string, Map<string, { readonly platform: Platform; readonly fates: Fate[] }>>();
-	for (const { sourceId, arches } of Object.values(sources)) {
-		for (const [arch, { tags: names, platform }] of Object.entries(arches)) {
-			for (const name of names) {
-				const reference = publishedName(name, program);
-				if (reference === undefined) continue;
-				const ofTag = parts.get(reference) ?? new Map();
-				const ofArch = ofTag.get(arch) ?? { platform, fates: [] };
-				ofArch.fates.push(fates.get(`${sourceId} ${arch}`));
-				parts.set(reference, ofTag.set(arch, ofArch));
-			}
-		}
+	const mustWait = waitingRule(program, new Set(planned.plan.overdue.map(({ source, arch }) => pairOf(source, arch))));
+	const expected = new Map<string, { readonly name: string; readonly parts: readonly Expected[] }>();
+	for (const [name, parts] of partsOfTags(sources, planned.builds)) {
+		const reference = publishedName(name, program);
+		if (reference === undefined) continue;
+		const ofTag = parts.map((part): Expected => {
+			const { arch, contributions } = part;
+			const ofPart = contributions.map(({ source }) => fates.get(pairOf(source.sourceId, arch)));
+			return { part, platform: contributions[0]!.source.arches[arch]!.platform, fates: ofPart };
+		});
+		expected.set(reference, { name, parts: ofTag });
 	}
-	return tags.map((tag) => predicted(tag, [...(parts.get(tag.reference) ?? [])]));
+	return tags.map((tag) => {
+		const { name, parts } = expected.get(tag.reference) ?? { name: tag.reference, parts: [] };
+		return predicted(tag, parts, (part) => mustWait(name, part));
+	});
 }
 
 function publishedName(name: string, { registries }: Pick<Program, "registries">): string | undefined {
@@ -66,25 +79,41 @@ function fatesOf(
 
 function predicted(
 	tag: PublishedTag,
-	parts: readonly (readonly [string, { readonly platform: Platform; readonly fates: readonly Fate[] }])[],
+	parts: readonly Expected[],
+	mustWait: (part: Part) => string | undefined,
 ): PublishedTag {
-	const complete = parts.filter(([, { fates }]) => !fates.includes(undefined));
-	const builds = complete.filter(([, { fates }]) => fates.includes("to-build")).map(([arch]) => arch);
+	const complete = parts.filter(({ fates }) => !fates.includes(undefined));
+	const builds = complete.filter(({ fates }) => fates.includes("to-build")).map(({ part }) => part.arch);
 	if (builds.length === 0 || tag.change === "failed") return tag;
-	const notes = tag.notes.filter((note) => !builds.some((arch) => note.startsWith(`${arch}: `)));
-	const held = notes.some((note) => note.startsWith("held: "));
-	if (held && complete.length < parts.length) return { ...tag, notes };
-	const there = new Set(complete.map(([arch]) => arch));
-	const stays = (arch: string): boolean => tag.notes.some((note) => note.startsWith(`${arch}: kept as it was`));
-	const manifests = parts.filter(([arch]) => there.has(arch) || stays(arch)).map(([, { platform }]) => ({ platform }));
+	const isHeld = (note: string): boolean => note.startsWith("held: ");
+	const notes = tag.notes.filter((note) => !isHeld(note) && !builds.some((arch) => note.startsWith(`${arch}: `)));
+	const waitsWhile = (lacks: (fate: Fate) => boolean): readonly string[] =>
+		parts.flatMap(({ part, fates }) => {
+			const contributions = part.contributions.filter((_, number) => lacks(fates[number]));
+			return contributions.length === 0 ? [] : (mustWait({ ...part, contributions }) ?? []);
+		});
+	const waits = waitsWhile((fate) => fate === undefined);
+	if (waits.length > 0) return { ...tag, notes: [...notes, ...waits.map((why) => `held: ${why}`)] };
+	const otherwise = waitsWhile((fate) => fate !== "present").length > 0 ? [] : tag.notes.filter(isHeld);
+	if (otherwise.length > 0 && complete.length < parts.length) return { ...tag, notes: [...notes, ...otherwise] };
+
+	const manifests = parts.filter((expected) => complete.includes(expected) || stays(expected, tag));
 	const isThere = tag.change === "updated" || tag.change === "unchanged" || tag.digest !== null;
 	return {
 		reference: tag.reference,
 		digest: null,
 		platforms: [...new Set(sortManifests(manifests).map(({ platform }) => platformString(platform)))],
 		change: tag.change !== "created" && isThere ? "updated" : "created",
-		notes: notes.filter((note) => !note.startsWith("held: ")),
+		notes,
 		...(tag.removed === undefined ? {} : { removed: tag.removed }),
 		...(tag.unserved === undefined ? {} : { unserved: tag.unserved }),
 	};
+}
+
+/** Whether a tag keeps what it had for an architecture of which not all is built. */
+function stays({ part: { arch }, platform }: Expected, { notes, unserved, platforms }: PublishedTag): boolean {
+	const had = platformString(platform);
+	return unserved?.includes(arch) === true
+		? platforms.some((text) => text === had || text.startsWith(`${had} `))
+		: notes.some((note) => note.startsWith(`${arch}: kept as it was`));
 }
