@@ -22,4 +22,5 @@ export {
 	type QueueRecords,
 	type WindowsVersion,
 } from "./queue.ts";
+export { checkMissing, openStaging, type Staging, type StagedOptions } from "./staged.ts";
 export { buildSchema, buildsSchema, indexSchema, lookupCacheSchema } from "./schema.ts";

@@ -104,6 +104,10 @@ NO_COLOR turns colours off. BREWLINE_CONFIG names the configuration like --confi
 	);
 	const dryRun = new Option("--dry-run", "say what would be done, and change nothing");
 	const retry = new Option("--retry", "try again at once what waits because it failed");
+	const acceptMissing = new Option(
+		"--accept-missing",
+		"go on where much that was known to be staged is not there any more",
+	);
 	const parallel = new Option(
 		"--parallel <number>",
 		"builds at once (default: one for every two processors)",
@@ -124,6 +128,7 @@ NO_COLOR turns colours off. BREWLINE_CONFIG names the configuration like --confi
 	)
 		.addOption(arch)
 		.addOption(retry)
+		.addOption(acceptMissing)
 		.addOption(dryRun)
 		.action(does(async () => (await import("./steps.ts")).planStep));
 	command(
@@ -156,6 +161,7 @@ NO_COLOR turns colours off. BREWLINE_CONFIG names the configuration like --confi
 		.addOption(arch)
 		.addOption(parallel)
 		.addOption(retry)
+		.addOption(acceptMissing)
 		.addOption(dryRun)
 		.action(does(async () => (await import("./steps.ts")).runStep));
 

@@ -65,12 +65,14 @@ export function sourcesStep(context: Context, { dryRun = false }: { dryRun?: boo
 
 export function planStep(
 	context: Context,
-	options: { arch?: string[]; retry?: boolean; dryRun?: boolean },
+	options: { arch?: string[]; retry?: boolean; acceptMissing?: boolean; dryRun?: boolean },
 ): Promise<number> {
 	const step = async (workspace: Workspace): Promise<number> => {
 		const report = startReport(context.program.name, context.io, { dryRun: options.dryRun, planOnly: true });
 		const sources = await readSourcesFile(workspace);
-		const output = await computeBuilds(workspace, sources, openLookups(workspace));
+		const output = await computeBuilds(workspace, sources, openLookups(workspace), {
+			acceptMissing: options.acceptMissing ?? false,
+		});
 		const planned = await computePlan(workspace, sources, output, {
 			...(options.arch === undefined ? {} : { architectures: options.arch }),
 			...(options.retry === undefined ? {} : { retry: options.retry }),
@@ -135,7 +137,7 @@ export function publishStep(context: Context, options: { dryRun?: boolean }): Pr
 
 export async function runStep(
 	context: Context,
-	options: { arch?: string[]; parallel?: number; retry?: boolean; dryRun?: boolean },
+	options: { arch?: string[]; parallel?: number; retry?: boolean; acceptMissing?: boolean; dryRun?: boolean },
 ): Promise<number> {
 	sayUnconfigured(context);
 	await using builders = openBuilders(context.io);
@@ -146,6 +148,7 @@ export async function runStep(
 		...(options.arch === undefined ? {} : { architectures: options.arch }),
 		...(options.parallel === undefined ? {} : { parallel: options.parallel }),
 		...(options.retry === undefined ? {} : { retry: options.retry }),
+		...(options.acceptMissing === undefined ? {} : { acceptMissing: options.acceptMissing }),
 	});
 	return show(context, report);
 }

@@ -42,11 +42,13 @@ export async function publishPlanned(
 ): Promise<void> {
 	const { io, work } = workspace;
 	const planned = await readPlanFile(workspace, options.planDigest);
+	// The job has no memory of its own.
+	for (const repository of planned?.read ?? []) workspace.everRead.add(repository);
 	const strict = options.planDigest !== undefined;
 	const sources = await readSourcesFile(workspace, strict ? planned?.sources : undefined);
 	// Those of the plan where it is the one that is to be published.
 	const forced = strict ? planned?.forced : undefined;
-	const output = await computeBuilds({ ...workspace, dryRun: true }, sources, openLookups(workspace), forced);
+	const output = await computeBuilds({ ...workspace, dryRun: true }, sources, openLookups(workspace), { forced });
 	const { builds } = output;
 	const legs = planned === undefined ? [] : await readLegs(work, [], { plan: planned });
 	const reasons = planned === undefined ? new Map<string, string>() : reasonsIn(planned);

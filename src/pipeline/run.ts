@@ -52,6 +52,8 @@ export interface RunOptions extends BuildChoice, WorkspaceOptions {
 	readonly library?: string;
 	/** Whether what failed before is tried again at once. Default: no. */
 	readonly retry?: boolean;
+	/** Whether much that was known to be staged may be missing. Default: no. */
+	readonly acceptMissing?: boolean;
 }
 
 /**
@@ -89,7 +91,9 @@ async function buildAll(workspace: Workspace, sources: Sources, options: RunOpti
 	const results = new Map<string, BuildResult>();
 	const reasons = new Map<string, string>();
 	for (;;) {
-		const output = await computeBuilds(workspace, sources, lookups);
+		const output = await computeBuilds(workspace, sources, lookups, {
+			acceptMissing: options.acceptMissing ?? false,
+		});
 		const learned = { output, tries: failedTries(results.values(), output.builds, reasons) };
 		// Before the next plan: it knows then what was tried, and nothing is lost if the run is killed.
 		if (results.size > 0) await recordLearned(workspace, { sources, ...learned, tags: [] });
@@ -129,7 +133,7 @@ async function buildAll(workspace: Workspace, sources: Sources, options: RunOpti
 		}
 		for (const result of made.flatMap(({ builds }) => builds)) results.set(result.buildId, result);
 		// What was tried is asked for again: the registry says what is there, whatever a result says.
-		lookups.forget(legs.flatMap((leg) => leg.builds.map(({ staging }) => staging.reference)));
+		lookups.pushed(legs.flatMap((leg) => leg.builds.map(({ staging }) => staging.reference)));
 	}
 }
 

@@ -3,13 +3,16 @@ import { type BuildResult, readResult, type Run } from "../build/index.ts";
 import {
 	builds,
 	type BuildsOutput,
+	checkMissing,
 	type Lookup,
 	readBuilds,
 	readLookupCache,
 	registryLookup,
 	writeBuilds,
 	writeLookupCache,
+	openStaging,
 	type LookupCache,
+	type StagedOptions,
 } from "../builds/index.ts";
 import { type Program, servedArchitectures } from "../config/index.ts";
 import { loadLibrary, type Selection } from "../definition/index.ts";
@@ -107,15 +110,21 @@ async function save({ dryRun }: Workspace, file: string, text: () => string): Pr
 	return sha256Of(content);
 }
 
-/** The registry, asked once for each reference until it is forgotten. */
+/** The registry, asked once for each reference until that was pushed. */
 export interface Lookups {
 	readonly lookup: Lookup;
-	readonly forget: (references: readonly string[]) => void;
+	readonly listTags: StagedOptions["listTags"];
+	/** From now on these are asked for again. */
+	readonly pushed: (references: readonly string[]) => void;
+	/** All that were. */
+	readonly fresh: ReadonlySet<string>;
 }
 
 export function openLookups({ client, program }: Workspace): Lookups {
 	const asked = new Map<string, ReturnType<Lookup>>();
+	const lists = new Map<string, Promise<readonly string[]>>();
 	const ask = registryLookup(client, program);
+	const fresh = new Set<string>();
 	return {
 		lookup: (reference) => {
 			let answer = asked.get(reference);
@@ -125,10 +134,28 @@ export function openLookups({ client, program }: Workspace): Lookups {
 			}
 			return answer;
 		},
-		forget: (references) => {
-			for (const reference of references) asked.delete(reference);
+		// What is pushed after a list was read is asked for by itself.
+		listTags: async function* (repository, options) {
+			const key = repositoryKey(repository);
+			const list = lists.get(key) ?? Array.fromAsync(client.listTags(repository, options));
+			lists.set(key, list);
+			yield* await list;
 		},
+		pushed: (references) => {
+			for (const reference of references) {
+				asked.delete(reference);
+				fresh.add(reference);
+			}
+		},
+		fresh,
 	};
+}
+
+export interface BuildsChoice {
+	/** The texts of forced builds by the id that each replaces; default: what is remembered. */
+	readonly forced?: Readonly<Record<string, string>> | undefined;
+	/** Whether much that was known may be missing (`checkMissing`). Default: yes. */
+	readonly acceptMissing?: boolean;
 }
 
 /** Builds, and the SHA-256 of the files that they were written to; without, in a dry run. */
@@ -141,8 +168,7 @@ export async function computeBuilds(
 	workspace: Workspace,
 	all: Sources,
 	lookups: Lookups,
-	/** The texts of forced builds by the id that each replaces; default: what is remembered. */
-	forced?: Readonly<Record<string, string>>,
+	options: BuildsChoice = {},
 ): Promise<ComputedBuilds> {
 	const { program, io, work, everRead } = workspace;
 	const files = filesOf(work);
@@ -153,8 +179,10 @@ export async function computeBuilds(
 		// Without a digest only staging references are kept, and these are ours (spec/builds.md, Cache).
 		if (!reference.includes("@")) everRead.add(repositoryKey(parseReference(reference)));
 	}
-	const input = { sources: all, cache, forced: forced ?? forcedTexts(state) };
-	const output = await builds(input, io, { program, lookup: lookups.lookup });
+	const staging = openStaging(all, cache, io, { ...lookups, template: program.registries.staging });
+	const input = { sources: all, cache: staging.cache, forced: options.forced ?? forcedTexts(state) };
+	const output = await builds(input, io, { program, lookup: staging.lookup });
+	if (options.acceptMissing === false) checkMissing(staging.found());
 	const buildsDigest = await save(workspace, files.builds, () => writeBuilds(output.builds));
 	const cacheDigest = await save(workspace, files.cache, () => writeLookupCache(output.cache));
 	if (buildsDigest === undefined || cacheDigest === undefined) return output;
@@ -204,6 +232,7 @@ export async function computePlan(
 		io,
 		{
 			program: chosenArchitectures(program, choice.architectures),
+			read: everRead,
 			everRead: (repository) => everRead.has(repositoryKey(parseReference(repository))),
 			changedFiles: (before, now) => changedFiles(workspace, before, now),
 			...(choice.library === undefined ? {} : { library: choice.library }),

@@ -16,6 +16,8 @@ const planSchema = z.strictObject({
 	/** Of the `builds.json` and `cache.json` that came with it; null: they are not handed over. */
 	builds: z.nullable(digest),
 	cache: z.nullable(digest),
+	/** Our repositories (`HOST/NAME`) that something was ever read from: 401 and 403 are errors there. */
+	read: z.array(line),
 	/** The texts of the forced builds, by the id that is replaced: ids are computed with them. */
 	forced: z.record(sha256Hex, line),
 	legs: z.array(

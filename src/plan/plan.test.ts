@@ -114,6 +114,7 @@ describe("plan", () => {
 			sources: sha256Of(writeSources({})),
 			builds: null,
 			cache: null,
+			read: [],
 			forced: {},
 			legs: [
 				{

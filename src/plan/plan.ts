@@ -38,6 +38,8 @@ export interface PlanOptions {
 	readonly library?: string;
 	/** Whether anything was ever read from a repository (`HOST/NAME`), besides what the builds themselves show. */
 	readonly everRead?: (repository: string) => boolean;
+	/** All such repositories, for the plan. */
+	readonly read?: Iterable<string>;
 	/** Asked for the builds that get a leg and have new content. */
 	readonly changedFiles?: ChangedFiles;
 	/** Whether what failed before is tried again at once, whatever its back-off. Default: no. */
@@ -122,6 +124,7 @@ export async function plan(input: PlanInput, io: Io, options: PlanOptions): Prom
 			sources: sha256Of(writeSources(sources)),
 			builds: options.files?.builds ?? null,
 			cache: options.files?.cache ?? null,
+			read: [...(options.read ?? [])].sort(),
 			forced: sortedByKey(Object.fromEntries(forced)),
 			legs: legs.map(({ id, arch, runner, builds }) => ({
 				id,

@@ -320,10 +320,19 @@ export function createRegistryClient(
 		getBlob,
 		putBlob,
 		mountBlob,
-		listTags: (repository) => {
+		listTags: (repository, { maxPages } = {}) => {
 			const ask = askFor(repository, "GET", `${repositoryPath(repository)}/tags/list?n=1000`);
 			const doing = `listing the tags of ${show(ask.endpoint, { ...repository, tag: undefined, digest: undefined })}`;
-			return listTags(ask, doing, (page) => readOrMissing(repository, doing, () => read(page, doing, 200)));
+			const page = async (at: Ask): Promise<HttpResponse | undefined> => {
+				try {
+					return await retrying(io, retry, doing, () => read(at, doing, 200));
+				} catch (error) {
+					// A bare 404 may as well mean that it has no lists.
+					if (answerOf(error)?.codes.includes("NAME_UNKNOWN") === true) return undefined;
+					throw error;
+				}
+			};
+			return listTags(ask, doing, page, maxPages);
 		},
 	};
 }

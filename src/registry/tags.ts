@@ -16,11 +16,15 @@ export async function* listTags(
 	first: Ask,
 	doing: string,
 	read: (page: Ask) => Promise<HttpResponse | undefined>,
+	maxPages = 10_000,
 ): AsyncGenerator<string> {
 	const seen = new Set<string>();
 	for (let page: Ask | undefined = first; page !== undefined;) {
 		const url = new URL(page.path, page.endpoint.origin);
 		if (seen.has(url.href)) throw new BrewlineError("registry", `${doing}: the registry's pages lead in a circle`);
+		if (seen.size >= maxPages) {
+			throw new BrewlineError("registry", `${doing}: there are more than ${maxPages} pages of them`);
+		}
 		seen.add(url.href);
 		const response: HttpResponse | undefined = await read(page);
 		if (response === undefined) return;

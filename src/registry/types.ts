@@ -41,5 +41,9 @@ export interface RegistryClient {
 	): Promise<void>;
 	/** Cross-repository mount on one host; false where the registry did not do it. */
 	mountBlob(repository: Reference, digest: string, from: Reference): Promise<boolean>;
-	listTags(repository: Reference): AsyncIterable<string>;
+	/**
+	 * All tags, or an error: also where there are more than `maxPages` pages (default 10,000), and where the registry refuses,
+	 * whatever refusals mean elsewhere. None where the registry says that it does not know the repository.
+	 */
+	listTags(repository: Reference, options?: { readonly maxPages?: number }): AsyncIterable<string>;
 }

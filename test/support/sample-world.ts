@@ -93,13 +93,13 @@ export async function openSampleWorld(io: Io, options: SampleWorldOptions): Prom
 
 /** The configuration of a sample world as a file, for commands and actions. */
 export async function writeSampleConfig(file: string, program: Program): Promise<void> {
-	const { name, library, externalPins, architectures, registries, git } = program;
+	const { name, library, externalPins, architectures, registries, git, policies, state } = program;
 	const served = Object.fromEntries(
 		Object.entries(architectures)
 			.filter(([, { runner }]) => runner !== null)
 			.map(([arch, { namespace, runner, emulate }]) => [arch, { namespace, runner, emulate }]),
 	);
 	// JSON is YAML.
-	const program_ = { name, library, externalPins, architectures: served, registries, git };
+	const program_ = { name, library, externalPins, architectures: served, registries, git, policies, state };
 	await writeFile(file, `${JSON.stringify({ program: program_ }, null, 2)}\n`);
 }

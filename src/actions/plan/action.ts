@@ -16,7 +16,7 @@ import {
 	waitingReports,
 } from "../../pipeline/index.ts";
 import type { Capacity, Plan } from "../../plan/index.ts";
-import { count, optionalText } from "../inputs.ts";
+import { count, flag, optionalText } from "../inputs.ts";
 import { limits } from "../limits.ts";
 import { loggedIn, loginInputs } from "../login.ts";
 import { configInput, programOf } from "../program.ts";
@@ -29,6 +29,7 @@ export const inputs = z.object({
 	architectures: optionalText,
 	matrices: count(1, 1, limits.matrices),
 	"builds-per-leg": count(8, 1, 256),
+	"accept-missing": flag,
 	...stateInputs,
 	...loginInputs,
 });
@@ -43,7 +44,9 @@ export const action: Action<typeof inputs> = {
 		const commit = io.env["GITHUB_SHA"];
 		const report = startReport(program.name, io, { planOnly: true, library: commit });
 		const sources = await computeSources(workspace);
-		const output = await computeBuilds(workspace, sources, openLookups(workspace));
+		const output = await computeBuilds(workspace, sources, openLookups(workspace), {
+			acceptMissing: given["accept-missing"],
+		});
 		const capacity = { legs: given.matrices * limits.matrixJobs, buildsPerLeg: given["builds-per-leg"] };
 		const { plan, legs, wanted } = await computePlan(workspace, sources, output, {
 			capacity,

@@ -26,7 +26,7 @@ export const action: Action<typeof inputs> = {
 	run: async (given, plain) => {
 		const io = await loggedIn(plain, given);
 		const program = await programOf(given.config, io);
-		await using workspace = openWorkspace(program, io, { work: given.work });
+		await using workspace = openWorkspace(program, io, { work: given.work, kept: "none" });
 		const report = startReport(program.name, io, { dryRun: given["dry-run"], library: io.env["GITHUB_SHA"] });
 		await publishPlanned(workspace, report, { planDigest: given.digest, run: runOf(io).run });
 		const count = (...changes: string[]): string =>

@@ -1,0 +1,257 @@
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import path from "node:path";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { Explanation } from "../../src/pipeline/index.ts";
+import { type Report, reportSchema } from "../../src/report/index.ts";
+import { type CommandWorld, type Ended, openCommandWorld, type Place } from "../support/command.ts";
+import { makeRepository } from "../support/git-repository.ts";
+
+// What is remembered between runs, and what people decide, by the commands as a user starts them.
+
+let world: CommandWorld;
+let place: Place;
+beforeAll(async () => {
+	world = await openCommandWorld();
+});
+afterAll(() => world[Symbol.asyncDispose]());
+beforeEach(async () => {
+	place = await world.place();
+});
+
+const reportOf = ({ stdout }: Ended): Report => reportSchema.parse(JSON.parse(stdout));
+
+async function succeed(args: string | readonly string[]): Promise<Ended> {
+	const ended = await place.brewline(args);
+	expect({ args, code: ended.code, stderr: ended.stderr }).toMatchObject({ code: 0 });
+	return ended;
+}
+
+/** A file of the state's branch. */
+function remembered<T>(file: string, repository = place.file("state/repository.git")): T {
+	return JSON.parse(
+		execFileSync("git", ["--git-dir", repository, "show", `brewline-state:${file}`], { encoding: "utf8" }),
+	) as T;
+}
+
+describe("a forced build", () => {
+	const force = (reason: string, ...more: string[]) =>
+		place.brewline(["force", "imported:latest", "amd64", "--reason", reason, "--by", "Somebody", ...more]);
+
+	it("is built once, with who and why; then there is nothing to do, and no way back", async () => {
+		const before = reportOf(await succeed("run --json"));
+		const old = before.builds.find(({ arch }) => arch === "amd64")!;
+		const forced = await force("the mirror served an old package");
+		expect(forced).toMatchObject({ code: 0, stdout: "imported:latest amd64: is built again by the next plan\n" });
+		const { forced: decided } = remembered<{ forced: Record<string, object> }>("decisions.json");
+		expect(decided).toEqual({
+			[old.buildId]: { text: "the mirror served an old package", by: "Somebody", when: expect.stringMatching(/Z$/) },
+		});
+
+		const planned = reportOf(await succeed("plan --json")).builds.filter(({ state }) => state === "planned");
+		expect(planned).toMatchObject([
+			{ arch: "amd64", reason: expect.stringMatching(/^forced by Somebody, .*: the mirror served an old package$/) },
+		]);
+		expect(planned[0]!.buildId).not.toBe(old.buildId);
+		// What is not built yet takes nothing away.
+		place.requests.length = 0;
+		expect((await place.brewline("publish")).code).toBe(7);
+		expect(place.writes()).toEqual([]);
+
+		await succeed("run");
+		for (const again of ["plan --json", "run --json"]) {
+			const { builds } = reportOf(await succeed(again));
+			expect(new Set(builds.map(({ state }) => state))).toEqual(new Set(["present"]));
+			expect(builds.map(({ buildId }) => buildId)).toContain(planned[0]!.buildId);
+			expect(builds.map(({ buildId }) => buildId)).not.toContain(old.buildId);
+		}
+		// The same again, for the same reason, is another build.
+		await force("the mirror served an old package");
+		const third = reportOf(await succeed("plan --json")).builds.filter(({ state }) => state === "planned");
+		expect(third).toHaveLength(1);
+		expect([old.buildId, planned[0]!.buildId]).not.toContain(third[0]!.buildId);
+	});
+
+	it("is not one of what is not built, not defined, or without a reason; a dry run decides nothing", async () => {
+		expect(await force("x")).toMatchObject({
+			code: 7,
+			stdout: "imported:latest amd64: is not built yet: it is planned anyway\n",
+		});
+		await succeed("run");
+		expect((await force("x", "--dry-run")).code).toBe(0);
+		expect(remembered<{ forced: object }>("decisions.json").forced).toEqual({});
+		const unknown = await place.brewline("force nothing --reason x");
+		expect(unknown.code).toBe(3);
+		expect(unknown.stderr).toContain("reference: nothing is defined under nothing");
+		const elsewhere = await place.brewline("force imported riscv64 --reason x");
+		expect(elsewhere.stderr).toContain("imported is not defined for riscv64\n  it is for amd64, arm64v8, s390x");
+		expect((await place.brewline("force imported")).code).toBe(2);
+		expect(await force("two\nlines")).toMatchObject({ code: 2, stderr: expect.stringContaining("must be one line") });
+	});
+});
+
+describe("explain", () => {
+	it("says of each image why it is built or not, where it is, and what it stands on", async () => {
+		const before = await succeed("explain imported:latest amd64");
+		expect(before.stdout).toMatch(
+			/^imported:1\.0 amd64: to build: this content was never built\n {2}from https:.*\n {2}.*staging-amd64:[0-9a-f]{64} \(nothing there\)\n {2}on scratch\n$/,
+		);
+		expect(existsSync(place.file("plan.json"))).toBe(false);
+		await succeed("run");
+		const after = JSON.parse((await succeed("explain imported --json")).stdout) as Explanation[];
+		expect(after.map(({ arch, state, digest }) => [arch, state, digest?.slice(0, 7)])).toEqual(
+			["amd64", "arm64v8", "s390x"].map((arch) => [arch, "present", "sha256:"]),
+		);
+		await place.brewline(["force", "imported", "s390x", "--reason", "why not", "--by", "me"]);
+		expect((await succeed("explain imported s390x")).stdout).toContain("to build: forced by me, ");
+	});
+});
+
+describe("tries", () => {
+	it("of an architecture that fails are remembered, while the rest goes on; what is required holds the tag", async () => {
+		await place.configure({ policies: [{ platforms: "required", architectures: ["arm64v8"] }] });
+		place.fail(({ method, path: target }) =>
+			method === "POST" && target.startsWith("/v2/staging-arm64v8/") ? { kind: "answer", status: 403 } : undefined,
+		);
+		const first = reportOf(await place.brewline("run --json"));
+		expect(first.outcome).toBe("failed");
+		expect(first.builds.map(({ arch, state }) => [arch, state])).toEqual([
+			["amd64", "built"],
+			["arm64v8", "failed"],
+			["s390x", "built"],
+		]);
+		expect(first.tags.map(({ change, digest }) => [change, digest])).toEqual(
+			Array.from({ length: 3 }, () => ["held", null]),
+		);
+		expect(first.tags[0]!.notes.at(-1)).toMatch(/^held: arm64v8 is required/);
+		const { records } = remembered<{ records: Record<string, object> }>("queue/imported.json");
+		expect(Object.values(records)).toMatchObject([
+			{ count: 1, identifier: "imported:1.0", reason: "this content was never built" },
+		]);
+
+		// The second try comes at once, the third after an hour.
+		expect(reportOf(await place.brewline("run --json")).builds.map(({ state }) => state)).toEqual([
+			"present",
+			"failed",
+			"present",
+		]);
+		const third = reportOf(await place.brewline("run --json"));
+		expect(third.outcome).toBe("incomplete");
+		expect(third.waiting).toMatchObject([
+			{ arch: "arm64v8", reason: expect.stringContaining("tried 2 times without success") },
+		]);
+		place.fail(() => undefined);
+		const mended = reportOf(await succeed("run --retry --json"));
+		expect(new Set(mended.tags.map(({ change }) => change))).toEqual(new Set(["created"]));
+		// What is built needs no memory of its tries.
+		expect(() => remembered("queue/imported.json")).toThrow("queue/imported.json");
+	});
+
+	it("by single steps are remembered by a step of its own, each once", async () => {
+		place.fail(({ method, path: target }) =>
+			method === "POST" && target.startsWith("/v2/staging-arm64v8/") ? { kind: "answer", status: 403 } : undefined,
+		);
+		for (const step of ["sources", "plan"]) await succeed(step);
+		expect((await place.brewline("build")).code).toBe(1);
+		expect((await place.brewline("publish")).code).toBe(1);
+		for (let round = 0; round < 2; round++) {
+			await succeed("remember");
+			const { records } = remembered<{ records: Record<string, object> }>("queue/imported.json");
+			expect(Object.values(records)).toMatchObject([{ count: 1 }]);
+		}
+		expect(Object.keys(remembered<{ tags: object }>("published/imported.json").tags)).toEqual([
+			"imported:1",
+			"imported:1.0",
+			"imported:latest",
+		]);
+	});
+});
+
+describe("the state", () => {
+	it("in a repository of its own serves another machine: nothing is asked of git, and lookups are known", async () => {
+		const served = path.join(world.repositories, "state-of-images.git");
+		makeRepository(served);
+		await place.configure({ state: { ...place.program.state, repository: served } });
+		await succeed("run");
+		rmSync(place.file("."), { recursive: true, force: true });
+		const before = world.git.requests.length;
+		place.requests.length = 0;
+		expect(reportOf(await succeed("run --json")).outcome).toBe("complete");
+		expect(world.git.requests.slice(before)).toEqual([]);
+		expect(place.writes()).toEqual([]);
+		expect(existsSync(place.file("state/repository.git"))).toBe(false);
+	});
+
+	it("that is damaged is refused, with the way out, and not begun anew", async () => {
+		await succeed("run");
+		const repository = place.file("state/repository.git");
+		const git = (...args: string[]): string =>
+			execFileSync("git", ["--git-dir", repository, ...args], {
+				encoding: "utf8",
+				env: { ...process.env, ...person },
+			}).trim();
+		const blob = execFileSync("git", ["--git-dir", repository, "hash-object", "-w", "--stdin"], { input: "{}" })
+			.toString()
+			.trim();
+		const tree = execFileSync("git", ["--git-dir", repository, "mktree"], {
+			input: `100644 blob ${blob}\tformat.json\n`,
+		})
+			.toString()
+			.trim();
+		git("update-ref", "refs/heads/brewline-state", git("commit-tree", tree, "-m", "x"));
+		const head = git("rev-parse", "brewline-state");
+		for (const command of ["plan", "run", "explain imported", "force imported --reason x"]) {
+			const { code, stderr } = await place.brewline(command);
+			expect({ command, code }).toEqual({ command, code: 3 });
+			expect(stderr).toMatch(
+				/the state cannot be used: .*\n {2}push a commit of brewline-state that was sound back to it/,
+			);
+		}
+		expect(git("rev-parse", "brewline-state")).toBe(head);
+	});
+
+	it("goes out as the files of the existing system, and comes back in as it was", async () => {
+		await succeed("run");
+		const files = ["sources.json", "builds.json", "cache.json"];
+		await succeed("state export out");
+		const out = (name: string): string => readFileSync(path.join(place.folder, "out", name), "utf8");
+		for (const name of files) expect(out(name)).toBe(readFileSync(place.file(name), "utf8"));
+		const tree = (): string =>
+			execFileSync("git", ["--git-dir", place.file("state/repository.git"), "rev-parse", "brewline-state^{tree}"], {
+				encoding: "utf8",
+			});
+		const before = tree();
+		await succeed("state import --sources out/sources.json --builds out/builds.json --cache out/cache.json");
+		expect(tree()).toBe(before);
+		const { code, stderr } = await place.brewline("state import --sources out/builds.json --builds out/builds.json");
+		expect({ code, stderr }).toMatchObject({ code: 3, stderr: expect.stringContaining("out/builds.json") });
+	});
+});
+
+describe("a registry that answers 401 to everything, and was read before", () => {
+	it.each(["plan", "run"])("%s: nothing is planned, no tag shrinks, and the credential is named", async (command) => {
+		await succeed("run");
+		const content = place.content();
+		// Only the state knows: another machine has no files.
+		for (const file of ["cache.json", "builds.json", "sources.json", "plan.json"])
+			rmSync(place.file(file), { force: true });
+		if (command === "plan") await succeed("sources");
+		place.fail(() => ({ kind: "answer", status: 401 }));
+		place.requests.length = 0;
+		const { code, stderr, stdout } = await place.brewline(command);
+		expect({ code, output: stderr + stdout }).toMatchObject({
+			code: 5,
+			output: expect.stringMatching(/refused without credentials|Log in with/),
+		});
+		expect(place.writes()).toEqual([]);
+		place.fail(() => undefined);
+		expect(place.content()).toEqual(content);
+	});
+});
+
+const person = {
+	GIT_AUTHOR_NAME: "Somebody",
+	GIT_AUTHOR_EMAIL: "somebody@example.org",
+	GIT_COMMITTER_NAME: "Somebody",
+	GIT_COMMITTER_EMAIL: "somebody@example.org",
+};
