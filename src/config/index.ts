@@ -3,4 +3,4 @@ export { dockerProgram } from "./defaults.ts";
 export { defineProgram, servedArchitectures } from "./program.ts";
 export { loadConfig, parseConfig } from "./load.ts";
 export { configSchema, type ConfigInput, type ProgramInput } from "./schema.ts";
-export { durationOf, policyOf, type Policy } from "./policy.ts";
+export { deadlineOf, durationOf, policyOf, type Policy } from "./policy.ts";

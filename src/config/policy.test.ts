@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { defineProgram, durationOf, policyOf, type PolicyRule } from "./index.ts";
+import { deadlineOf, defineProgram, durationOf, policyOf, type PolicyRule } from "./index.ts";
 
 const policiesOf = (...policies: readonly PolicyRule[]) => ({ ...defineProgram(), policies });
 
@@ -71,6 +71,19 @@ describe("policyOf", () => {
 		});
 		expect(policyOf(program, ["php:8"], "s390x").runner).toBe("big");
 		expect(policyOf(program, ["node:1"], "s390x").runner).toBeNull();
+	});
+});
+
+describe("deadlineOf", () => {
+	it("is the longest of a build's tags, and there for what is optional under one of them", () => {
+		const program = policiesOf(
+			{ platforms: "optional", deadline: "48h" },
+			{ images: ["php:8"], platforms: "optional", deadline: "7d" },
+			{ images: ["php:latest"], platforms: "required" },
+		);
+		expect(deadlineOf(program, ["php:7", "php:8", "php:latest"], "amd64")).toBe(7 * 24 * 3600);
+		expect(deadlineOf(program, ["php:7", "php:latest"], "amd64")).toBe(48 * 3600);
+		expect(deadlineOf(program, ["php:latest"], "amd64")).toBeNull();
 	});
 });
 

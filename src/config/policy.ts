@@ -63,6 +63,19 @@ export function policyOf(
 	};
 }
 
+/**
+ * Seconds after which no tag of a build waits for it any more because it is optional: the longest deadline of those for
+ * which it is; null where it is for none. Rules are for tags, so that those of one build can have different ones.
+ */
+export function deadlineOf(
+	program: Pick<Program, "architectures" | "policies" | "timeLimit">,
+	tags: readonly string[],
+	arch: string,
+): number | null {
+	const deadlines = tags.flatMap((tag) => policyOf(program, [tag], arch).deadline ?? []);
+	return deadlines.length === 0 ? null : Math.max(...deadlines);
+}
+
 function matches(rule: PolicyRule, tags: readonly string[], arch: string): boolean {
 	if (rule.architectures !== undefined && !rule.architectures.includes(arch)) return false;
 	if (rule.images === undefined) return true;

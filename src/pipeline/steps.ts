@@ -233,6 +233,7 @@ export async function computePlan(
 		{
 			program: chosenArchitectures(program, choice.architectures),
 			read: everRead,
+			wholeProgram: program,
 			everRead: (repository) => everRead.has(repositoryKey(parseReference(repository))),
 			changedFiles: (before, now) => changedFiles(workspace, before, now),
 			...(choice.library === undefined ? {} : { library: choice.library }),

@@ -1,7 +1,7 @@
 import { retryTime, windowsVersionOf } from "../builds/queue.ts";
 import type { QueueRecord, QueueRecords } from "../builds/queue.ts";
 import type { Build, Builds, Waiting } from "../builds/types.ts";
-import { policyOf, type Policy } from "../config/policy.ts";
+import { deadlineOf, policyOf, type Policy } from "../config/policy.ts";
 import type { Program } from "../config/types.ts";
 import { BrewlineError } from "../errors.ts";
 import { rewriteAddress } from "../git/index.ts";
@@ -34,6 +34,8 @@ export interface PlanInput {
 
 export interface PlanOptions {
 	readonly program: Program;
+	/** Whose policies say what is waited for; default: `program`. Another one where that was narrowed for this plan alone. */
+	readonly wholeProgram?: Program;
 	/** The commit of the library's repository. */
 	readonly library?: string;
 	/** Whether anything was ever read from a repository (`HOST/NAME`), besides what the builds themselves show. */
@@ -135,7 +137,7 @@ export async function plan(input: PlanInput, io: Io, options: PlanOptions): Prom
 				builds: builds.map(({ buildId }) => ({ id: buildId, reason: reasons.get(buildId)! })),
 			})),
 			waiting: inOrderOf(sources, byPair),
-			overdue: overduePairs(input, program, now),
+			overdue: overduePairs(input, options.wholeProgram ?? program, now),
 		},
 		legs,
 		wanted: due.length,
@@ -255,10 +257,10 @@ function overduePairs({ builds, waiting, sources, queue: records = {} }: PlanInp
 			const build = missing.get(pair);
 			const item = blocked.get(pair);
 			if (build === undefined && item === undefined) continue;
-			const policy = policyOf(program, tags, arch);
+			const deadline = deadlineOf(program, tags, arch);
 			const parent = item?.parentSourceId ?? null;
 			const start =
-				policy.runner === null
+				policyOf(program, tags, arch).runner === null
 					? -Infinity
 					: build !== undefined
 						? ((Object.hasOwn(records, build.buildId) ? records[build.buildId]!.firstTime : undefined) ?? now)
@@ -266,7 +268,7 @@ function overduePairs({ builds, waiting, sources, queue: records = {} }: PlanInp
 							? -Infinity
 							: (since.get(pairOf(parent, arch)) ?? -Infinity);
 			since.set(pair, start);
-			if (policy.deadline !== null && start + policy.deadline <= now) overdue.push({ source: sourceId, arch });
+			if (deadline !== null && start + deadline <= now) overdue.push({ source: sourceId, arch });
 		}
 	}
 	return overdue;
