@@ -19,6 +19,11 @@ it.each<[outcome: string, what: string, change: Partial<Draft>]>([
 	["complete", "a tag lacks what has no runner", { tags: [{ ...tag, unserved: ["s390x"] }] }],
 	["complete", "a tag is only for what has no runner", { tags: [{ ...tag, change: "held", unserved: ["s390x"] }] }],
 	["incomplete", "a tag lacks that, and more", { tags: [{ ...tag, notes: ["amd64: missing"], unserved: ["s390x"] }] }],
+	[
+		"incomplete",
+		"a tag is held for what has no runner and is required",
+		{ tags: [{ ...tag, change: "held", notes: ["held: s390x is required"], unserved: ["s390x"] }] },
+	],
 	["failed", "a tag failed", { tags: [{ ...tag, change: "failed" }] }],
 ])("a run is %s where %s", async (outcome, _, change) => {
 	const report = await finishReport(undefined, io, { ...startReport("test", io), ...change });

@@ -129,6 +129,49 @@ describe("the steps", () => {
 	});
 });
 
+describe("policies", () => {
+	const ofTags = (report: Report) => report.tags.map(({ change, platforms }) => [change, platforms.length]);
+
+	it("hold each tag for what is required, in a dry run as in a real one, and the exit status says so", async () => {
+		const place = await world.place();
+		await place.configure({ policies: [{ platforms: "required", architectures: ["arm64v8"] }] });
+		const first = await place.brewline("run --arch amd64,s390x --json");
+		expect(first.code).toBe(7);
+		const held = reportOf(first);
+		expect(held.outcome).toBe("incomplete");
+		expect(held.tags.map(({ change, notes }) => [change, notes])).toEqual(
+			held.tags.map(() => [
+				"held",
+				["arm64v8: missing: not built yet", "held: arm64v8 is required, and what is defined for it is not there"],
+			]),
+		);
+		expect(held.tags).toHaveLength(3);
+		expect(place.writes().some((request) => request.includes("/library/"))).toBe(false);
+		expect(place.writes().some((request) => /\/s390x\/.*\/manifests\/latest$/.test(request))).toBe(true);
+
+		const predicted = reportOf(await succeed(place, "run --dry-run --json"));
+		const done = reportOf(await succeed(place, "run --json"));
+		expect(ofTags(done)).toEqual(done.tags.map(() => ["created", 3]));
+		expect(ofTags(predicted)).toEqual(ofTags(done));
+	});
+
+	it("hold each tag for what is optional as long as its deadline runs, also where the steps are taken one by one", async () => {
+		const place = await world.place();
+		const optional = { platforms: "optional", architectures: ["arm64v8"] } as const;
+		await place.configure({ policies: [optional] });
+		for (const step of ["sources", "plan --arch amd64,s390x", "build"]) await succeed(place, step);
+		const published = await place.brewline("publish --json");
+		expect(published.code).toBe(7);
+		expect(reportOf(published).tags[0]!.notes.at(-1)).toBe(
+			"held: arm64v8 is optional, and its deadline of 24h is not over",
+		);
+		await place.configure({ policies: [optional, { platforms: "best-effort", images: ["imported:latest"] }] });
+		expect(ofTags(reportOf(await place.brewline("publish --json"))).map(([change]) => change)).toEqual(
+			expect.arrayContaining(["created", "held"]),
+		);
+	});
+});
+
 describe("a dry run", () => {
 	it("of the whole changes nothing, and says exactly what the real one then does", async () => {
 		const place = await world.place();
