@@ -117,6 +117,13 @@ test("what is predicted comes true, whatever is required, optional, overdue, bui
 			const { predicted, real } = await bothOf(drawn);
 			// The digest of what is not built yet is not known.
 			expect({ ...real, digest: predicted.digest === null ? null : real.digest }).toEqual(predicted);
+			const never = Object.values(drawn).filter(({ fate }) => fate === "never");
+			const waits = never.some(
+				({ platforms, overdue, served }) =>
+					platforms === "required" || (platforms === "optional" && !overdue && served),
+			);
+			const nothing = never.length === tested.length && !never.some((item) => item.published);
+			expect(real.change === "held").toBe(waits || nothing);
 		}),
 		{ seed: Number(process.env["FC_SEED"] ?? 1), numRuns: Number(process.env["FC_RUNS"] ?? 40), endOnFailure: true },
 	);
