@@ -28,10 +28,9 @@ async function succeed(args: string | readonly string[]): Promise<Ended> {
 }
 
 /** A file of the state's branch. */
-function remembered<T>(file: string, repository = place.file("state/repository.git")): T {
-	return JSON.parse(
-		execFileSync("git", ["--git-dir", repository, "show", `brewline-state:${file}`], { encoding: "utf8" }),
-	) as T;
+function remembered(file: string): Readonly<Record<string, Readonly<Record<string, object>>>> {
+	const git = ["--git-dir", place.file("state/repository.git"), "show", `brewline-state:${file}`];
+	return JSON.parse(execFileSync("git", git, { encoding: "utf8" })) as ReturnType<typeof remembered>;
 }
 
 describe("a forced build", () => {
@@ -43,7 +42,7 @@ describe("a forced build", () => {
 		const old = before.builds.find(({ arch }) => arch === "amd64")!;
 		const forced = await force("the mirror served an old package");
 		expect(forced).toMatchObject({ code: 0, stdout: "imported:latest amd64: is built again by the next plan\n" });
-		const { forced: decided } = remembered<{ forced: Record<string, object> }>("decisions.json");
+		const { forced: decided } = remembered("decisions.json");
 		expect(decided).toEqual({
 			[old.buildId]: { text: "the mirror served an old package", by: "Somebody", when: expect.stringMatching(/Z$/) },
 		});
@@ -79,7 +78,7 @@ describe("a forced build", () => {
 		});
 		await succeed("run");
 		expect((await force("x", "--dry-run")).code).toBe(0);
-		expect(remembered<{ forced: object }>("decisions.json").forced).toEqual({});
+		expect(remembered("decisions.json").forced).toEqual({});
 		const unknown = await place.brewline("force nothing --reason x");
 		expect(unknown.code).toBe(3);
 		expect(unknown.stderr).toContain("reference: nothing is defined under nothing");
@@ -124,7 +123,7 @@ describe("tries", () => {
 			Array.from({ length: 3 }, () => ["held", null]),
 		);
 		expect(first.tags[0]!.notes.at(-1)).toMatch(/^held: arm64v8 is required/);
-		const { records } = remembered<{ records: Record<string, object> }>("queue/imported.json");
+		const { records } = remembered("queue/imported.json");
 		expect(Object.values(records)).toMatchObject([
 			{ count: 1, identifier: "imported:1.0", reason: "this content was never built" },
 		]);
@@ -156,10 +155,10 @@ describe("tries", () => {
 		expect((await place.brewline("publish")).code).toBe(1);
 		for (let round = 0; round < 2; round++) {
 			await succeed("remember");
-			const { records } = remembered<{ records: Record<string, object> }>("queue/imported.json");
+			const { records } = remembered("queue/imported.json");
 			expect(Object.values(records)).toMatchObject([{ count: 1 }]);
 		}
-		expect(Object.keys(remembered<{ tags: object }>("published/imported.json").tags)).toEqual([
+		expect(Object.keys(remembered("published/imported.json").tags)).toEqual([
 			"imported:1",
 			"imported:1.0",
 			"imported:latest",
