@@ -28,7 +28,7 @@ async function succeed(args: string | readonly string[]): Promise<Ended> {
 }
 
 /** A file of the state's branch. */
-function remembered(file: string): Readonly<Record<string, Readonly<Record<string, object>>>> {
+function remembered(file: string): Readonly<Record<"forced" | "records" | "tags", Readonly<Record<string, object>>>> {
 	const git = ["--git-dir", place.file("state/repository.git"), "show", `brewline-state:${file}`];
 	return JSON.parse(execFileSync("git", git, { encoding: "utf8" })) as ReturnType<typeof remembered>;
 }
