@@ -4,7 +4,7 @@ import type { Architecture, PolicyRule, Program } from "./types.ts";
 export interface Policy {
 	/** Whether tags wait for it: `required`, always; `optional`, until the deadline; `best-effort`, never. */
 	readonly platforms: "required" | "optional" | "best-effort";
-	/** Seconds from the first try; null where it is not optional. */
+	/** Seconds since it was first seen to be missing; null where it is not optional. */
 	readonly deadline: number | null;
 	/** Minutes. */
 	readonly timeLimit: number;

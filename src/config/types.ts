@@ -26,7 +26,7 @@ export interface PolicyRule {
 	readonly architectures?: readonly string[];
 	/** Whether tags wait for it: always, until the deadline, never. */
 	readonly platforms?: "required" | "optional" | "best-effort";
-	/** `90m`, `48h`, `7d`, from the first try; only with `optional`. */
+	/** `90m`, `48h`, `7d`, since it was first seen to be missing; only with `optional`. */
 	readonly deadline?: string;
 	/** Minutes. */
 	readonly timeLimit?: number;

@@ -96,6 +96,8 @@ export interface Learned {
 	readonly sources: Sources;
 	readonly output: Pick<BuildsOutput, "builds" | "cache">;
 	readonly tries: readonly FailedTry[];
+	/** Ids of builds that were made since `output` was computed; default: none. */
+	readonly built?: ReadonlySet<string>;
 	/** Of a report. */
 	readonly tags: readonly Pick<TagReport, "reference" | "digest" | "platforms" | "change">[];
 }
@@ -114,6 +116,7 @@ export async function recordLearned(
 		builds: learned.output.builds,
 		cache: learned.output.cache,
 		tries: learned.tries,
+		built: learned.built ?? new Set(),
 		tags: publishedTags(learned.tags, learned.sources, program),
 		when,
 	};

@@ -55,7 +55,9 @@ export async function rememberRun(workspace: Workspace, options: RememberOptions
 		...lostTries(legs, results, report, output.builds, reasons, Math.floor(io.clock.now() / 1000), options),
 	];
 	const tags = report?.tags ?? [];
-	await recordLearned(workspace, { sources, output, tries, tags });
+	const made = report?.builds.filter(({ state }) => state === "built" || state === "present") ?? [];
+	const built = new Set(made.map(({ buildId }) => buildId));
+	await recordLearned(workspace, { sources, output, tries, built, tags });
 	return { tries: tries.length, tags: tags.length };
 }
 

@@ -192,7 +192,7 @@ export function stillWaiting(
 	const tried = new Set(planned?.legs.flatMap(({ builds }) => builds.map(({ id }) => id)));
 	const before = new Map(
 		planned?.waiting
-			.filter(({ why }) => why !== "parent")
+			.filter(({ why }) => why === "back-off" || why === "no-room")
 			.map((item) => [pairOf(item.source, item.arch), item] as const),
 	);
 	const now = new Map(next.waiting.map((item) => [pairOf(item.source, item.arch), item]));

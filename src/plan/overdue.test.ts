@@ -24,7 +24,7 @@ async function overdueAfter(
 
 const optional: Rules[number] = { platforms: "optional", deadline: "90m" };
 
-test("what is optional is overdue when its deadline is over, from the first try on", async () => {
+test("what is optional is overdue when its deadline is over, since it was first seen to be missing", async () => {
 	expect(await overdueAfter(minutes(80), [optional])).toEqual([]);
 	expect(await overdueAfter(minutes(90), [optional])).toEqual(["s390x"]);
 	expect(await overdueAfter(minutes(90), [{ platforms: "required" }])).toEqual([]);

@@ -239,7 +239,7 @@ function unplannable(build: Build, error: unknown): BrewlineError {
 }
 
 /**
- * What is optional, not there, and not waited for any more. The clock of a build starts with its first try; that of one
+ * What is optional, not there, and not waited for any more. The clock of a build starts when it was first seen to be missing; that of one
  * that waits for a parent of ours, with the parent's. What nothing here will ever build is not waited for at all.
  */
 function overduePairs({ builds, waiting, sources, queue: records = {} }: PlanInput, program: Program, now: number) {

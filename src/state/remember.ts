@@ -25,6 +25,8 @@ export interface Happened {
 	readonly builds: Builds;
 	readonly cache: LookupCache;
 	readonly tries: readonly FailedTry[];
+	/** Ids of builds that were made since `builds` was computed. */
+	readonly built: ReadonlySet<string>;
 	/** What tags hold now, by full tag (`NAME:TAG`). */
 	readonly tags: Readonly<Record<string, Omit<PublishedTag, "when">>>;
 	/** ISO 8601, UTC. */
@@ -37,6 +39,13 @@ export interface Happened {
  */
 export function remember(state: State, happened: Happened): State {
 	const records = new Map(orderedEntries(allRecords(state.queue)));
+	// The clock of deadlines starts when a build was first seen to be missing, also where no machine ever takes it.
+	const seen = Math.floor(Date.parse(happened.when) / 1000);
+	for (const { buildId, build } of Object.values(happened.builds)) {
+		if (build.resolved === null && !happened.built.has(buildId) && !records.has(buildId)) {
+			records.set(buildId, { count: 0, firstTime: seen });
+		}
+	}
 	for (const attempt of happened.tries) {
 		const before: QueueRecord = records.get(attempt.buildId) ?? { count: 0 };
 		if (typeof before.lastTime === "number" && before.lastTime >= attempt.end) continue;

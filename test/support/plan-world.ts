@@ -177,7 +177,14 @@ export function planWorld(
 				}
 			}
 			const output = await buildsNow(sources, { indexes: {} });
-			const happened = { sources, ...output, tries, tags: {}, when: new Date(io.clock.now()).toISOString() };
+			const happened = {
+				sources,
+				...output,
+				tries,
+				built: new Set<string>(),
+				tags: {},
+				when: new Date(io.clock.now()).toISOString(),
+			};
 			keep(remember(world.state ?? emptyState, happened));
 		},
 		decide: (forced) => {

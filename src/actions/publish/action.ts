@@ -41,9 +41,9 @@ export const action: Action<typeof inputs> = {
 			// What backs off or lacks a base from outside is not mended by a run that follows at once.
 			goesOn: again && report.waiting.every(({ wave, unserved }) => wave !== null || unserved === true),
 			outputs: {
-				again: String(again),
 				changed: count("created", "updated"),
 				held: count("held", "failed"),
+				again: String(again),
 				report: filesOf(workspace.work).report,
 			},
 		};
