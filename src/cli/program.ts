@@ -193,6 +193,27 @@ NO_COLOR turns colours off. BREWLINE_CONFIG names the configuration like --confi
 		.option("--by <name>", "who decides (default: who runs this)")
 		.addOption(dryRun)
 		.action(does(async () => (await import("./decide.ts")).forceStep));
+	command(
+		"adopt",
+		"take over what is published already, so that nothing of it is built again",
+		`For registries that are full before the first run. What a tag holds of the commit that is defined, on the parents of now,
+is staged under its build's id. Writes to staging and the state alone; ends with 7 where something has to be built.
+  brewline adopt --dry-run                what could be taken over, and what could not, with the reason`,
+	)
+		.option("--unverified", "also what does not say of which commit it is")
+		.addOption(dryRun)
+		.action(does(async () => (await import("./upkeep.ts")).adoptStep));
+	command(
+		"prune",
+		"clear staging of old builds that no tag, no plan and no state names",
+		`Says what would go; --delete has it go. Nothing goes where tags, state or lists cannot be read.
+  brewline prune --keep 3 --older 30d
+  brewline prune --keep 3 --older 30d --delete`,
+	)
+		.option("--keep <number>", "so many of the newest of each kind stay", positiveOrZeroCount, 3)
+		.option("--older <age>", "only what is older goes: 90m, 48h, 30d", "30d")
+		.option("--delete", "delete, instead of saying what would be deleted")
+		.action(does(async () => (await import("./upkeep.ts")).pruneStep));
 	const state = command(
 		"state",
 		"the state between runs, as the files of the existing system",
@@ -311,6 +332,13 @@ see whether it may, and sends nothing.`,
 function positive(text: string): number {
 	const number = Number(text);
 	if (!Number.isSafeInteger(number) || number < 1) throw new InvalidArgumentError("it must be a whole number from 1.");
+	return number;
+}
+
+function positiveOrZeroCount(text: string): number {
+	const number = Number(text);
+	if (!Number.isSafeInteger(number) || number < 0 || text === "")
+		throw new InvalidArgumentError("it must be a whole number.");
 	return number;
 }
 

@@ -1,3 +1,5 @@
+export { adopt, type Adopted, type Adoption, type AdoptOptions } from "./adopt.ts";
+export { prune, type Pruned, type PruneOptions, type PruneResult } from "./prune.ts";
 export { explain, type ExplainedParent, type Explanation } from "./explain.ts";
 export { force, type ForcedOutcome, type ForceRequest } from "./force.ts";
 export { openBuilders, type Builders } from "./builders.ts";

@@ -19,7 +19,7 @@ import { loadLibrary, type Selection } from "../definition/index.ts";
 import { BrewlineError, messageOf } from "../errors.ts";
 import { writeWhole } from "../io/files.ts";
 import { type Io, printable } from "../io/index.ts";
-import { parseReference, sha256Of } from "../oci/index.ts";
+import { parseReference, platformString, sha256Of } from "../oci/index.ts";
 import {
 	type Capacity,
 	type Leg,
@@ -189,11 +189,19 @@ export async function computeBuilds(
 	return { ...output, files: { builds: buildsDigest, cache: cacheDigest } };
 }
 
-/** The tags that were published once, as references. */
-function publishedReferences(state: State | undefined, { registries }: Program): readonly string[] {
-	const { namespace } = registries;
-	const tags = Object.values(state?.published ?? {}).flatMap((ofImage) => Object.keys(ofImage));
-	return tags.map((tag) => (namespace === "" ? tag : `${namespace}/${tag}`));
+/** The tags that were published once, joined and of the architectures, as references. */
+function publishedReferences(state: State | undefined, { registries, architectures }: Program): readonly string[] {
+	const namespaces = Object.values(architectures).flatMap(({ namespace, platform }) =>
+		namespace === null ? [] : [{ namespace, platform: platformString(platform) }],
+	);
+	return Object.values(state?.published ?? {}).flatMap((ofImage) =>
+		Object.entries(ofImage).flatMap(([tag, { platforms }]) => [
+			registries.namespace === "" ? tag : `${registries.namespace}/${tag}`,
+			...namespaces
+				.filter(({ platform }) => platforms.includes(platform))
+				.map(({ namespace }) => `${namespace}/${tag}`),
+		]),
+	);
 }
 
 export interface PlanChoice {

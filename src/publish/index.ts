@@ -1,5 +1,5 @@
 export type * from "./types.ts";
-export { deployObjects, type DeployedBuild, type DeployOptions } from "./deployObjects.ts";
+export { indexObject, deployObjects, type DeployedBuild, type DeployOptions } from "./deployObjects.ts";
 export { deployObjectSchema, readDeployObjects, writeDeployObjects } from "./object.ts";
 export { waitingRule } from "./policy.ts";
 export { partsOfTags, type Contribution, type Part } from "./parts.ts";

@@ -566,6 +566,23 @@ describe("tags", () => {
 		expect(server.requests).toHaveLength(3);
 	});
 
+	test("more pages than are wanted, a refusal and a bare 404 are errors: a list is whole or none", async () => {
+		await using server = await scripted((request, response) => {
+			if (request.url?.startsWith("/v2/denied/") === true) reply(response, 403);
+			else if (request.url?.startsWith("/v2/none/") === true) reply(response, 404);
+			else reply(response, 200, { link: `<?n=1000&last=${server.requests.length}>; rel="next"` }, '{"tags":["1"]}');
+		});
+		const client = createRegistryClient(testIo(), { hides: () => true });
+		const list = (name: string, maxPages?: number) =>
+			Array.fromAsync(
+				client.listTags(parseReference(`${server.host}/${name}`), maxPages === undefined ? {} : { maxPages }),
+			);
+		await expect(list("name", 2)).rejects.toThrow("there are more than 2 pages of them");
+		expect(server.requests).toHaveLength(2);
+		await expect(list("denied")).rejects.toMatchObject({ code: "credentials" });
+		await expect(list("none")).rejects.toMatchObject({ code: "registry" });
+	});
+
 	test("a missing repository has none, and a list that is null is empty", async () => {
 		await using server = await registry();
 		const client = createRegistryClient(testIo());
@@ -586,6 +603,33 @@ describe("tags", () => {
 		const client = createRegistryClient(testIo());
 		const listing = Array.fromAsync(client.listTags(parseReference(`${server.host}/name`)));
 		await expect(listing).rejects.toMatchObject({ code: "registry", message: expect.stringContaining(message) });
+	});
+});
+
+describe("deleting", () => {
+	test("takes a tag away, or all that a digest has; what is not there is no error", async () => {
+		await using server = await registry();
+		const client = createRegistryClient(testIo());
+		const at = server.reference("name:one");
+		const bytes = Buffer.from(emptyIndex);
+		const { digest } = await client.putManifest(at, mediaTypes.ociIndex, bytes);
+		expect(await client.deleteManifest(at)).toBe(true);
+		expect(await client.headManifest(at)).toBeUndefined();
+		expect(await client.deleteManifest(at)).toBe(false);
+		const { tag: _, ...untagged } = at;
+		expect(await client.deleteManifest({ ...untagged, digest })).toBe(true);
+		expect(await client.getManifest({ ...untagged, digest })).toBeUndefined();
+		expect(await client.deleteManifest(server.reference("name"))).toBe(false);
+	});
+
+	test.each([405, 403, 400])("says what the registry answers: %i", async (status) => {
+		await using server = await scripted((_, response) => reply(response, status));
+		const client = createRegistryClient(testIo(), { hides: () => true });
+		const error = await client
+			.deleteManifest(parseReference(`${server.host}/name:tag`))
+			.catch((cause: unknown) => cause);
+		expect(answerOf(error)).toMatchObject({ status });
+		expect(server.requests).toEqual(["DELETE /v2/name/manifests/tag"]);
 	});
 });
 

@@ -154,6 +154,27 @@ export function createRegistryClient(
 		return { digest };
 	}
 
+	async function deleteManifest(reference: Reference): Promise<boolean> {
+		const endpoint = endpointOf(reference.host, "write", options);
+		const doing = `deleting ${show(endpoint, reference)}`;
+		const ask: Ask = {
+			endpoint,
+			method: "DELETE",
+			path: `${repositoryPath(reference)}/manifests/${reference.digest ?? reference.tag ?? "latest"}`,
+			scopes: [`repository:${reference.repository}:delete`],
+		};
+		try {
+			await retrying(io, retry, doing, async () => {
+				await discard((await read(ask, doing, 202, 200, 204)).body);
+			});
+			return true;
+		} catch (error) {
+			const answer = answerOf(error);
+			if (answer !== undefined && saysMissing(answer)) return false;
+			throw error;
+		}
+	}
+
 	/** The length that is stated of a blob, as text; undefined where it is missing. */
 	async function headBlob(repository: Reference, digest: string): Promise<string | undefined> {
 		algorithmOf(digest);
@@ -315,6 +336,7 @@ export function createRegistryClient(
 		headManifest,
 		getManifest,
 		putManifest,
+		deleteManifest,
 		hasBlob: async (repository, digest) => (await headBlob(repository, digest)) !== undefined,
 		blobSize,
 		getBlob,

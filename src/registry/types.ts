@@ -23,6 +23,11 @@ export interface RegistryClient {
 	getManifest(reference: Reference): Promise<RegistryManifest | undefined>;
 	/** Puts under the tag, or under the digest where there is no tag. The registry's digest must equal ours. */
 	putManifest(reference: Reference, mediaType: string, bytes: Uint8Array): Promise<{ digest: string }>;
+	/**
+	 * Takes a tag away, or with a digest the manifest and all tags that point at it; false: it is not there. Many registries
+	 * do only one of the two, or neither: what they answer then is thrown.
+	 */
+	deleteManifest(reference: Reference): Promise<boolean>;
 	/** Whether the blob is in the repository. */
 	hasBlob(repository: Reference, digest: string): Promise<boolean>;
 	/** Bytes; undefined where the blob is missing. */

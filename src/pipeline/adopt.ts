@@ -1,0 +1,139 @@
+import type { Build, BuildsOutput, Lookup } from "../builds/index.ts";
+import { restrictedTo } from "../builds/index.ts";
+import { BrewlineError, messageOf } from "../errors.ts";
+import { isAttestation, type Descriptor, type Index } from "../oci/index.ts";
+import { titleOf } from "../plan/index.ts";
+import { indexObject, type PublishedTag, push } from "../publish/index.ts";
+import type { Sources } from "../sources/index.ts";
+import { recordLearned } from "./memory.ts";
+import { publishStaged } from "./publish.ts";
+import { computeBuilds, computeSources, openLookups, type Lookups } from "./steps.ts";
+import type { Workspace } from "./workspace.ts";
+
+export interface Adoption {
+	readonly tag: string;
+	readonly arch: string;
+	readonly buildId: string;
+	/** `present`: it was staged already; `adopted`, in a dry run: would be; `refused`: it has to be built. */
+	readonly state: "present" | "adopted" | "refused";
+	/** What was taken over, or why nothing was. */
+	readonly note: string;
+}
+
+export interface Adopted {
+	/** In the order of the sources; what waits for something that was refused is not in it. */
+	readonly builds: readonly Adoption[];
+	/** Tags that publishing would move all the same, as it would report them. */
+	readonly moves: readonly Pick<PublishedTag, "reference" | "change" | "notes">[];
+}
+
+export interface AdoptOptions {
+	/** Whether an image is taken for what is defined although nothing in it says of which commit it is. Default: no. */
+	readonly unverified?: boolean;
+}
+
+const revision = "org.opencontainers.image.revision";
+const baseDigest = "org.opencontainers.image.base.digest";
+
+/**
+ * Takes over what is published already: where a tag holds an image of the commit that is defined, on the parents of now, it is
+ * staged under the id of its build, so that nothing is built again. Goes from parents to children. Writes to staging and the
+ * state alone: no tag is touched.
+ */
+export async function adopt(workspace: Workspace, options: AdoptOptions = {}): Promise<Adopted> {
+	const { io, client, dryRun } = workspace;
+	const sources = await computeSources(workspace);
+	const lookups = openLookups(workspace);
+	/** What was staged in this run, by its reference; in a dry run it is nowhere else. */
+	const staged = new Map<string, Index>();
+	const withStaged: Lookups = { ...lookups, lookup: async (at) => staged.get(at) ?? (await lookups.lookup(at)) };
+	const done = new Map<string, Adoption>();
+	let output: BuildsOutput;
+	for (let before = -1; ;) {
+		output = await computeBuilds(workspace, sources, withStaged);
+		const open = Object.values(output.builds).filter(({ buildId }) => !done.has(buildId));
+		if (open.length === 0 || done.size === before) break;
+		before = done.size;
+		const found = await Promise.all(open.map((build) => published(build, lookups.lookup, workspace, options)));
+		const taken = found.flatMap(({ build, index }) => (index === undefined ? [] : [{ build, index }]));
+		const objects = taken.map(({ build, index }) => ({
+			type: "manifest" as const,
+			refs: [build.build.img],
+			...indexObject(index.manifests),
+		}));
+		const { outcomes } = await push(objects, client, { signal: io.signal, dryRun });
+		const failures = new Map(outcomes.flatMap(({ ref, error }) => (error === undefined ? [] : [[ref, error]])));
+		for (const { build, index, state, note } of found) {
+			const failure = failures.get(build.build.img);
+			if (index !== undefined && failure === undefined) staged.set(build.build.img, index);
+			done.set(build.buildId, {
+				tag: titleOf(build),
+				arch: build.build.arch,
+				buildId: build.buildId,
+				state: failure === undefined ? state : "refused",
+				note: failure === undefined ? note : messageOf(failure),
+			});
+		}
+		// A list that was read before does not have them.
+		lookups.pushed([...staged.keys()]);
+		io.log({ type: "message", level: "info", text: `${done.size} builds looked at, ${staged.size} taken over` });
+	}
+	if (!dryRun) await recordLearned(workspace, { sources, output, tries: [], tags: [] });
+	const inOrder = Object.keys(output.builds).flatMap((id) => done.get(id) ?? []);
+	return { builds: inOrder, moves: dryRun ? [] : await movesOf(workspace, sources, output) };
+}
+
+interface Found {
+	readonly build: Build;
+	readonly state: Adoption["state"];
+	readonly note: string;
+	/** What is to be staged. */
+	readonly index?: Index;
+}
+
+/** What is published of a build: under its architecture's own tag, else under the joined one. */
+async function published(build: Build, lookup: Lookup, { program }: Workspace, options: AdoptOptions): Promise<Found> {
+	if (build.build.resolved !== null) return { build, state: "present", note: "is staged already" };
+	const { arch } = build.build;
+	const { tags, archTags } = build.source.arches[arch]!;
+	const { namespace } = program.registries;
+	let why = "nothing is published under its tags";
+	for (const reference of [...archTags, ...tags.map((tag) => (namespace === "" ? tag : `${namespace}/${tag}`))]) {
+		try {
+			const all = await lookup(reference);
+			const index = all && restrictedTo(all, arch, program.annotations.architecture);
+			if (index === undefined) continue;
+			const problem = mismatch(build, index, options);
+			if (problem === undefined) return { build, state: "adopted", note: `taken from ${reference}`, index };
+			why = `${reference} ${problem}`;
+		} catch (error) {
+			// A registry that does not answer must not be taken for an empty one.
+			if (!(error instanceof BrewlineError) || error.code !== "reference") throw error;
+			why = error.message;
+		}
+	}
+	return { build, state: "refused", note: why };
+}
+
+/** Why an image is not what is defined; undefined: it is. */
+function mismatch({ build, source }: Build, index: Index, { unverified = false }: AdoptOptions): string | undefined {
+	const images = index.manifests.filter((manifest) => !isAttestation(manifest));
+	const said = (key: string): readonly string[] =>
+		images.flatMap(({ annotations }: Descriptor) => annotations?.[key] ?? []);
+	const commits = said(revision);
+	if (commits.length === 0 && !unverified) return "does not say of which commit it is";
+	const defined = source.entries.map(({ GitCommit }) => GitCommit);
+	const other = commits.find((commit) => !defined.includes(commit));
+	if (other !== undefined) return `is of another commit: ${other.slice(0, 40)}`;
+	const from = source.arches[build.arch]!.lastStageFrom;
+	const base = build.parents[from];
+	const moved = base === undefined ? undefined : said(baseDigest).find((digest) => digest !== base);
+	if (moved !== undefined) return `stands on an older ${from}: ${moved.slice(0, 80)}`;
+	return undefined;
+}
+
+/** What publishing would do to tags after that: nothing, where all was taken over. */
+async function movesOf(workspace: Workspace, sources: Sources, { builds }: BuildsOutput): Promise<Adopted["moves"]> {
+	const { tags, archTags } = await publishStaged(workspace, { sources, builds }, { dryRun: true });
+	return [...archTags, ...tags].filter(({ change }) => change !== "unchanged" && change !== "held");
+}

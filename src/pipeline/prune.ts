@@ -1,0 +1,251 @@
+import { limit, stagingReference } from "../builds/index.ts";
+import { BrewlineError } from "../errors.ts";
+import { parseJsonObject } from "../json/index.ts";
+import {
+	canonicalReference,
+	maxManifestSize,
+	parseReference,
+	printReference,
+	repositoryOf,
+	type Reference,
+} from "../oci/index.ts";
+import { timeOf } from "../plan/index.ts";
+import { answerOf } from "../registry/index.ts";
+import { computeBuilds, computeSources, openLookups, readPlanFile } from "./steps.ts";
+import { repositoryKey, type Workspace } from "./workspace.ts";
+
+export interface PruneOptions {
+	/** So many of the newest builds of one thing on one architecture stay, whatever their age. */
+	readonly keep: number;
+	/** Seconds: only what is older than this goes. */
+	readonly older: number;
+	/** Delete, instead of saying what would be deleted. Default: no. */
+	readonly deletes?: boolean;
+}
+
+export interface Pruned {
+	/** The staging reference. */
+	readonly reference: string;
+	/** What it is an old build of: git repository and directory; null: it does not say. */
+	readonly of: string | null;
+	/** ISO 8601, UTC; null: it does not say. */
+	readonly created: string | null;
+	/** `kept`: it was to go, and did not, with the reason. */
+	readonly state: "to-delete" | "deleted" | "kept";
+	readonly reason: string;
+}
+
+export interface PruneResult {
+	/** Staged images in all repositories, and those that something still names. */
+	readonly staged: number;
+	readonly named: number;
+	/** What is named by nothing, in the order of the repositories. */
+	readonly images: readonly Pruned[];
+}
+
+/** An image that nothing names by its id. */
+interface Candidate {
+	readonly reference: Reference;
+	readonly digest: string;
+	readonly children: readonly string[];
+	readonly of: string | null;
+	/** Unix seconds. */
+	readonly created: number | null;
+}
+
+const sourceAnnotation = "org.opencontainers.image.source";
+const createdAnnotation = "org.opencontainers.image.created";
+
+/**
+ * Clears staging of old builds. Never goes what the definitions, a plan in the work folder or the state name, or what a tag
+ * holds; and nothing goes where any of these cannot be read to its end. Dry, unless told otherwise.
+ */
+export async function prune(workspace: Workspace, options: PruneOptions): Promise<PruneResult> {
+	const { io, client, program, memory } = workspace;
+	const dry = { ...workspace, dryRun: true };
+	const sources = await computeSources(dry);
+	const lookups = openLookups(dry);
+	const { builds } = await computeBuilds(dry, sources, lookups);
+	const state = await memory.read();
+	const plan = await readPlanFile(workspace);
+	const named = new Set([
+		...Object.keys(builds),
+		...Object.keys(state?.builds ?? {}),
+		...Object.values(state?.queue ?? {}).flatMap((records) => Object.keys(records)),
+		...Object.values(state?.replaced ?? {}).flatMap((list) => list.map(({ buildId }) => buildId)),
+		...Object.keys(state?.decisions.forced ?? {}),
+		...(plan?.legs.flatMap((leg) => leg.builds.map(({ id }) => id)) ?? []),
+	]);
+	const limited = limit(16, io.signal);
+	const all = await stagedImages(workspace);
+	const unnamed = all.filter(({ buildId }) => !named.has(buildId));
+	const candidates = await Promise.all(
+		unnamed.map(({ reference }) => limited(() => candidateAt(workspace, reference))),
+	);
+	const there = candidates.filter((candidate) => candidate !== undefined);
+	// Reading all tags takes long: only where something is old enough to go.
+	const old = tooOld(there, options, Math.floor(io.clock.now() / 1000));
+	const held =
+		old.size === 0
+			? new Set<string>()
+			: await digestsOfTags(workspace, Object.values(sources), (at) => limited(() => lookups.lookup(at)));
+	const judged = there.map((candidate): Pruned => {
+		const reason = old.get(candidate);
+		const kept = (why: string): Pruned => described(candidate, "kept", why);
+		if (candidate.created === null) return kept("it does not say how old it is");
+		if (reason === undefined) return kept("it is one of the newest of its kind, or not old enough");
+		if ([candidate.digest, ...candidate.children].some((digest) => held.has(digest))) return kept("a tag holds it");
+		return described(candidate, "to-delete", reason);
+	});
+	const going = new Set(judged.filter((image) => image.state === "to-delete").map(({ reference }) => reference));
+	const staying = all.map(({ reference }) => reference).filter((reference) => !going.has(printReference(reference)));
+	const remove = remover(client, staying);
+	const images: Pruned[] = [];
+	for (const [number, image] of judged.entries()) {
+		images.push(image.state === "to-delete" && options.deletes === true ? await remove(there[number]!, image) : image);
+	}
+	io.log({ type: "message", level: "debug", text: `${all.length} images in staging for ${program.name}` });
+	return { staged: all.length, named: all.length - unnamed.length, images };
+}
+
+interface StagedImage {
+	readonly buildId: string;
+	readonly reference: Reference;
+}
+
+/** Every tag of the staging repositories that is a build's, of all architectures. */
+async function stagedImages({ client, program }: Workspace): Promise<readonly StagedImage[]> {
+	const template = program.registries.staging;
+	const found: StagedImage[] = [];
+	const seen = new Set<string>();
+	for (const arch of Object.keys(program.architectures)) {
+		const sample = parseReference(stagingReference(template, "0".repeat(64), arch));
+		const [start, end] = (sample.tag ?? "").split("0".repeat(64));
+		if (start === undefined || end === undefined) {
+			throw new BrewlineError(
+				"config",
+				`staging is cleared only where BUILD stands in the tag, unlike in ${template}`,
+				{
+					hint: "delete old repositories with the registry's own means",
+				},
+			);
+		}
+		for await (const tag of client.listTags(repositoryOf(sample))) {
+			const buildId = tag.slice(start.length, start.length + 64);
+			if (!/^[0-9a-f]{64}$/.test(buildId) || tag !== `${start}${buildId}${end}`) continue;
+			const reference = { ...repositoryOf(sample), tag };
+			const key = canonicalReference(reference);
+			if (!seen.has(key)) found.push({ buildId, reference });
+			seen.add(key);
+		}
+	}
+	return found;
+}
+
+async function candidateAt({ client }: Workspace, reference: Reference): Promise<Candidate | undefined> {
+	const found = await client.getManifest(reference);
+	if (found === undefined) return undefined;
+	const what = printReference(reference);
+	const manifest = parseJsonObject(found.bytes, { what, maxBytes: maxManifestSize, code: "registry" });
+	const list: readonly unknown[] = Array.isArray(manifest["manifests"]) ? manifest["manifests"] : [];
+	const children = list.filter((item): item is Record<string, unknown> => typeof item === "object" && item !== null);
+	const annotations = [manifest, ...children].map((item) => (item["annotations"] ?? {}) as Record<string, unknown>);
+	const said = (key: string): string | undefined =>
+		annotations.map((own) => own[key]).find((value): value is string => typeof value === "string");
+	const created = Date.parse(said(createdAnnotation) ?? "");
+	return {
+		reference,
+		digest: found.digest,
+		children: children.flatMap(({ digest }) => (typeof digest === "string" ? [digest] : [])),
+		of: said(sourceAnnotation)?.replace(/#[0-9a-f]{40,64}(?=:|$)/, "") ?? null,
+		created: Number.isNaN(created) ? null : Math.floor(created / 1000),
+	};
+}
+
+/** What is neither among the newest of its kind nor young, with the reason. */
+function tooOld(
+	candidates: readonly Candidate[],
+	{ keep, older }: PruneOptions,
+	now: number,
+): ReadonlyMap<Candidate, string> {
+	const found = new Map<Candidate, string>();
+	const kinds = Map.groupBy(candidates, ({ reference, of }) => `${canonicalReference(repositoryOf(reference))} ${of}`);
+	for (const kind of kinds.values()) {
+		const newestFirst = kind.toSorted((a, b) => (b.created ?? Infinity) - (a.created ?? Infinity));
+		for (const [rank, candidate] of newestFirst.entries()) {
+			if (candidate.created !== null && rank >= keep && now - candidate.created > older) {
+				found.set(candidate, "it is old, and nothing names it");
+			}
+		}
+	}
+	return found;
+}
+
+/** Digests that the published tags hold: joined and of the architectures, of now and of the state. */
+async function digestsOfTags(
+	{ program, memory, everRead }: Workspace,
+	sources: readonly {
+		readonly arches: Readonly<
+			Record<string, { readonly tags: readonly string[]; readonly archTags: readonly string[] }>
+		>;
+	}[],
+	lookup: ReturnType<typeof openLookups>["lookup"],
+): Promise<ReadonlySet<string>> {
+	const { namespace } = program.registries;
+	const ofArches = sources.flatMap(({ arches }) => Object.values(arches));
+	const known = Object.values((await memory.read())?.published ?? {}).flatMap((tags) => Object.keys(tags));
+	const joined = [...ofArches.flatMap(({ tags }) => tags), ...known].map((tag) =>
+		namespace === "" ? tag : `${namespace}/${tag}`,
+	);
+	const references = new Set([...joined, ...ofArches.flatMap(({ archTags }) => archTags)]);
+	// A registry that hides something must not have it deleted elsewhere.
+	for (const reference of references) everRead.add(repositoryKey(parseReference(reference)));
+	const indexes = await Promise.all([...references].map(lookup));
+	return new Set(indexes.flatMap((index) => index?.manifests.map(({ digest }) => digest) ?? []));
+}
+
+/** Deletes by tag; where the registry does only digests, by that, unless something that stays has the same. */
+function remover(
+	client: Workspace["client"],
+	staying: readonly Reference[],
+): (candidate: Candidate, image: Pruned) => Promise<Pruned> {
+	const byRepository = Map.groupBy(staying, (reference) => canonicalReference(repositoryOf(reference)));
+	const digests = new Map<string, Promise<ReadonlySet<string | undefined>>>();
+	const digestsIn = (repository: string): Promise<ReadonlySet<string | undefined>> => {
+		const known = digests.get(repository);
+		if (known !== undefined) return known;
+		const heads = (byRepository.get(repository) ?? []).map(async (at) => (await client.headManifest(at))?.digest);
+		const found = Promise.all(heads).then((list) => new Set(list));
+		digests.set(repository, found);
+		return found;
+	};
+	return async ({ reference, digest }, image) => {
+		try {
+			await client.deleteManifest(reference);
+			return { ...image, state: "deleted" };
+		} catch (error) {
+			const status = answerOf(error)?.status;
+			if (status !== 400 && status !== 405) throw error;
+		}
+		const repository = repositoryOf(reference);
+		if ((await digestsIn(canonicalReference(repository))).has(digest)) {
+			return {
+				...image,
+				state: "kept",
+				reason: "the registry deletes by digest only, and an image that stays has the same",
+			};
+		}
+		await client.deleteManifest({ ...repository, digest });
+		return { ...image, state: "deleted" };
+	};
+}
+
+function described({ reference, of, created }: Candidate, state: Pruned["state"], reason: string): Pruned {
+	return {
+		reference: printReference(reference),
+		of,
+		created: created === null ? null : timeOf(created),
+		state,
+		reason,
+	};
+}

@@ -1,0 +1,188 @@
+import { execFileSync } from "node:child_process";
+import { readFileSync, rmSync } from "node:fs";
+import path from "node:path";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { Adopted, PruneResult } from "../../src/pipeline/index.ts";
+import { type Report, reportSchema } from "../../src/report/index.ts";
+import { importedLayout } from "../fixtures/samples/layout.ts";
+import { type CommandWorld, type Ended, openCommandWorld, type Place } from "../support/command.ts";
+
+// Registries that are full already, and staging that fills up: by the commands as a user starts them.
+
+let world: CommandWorld;
+let place: Place;
+beforeAll(async () => {
+	world = await openCommandWorld();
+});
+afterAll(() => world[Symbol.asyncDispose]());
+beforeEach(async () => {
+	place = await world.place();
+});
+
+const reportOf = ({ stdout }: Ended): Report => reportSchema.parse(JSON.parse(stdout));
+
+async function succeed(args: string): Promise<Ended> {
+	const ended = await place.brewline(args);
+	expect({ args, code: ended.code, stderr: ended.stderr }).toMatchObject({ code: 0 });
+	return ended;
+}
+
+/** The definition of the sample, with other content for amd64. */
+function changed(text: string): string {
+	const definition = readFileSync(path.join(place.program.library, "imported"), "utf8");
+	const repository = path.join(world.repositories, "samples-imported.git");
+	const parts: (string | Buffer)[] = [
+		"commit refs/heads/dist-amd64\ncommitter Somebody <somebody@example.com> 1760172800 +0000\ndata 0\nfrom refs/heads/dist-amd64^0\ndeleteall\n",
+	];
+	for (const [file, { content, link }] of importedLayout(
+		new Map([["etc/imported", Buffer.from(text)]]),
+		"amd64",
+		1_760_172_800,
+	)) {
+		parts.push(
+			`M ${link === true ? "120000" : "100644"} inline latest/amd64/${file}\ndata ${content.length}\n`,
+			content,
+			"\n",
+		);
+	}
+	execFileSync("git", ["--git-dir", repository, "fast-import", "--quiet"], {
+		input: Buffer.concat(parts.map((part) => Buffer.from(part))),
+	});
+	const commit = execFileSync("git", ["--git-dir", repository, "rev-parse", "dist-amd64"], { encoding: "utf8" }).trim();
+	return definition.replace(/^amd64-GitCommit: \w+$/m, `amd64-GitCommit: ${commit}`);
+}
+
+describe("adopt", () => {
+	/** What is published stays; what is staged and remembered is forgotten. */
+	async function forget(): Promise<void> {
+		const { registry, program } = place;
+		const staging = `${registry.host}/other-ARCH:BUILD`;
+		await place.configure({ registries: { ...program.registries, staging } });
+		rmSync(place.file("."), { recursive: true, force: true });
+		place.requests.length = 0;
+	}
+
+	it("takes over what is published: nothing is built again, and no tag moves", async () => {
+		await succeed("run");
+		await forget();
+		const content = place.content();
+		expect((await succeed("adopt --dry-run")).stdout).toBe("3 can be taken over, 0 staged already, 0 to build\n");
+		expect(place.content()).toEqual(content);
+
+		const adopted = JSON.parse((await succeed("adopt --json")).stdout) as Adopted;
+		expect(adopted.builds.map(({ arch, state, note }) => [arch, state, note])).toEqual(
+			["amd64", "arm64v8", "s390x"].map((arch) => [
+				arch,
+				"adopted",
+				`taken from ${place.registry.host}/${arch}/imported:1.0`,
+			]),
+		);
+		expect(adopted.moves).toEqual([]);
+		expect(place.writes().filter((request) => !request.includes("/v2/other-"))).toEqual([]);
+		expect((await succeed("adopt")).stdout).toBe("0 taken over, 3 staged already, 0 to build\n");
+
+		await succeed("sources");
+		expect(reportOf(await succeed("plan --json")).builds.map(({ state }) => state)).toEqual([
+			"present",
+			"present",
+			"present",
+		]);
+		const published = reportOf(await succeed("run --json"));
+		expect(new Set(published.tags.map(({ change }) => change))).toEqual(new Set(["unchanged"]));
+	});
+
+	it("leaves what is of another commit, or of nobody knows which, to be built", async () => {
+		await succeed("run");
+		await forget();
+		await place.define({ imported: changed("another\n") });
+		const staging = `${place.registry.host}/other-ARCH:BUILD`;
+		const library = path.join(place.folder, "library");
+		await place.configure({ library, registries: { ...place.program.registries, staging } });
+		const ended = await place.brewline("adopt");
+		expect(ended.code).toBe(7);
+		expect(ended.stdout).toMatch(
+			/^to build imported:1\.0 amd64: .* is of another commit: [0-9a-f]{40}\n2 taken over, 0 staged already, 1 to build\n$/,
+		);
+	});
+});
+
+describe("prune", () => {
+	const prune = async (args: string): Promise<PruneResult> =>
+		JSON.parse((await succeed(`prune --json ${args}`)).stdout) as PruneResult;
+	const states = ({ images }: PruneResult): string[] => images.map(({ state }) => state);
+
+	it("deletes old builds that nothing names, says so first, and keeps all that is in use", async () => {
+		for (const text of ["one\n", "two\n", "three\n"]) {
+			await place.define({ imported: changed(text) });
+			await succeed("run");
+		}
+		place.requests.length = 0;
+		const dry = await prune("--keep 0 --older 1m");
+		expect(dry).toMatchObject({ staged: 5, named: 3 });
+		expect(states(dry)).toEqual(["to-delete", "to-delete"]);
+		expect(dry.images[0]).toMatchObject({
+			of: "https://github.com/brewline/samples-imported.git",
+			created: expect.stringMatching(/^2025-/),
+			reason: "it is old, and nothing names it",
+		});
+		expect(place.writes()).toEqual([]);
+		expect(states(await prune("--keep 1 --older 1m"))).toEqual(expect.arrayContaining(["to-delete", "kept"]));
+		expect(states(await prune("--keep 0 --older 9999d"))).toEqual(["kept", "kept"]);
+
+		const done = await prune("--keep 0 --older 1m --delete");
+		expect(states(done)).toEqual(["deleted", "deleted"]);
+		expect(place.writes().every((request) => request.startsWith("DELETE /v2/staging-amd64/manifests/"))).toBe(true);
+		expect(await prune("--keep 0 --older 1m")).toMatchObject({ staged: 3, named: 3, images: [] });
+		expect(reportOf(await succeed("run --json")).outcome).toBe("complete");
+	});
+
+	it("deletes by digest where the registry deletes no tags, but not what something else needs", async () => {
+		for (const text of ["four\n", "five\n"]) {
+			await place.define({ imported: changed(text) });
+			await succeed("run");
+		}
+		// Built, not published, and then built again with the same content under another id.
+		await place.define({ imported: changed("six\n") });
+		for (const step of ["sources", "plan", "build"]) await succeed(step);
+		await succeed("force imported amd64 --reason again");
+		for (const step of ["plan", "build"]) await succeed(step);
+		// Without the decision the first of the two ids stands again.
+		rmSync(place.file("state"), { recursive: true });
+		await succeed("plan");
+		place.fail(({ method, path: target }) =>
+			method === "DELETE" && !target.includes("sha256:") ? { kind: "answer", status: 405 } : undefined,
+		);
+		const { images } = await prune("--keep 0 --older 1m --delete");
+		expect(images.map(({ state, reason }) => `${state}: ${reason}`).sort()).toEqual([
+			"deleted: it is old, and nothing names it",
+			"kept: a tag holds it",
+			"kept: the registry deletes by digest only, and an image that stays has the same",
+		]);
+		expect(reportOf(await succeed("run --json")).outcome).toBe("complete");
+	});
+
+	it("keeps what a tag holds although nothing else names it", async () => {
+		await succeed("run");
+		await place.define({ imported: changed("newer\n") });
+		// Planned and built, and not published: the tag still holds the old one.
+		for (const step of ["sources", "plan", "build"]) await succeed(step);
+		rmSync(place.file("state"), { recursive: true });
+		const { images } = await prune("--keep 0 --older 1m --delete");
+		expect(images).toMatchObject([{ state: "kept", reason: "a tag holds it" }]);
+	});
+
+	it("deletes nothing where a list or a tag cannot be read", async () => {
+		await place.define({ imported: changed("one\n") });
+		await succeed("run");
+		await place.define({ imported: changed("two\n") });
+		await succeed("run");
+		for (const part of ["/staging-s390x/tags/list", "/s390x/imported/manifests/"]) {
+			place.fail(({ path: target }) => (target.includes(part) ? { kind: "answer", status: 403 } : undefined));
+			const ended = await place.brewline("prune --keep 0 --older 1m --delete");
+			expect({ part, code: ended.code }).toEqual({ part, code: 5 });
+		}
+		place.fail(() => undefined);
+		expect(place.writes().filter((request) => request.startsWith("DELETE"))).toEqual([]);
+		expect((await place.brewline("prune --older soon")).code).toBe(2);
+	});
+});
