@@ -214,6 +214,19 @@ is staged under its build's id. Writes to staging and the state alone; ends with
 		.option("--older <age>", "only what is older goes: 90m, 48h, 30d", "30d")
 		.option("--delete", "delete, instead of saying what would be deleted")
 		.action(does(async () => (await import("./upkeep.ts")).pruneStep));
+	command(
+		"architectures",
+		"compare the architectures of definitions with those that their bases have",
+		`A base that drops an architecture takes it from all that stands on it, one that gains some gives them; scratch says nothing.
+Ends with 7 where a definition names what its bases do not have.
+  brewline architectures
+  brewline architectures --patch > drops.patch
+  brewline architectures --changes gains --write`,
+	)
+		.option("--patch", "print one patch over all definitions, for git apply")
+		.option("--write", "change the definitions in place")
+		.addOption(new Option("--changes <which>", "what is proposed").choices(["drops", "gains", "all"]).default("drops"))
+		.action(does(async () => (await import("./architectures.ts")).architecturesStep));
 	const state = command(
 		"state",
 		"the state between runs, as the files of the existing system",

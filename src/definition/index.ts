@@ -2,7 +2,7 @@ export type * from "./types.ts";
 export { parseDefinition, type DefinitionOptions } from "./parse.ts";
 export { entriesWithTag, forArchitecture, sharedTagGroups } from "./merge.ts";
 export { printDefinition, printEntry } from "./print.ts";
-export { encodeText } from "./text.ts";
+export { decodeText, encodeText } from "./text.ts";
 export { imageName, loadLibrary, type ArchitectureOptions, type Selection } from "./library.ts";
 export {
 	resolveReference,

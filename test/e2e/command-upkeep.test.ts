@@ -4,8 +4,12 @@ import path from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Adopted, PruneResult } from "../../src/pipeline/index.ts";
 import { type Report, reportSchema } from "../../src/report/index.ts";
+import { nodeIo } from "../../src/io/index.ts";
+import { createRegistryClient } from "../../src/registry/index.ts";
 import { importedLayout } from "../fixtures/samples/layout.ts";
 import { type CommandWorld, type Ended, openCommandWorld, type Place } from "../support/command.ts";
+import { makeRepository } from "../support/git-repository.ts";
+import { stageImage } from "../support/publishing.ts";
 
 // Registries that are full already, and staging that fills up: by the commands as a user starts them.
 
@@ -184,5 +188,40 @@ describe("prune", () => {
 		place.fail(() => undefined);
 		expect(place.writes().filter((request) => request.startsWith("DELETE"))).toEqual([]);
 		expect((await place.brewline("prune --older soon")).code).toBe(2);
+	});
+});
+
+describe("architectures", () => {
+	it("finds what a base has no more, prints a patch, and changes the definitions in place", async () => {
+		const base = `${place.registry.host}/others/base:1`;
+		await stageImage(createRegistryClient(nodeIo()), base, { os: "linux", architecture: "amd64" }, "base");
+		const repository = makeRepository(path.join(world.repositories, "samples-on-base.git"));
+		const blob = repository.object("blob", `FROM ${base}\n`);
+		const commit = repository.commit(repository.tree([["100644", "Dockerfile", blob]]));
+		repository.ref("refs/heads/main", commit);
+		const text = [
+			"Maintainers: Test <test@example.com> (@test)",
+			"GitRepo: https://github.com/brewline/samples-on-base.git",
+			"GitFetch: refs/heads/main",
+			`GitCommit: ${commit}`,
+			"",
+			"# the only one",
+			"Tags: 1, latest",
+			"Architectures: amd64, s390x",
+			"",
+		].join("\n");
+		await place.define({ child: text });
+		const found = await place.brewline("architectures");
+		expect(found.code).toBe(7);
+		expect(found.stdout).toBe(
+			`${base} has no s390x: 1 entry cannot have it\n  child:1\n1 entries in 1 definitions would change (--patch prints that, --write does it; --changes drops)\n`,
+		);
+		const patch = await place.brewline("architectures --patch");
+		expect(patch.stdout).toContain("--- a/library/child\n+++ b/library/child\n");
+		expect(readFileSync(path.join(place.folder, "library/child"), "utf8")).toBe(text);
+		await succeed("architectures --write");
+		expect(readFileSync(path.join(place.folder, "library/child"), "utf8")).toBe(text.replace(", s390x", ""));
+		expect((await succeed("architectures")).stdout).toBe("all architectures are those of the bases\n");
+		expect((await succeed("architectures --changes gains --json")).stdout).toBe("[]\n");
 	});
 });
