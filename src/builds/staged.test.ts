@@ -167,6 +167,34 @@ describe("known references", () => {
 		expect(Object.values(output.builds).every(({ build }) => build.resolved !== null)).toBe(true);
 	});
 
+	test("that say to be elsewhere are not believed", async () => {
+		const sources = sourcesOf([null]);
+		const [reference] = [...(await whole(sources))];
+		const honest = indexOf(reference!);
+		const forged = (place: string): LookupCache => ({
+			indexes: {
+				[reference!]: {
+					...honest,
+					manifests: honest.manifests.map((manifest) => ({
+						...manifest,
+						annotations: { ...manifest.annotations, "org.opencontainers.image.ref.name": place },
+					})),
+				},
+			},
+		});
+		const at = (place: string) => plan(sources, registryOf(new Set([reference!])), forged(place));
+		const digest = honest.manifests[0]!.digest;
+		expect((await at(`registry.example.org/staging-amd64@${digest}`)).known).toBe(1);
+		for (const place of [`evil.example.org/staging-amd64@${digest}`, `registry.example.org/other@${digest}`]) {
+			const output = await at(place);
+			expect(output.known).toBe(0);
+			expect(Object.values(output.builds)[0]!.build.resolved).toEqual({
+				...honest,
+				manifests: honest.manifests.slice(0, 1),
+			});
+		}
+	});
+
 	test("that the list does not have are asked for before they count as missing", async () => {
 		const sources = sourcesOf(Array<null>(60).fill(null));
 		const held = [...(await whole(sources))];

@@ -1,6 +1,13 @@
 import { BrewlineError } from "../errors.ts";
 import type { Io } from "../io/types.ts";
-import { canonicalReference, parseReference, repositoryOf, type Index, type Reference } from "../oci/index.ts";
+import {
+	canonicalReference,
+	parseReference,
+	repositoryOf,
+	tryParseReference,
+	type Index,
+	type Reference,
+} from "../oci/index.ts";
 import type { Sources } from "../sources/types.ts";
 import { stagingReference } from "./identity.ts";
 import type { Lookup, LookupCache } from "./types.ts";
@@ -74,7 +81,7 @@ export function openStaging(
 				? undefined
 				: repositories.get(canonicalReference(repositoryOf(parsed)));
 		if (repository === undefined) return await lookup(reference);
-		const known = Object.hasOwn(cache.indexes, reference) ? (cache.indexes[reference] ?? undefined) : undefined;
+		const known = believed(reference, cache);
 		if (known !== undefined) asked.add(reference);
 		const tags = fresh.has(reference) ? undefined : await (repository.tags ??= tagsOf(repository, io, listTags));
 		if (tags === undefined) return await ask(reference, known !== undefined);
@@ -83,12 +90,34 @@ export function openStaging(
 		return known === undefined ? undefined : await ask(reference, true);
 	};
 
-	const lasting = Object.entries(cache.indexes).filter(([reference]) => reference.includes("@"));
+	const lasting = Object.keys(cache.indexes).flatMap((reference) => {
+		const index = reference.includes("@") ? believed(reference, cache) : undefined;
+		return index === undefined ? [] : [[reference, index] as const];
+	});
 	return {
 		lookup: lookUp,
 		cache: { indexes: Object.fromEntries(lasting) },
 		found: () => ({ known: asked.size, missing }),
 	};
+}
+
+/**
+ * What is remembered of a reference. Its images must be where they were read from: else whoever can write the memory could
+ * have builds stand on images of any registry.
+ */
+function believed(reference: string, cache: LookupCache): Index | undefined {
+	const index = Object.hasOwn(cache.indexes, reference) ? cache.indexes[reference] : undefined;
+	if (!index) return undefined;
+	const places = new Set(index.manifests.flatMap(({ annotations }) => repositoryIn(annotations?.[refName]) ?? []));
+	const own = repositoryIn(reference);
+	return own !== undefined && [...places].every((place) => place === own) ? index : undefined;
+}
+
+const refName = "org.opencontainers.image.ref.name";
+
+function repositoryIn(reference: string | undefined): string | undefined {
+	const parsed = reference === undefined ? undefined : tryParseReference(reference);
+	return parsed && canonicalReference(repositoryOf(parsed));
 }
 
 const noBuild = "0".repeat(64);
