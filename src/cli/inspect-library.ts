@@ -1,6 +1,4 @@
 import {
-	buildOrder,
-	type BuildOrderOptions,
 	cat,
 	encodeText,
 	type EntryFilter,
@@ -11,13 +9,9 @@ import {
 	type ReferenceOptions,
 	requireArchitecture,
 	resolveReferences,
-	type Selection,
 } from "../definition/index.ts";
-import { scanDockerfile } from "../dockerfile/index.ts";
-import { type GitStore, openGitStore } from "../git/index.ts";
 import { tabJson } from "../json/index.ts";
-import { filesOf, warnOf } from "../pipeline/index.ts";
-import type { Program } from "../config/index.ts";
+import { warnOf } from "../pipeline/index.ts";
 import type { Context } from "./context.ts";
 
 interface ListFlags {
@@ -69,19 +63,12 @@ export async function inspectList(context: Context, flags: ListFlags, args: stri
 	};
 	const namespace = flags.namespace === undefined ? {} : { namespace: flags.namespace };
 	const ordered =
-		flags.buildOrder === true ? await inBuildOrder(context, selections, { ...namespace, filter }) : selections;
+		flags.buildOrder === true
+			? await (await import("./build-order.ts")).inBuildOrder(context, selections, { ...namespace, filter })
+			: selections;
 	const tags = list(ordered, { ...namespace, uniq: flags.uniq ?? false, repos: flags.repos ?? false, filter });
 	context.print(context.json ? tabJson(tags) : tags.map((tag) => `${tag}\n`).join(""));
 	return 0;
-}
-
-async function inBuildOrder(
-	{ io, program, work }: Context,
-	selections: readonly Selection[],
-	options: Pick<BuildOrderOptions, "namespace" | "filter">,
-): Promise<readonly Selection[]> {
-	await using git = openGitStore(io, { directory: filesOf(work).git, ...program.git });
-	return buildOrder(selections, { ...options, froms: fromsOf(git, program) });
 }
 
 function referenceOptions({ io, program }: Context): ReferenceOptions {
@@ -100,18 +87,5 @@ function asData(entry: MergedEntry): object {
 	return {
 		...fields,
 		byArch: Object.fromEntries(entry.Architectures.map((arch) => [arch, forArchitecture(entry, arch)])),
-	};
-}
-
-/** The FROMs of an entry, read from git. */
-function fromsOf(git: GitStore, program: Program): BuildOrderOptions["froms"] {
-	return async (entry, arch) => {
-		const place = forArchitecture(entry, arch);
-		if (place.Builder === "oci-import") return ["scratch"];
-		const repository = git.repository(place.GitRepo);
-		await repository.ensure([{ commit: place.GitCommit, fetch: place.GitFetch }]);
-		const bytes = await repository.readFile(place.GitCommit, place.Directory, place.File);
-		const platform = program.architectures[arch]?.platform ?? { os: "linux", architecture: arch };
-		return scanDockerfile(bytes, { platform, file: place.File }).froms;
 	};
 }

@@ -1,5 +1,4 @@
 import { readFileSync } from "node:fs";
-import http from "node:http";
 import { Argument, Command, CommanderError, InvalidArgumentError, Option, type OptionValues } from "commander";
 import { BrewlineError, errorCodes } from "../errors.ts";
 import { printable } from "../io/index.ts";
@@ -11,7 +10,9 @@ import type { Context, GlobalOptions } from "./context.ts";
 /** Runs one command line; returns the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
 	// For what fetches by the platform's own means; the registry client has agents of its own.
-	http.setGlobalProxyFromEnv?.();
+	if (Object.keys(process.env).some((name) => /^https?_proxy$/i.test(name))) {
+		(await import("node:http")).setGlobalProxyFromEnv?.();
+	}
 	const program = commandLine();
 	try {
 		await program.parseAsync([...argv]);

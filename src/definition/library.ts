@@ -1,4 +1,5 @@
-import { readdir, readFile, realpath, stat } from "node:fs/promises";
+import { readFileSync, realpathSync, statSync } from "node:fs";
+import { readdir } from "node:fs/promises";
 import path from "node:path";
 import { BrewlineError, messageOf } from "../errors.ts";
 import { parseDefinition } from "./parse.ts";
@@ -41,7 +42,7 @@ export async function loadLibrary(directory: string, options: ArchitectureOption
 	const errors: BrewlineError[] = [];
 	for (const name of await fileNames(directory)) {
 		try {
-			const definition = await loadFromLibrary(directory, name, options);
+			const definition = loadFromLibrary(directory, name, options);
 			selections.push({ reference: name, name, tag: null, definition, entries: definition.entries });
 		} catch (error) {
 			if (!(error instanceof BrewlineError)) throw error;
@@ -77,7 +78,7 @@ async function fileNames(directory: string): Promise<readonly string[]> {
 	}
 }
 
-async function loadFromLibrary(directory: string, name: string, options: ArchitectureOptions): Promise<Definition> {
+function loadFromLibrary(directory: string, name: string, options: ArchitectureOptions): Definition {
 	const file = path.join(directory, name);
 	if (!imageName.test(name)) {
 		throw new BrewlineError("definition", `the file name ${quote(name)} cannot be the name of an image`, {
@@ -86,24 +87,33 @@ async function loadFromLibrary(directory: string, name: string, options: Archite
 		});
 	}
 	// A pull request could have error messages print any file of the machine that reads it.
-	const [inside, real] = await Promise.all([realpath(directory), realpath(file).catch(() => file)]);
-	if (!real.startsWith(inside + path.sep)) {
+	if (!realPath(file).startsWith(realPath(directory) + path.sep)) {
 		throw new BrewlineError("definition", `${quote(name)} is a symbolic link out of the library folder`, {
 			hint: "Put the definition itself into the library folder.",
 			at: { file },
 		});
 	}
-	const bytes = await readDefinitionFile(file);
+	const bytes = readDefinitionFile(file);
 	if (bytes === null) {
 		throw new BrewlineError("definition", `${quote(name)} is a symbolic link to nothing`, { at: { file } });
 	}
 	return parseDefinition(bytes, { file, ...options });
 }
 
-/** The content of a definition's file; null where there is none. */
-export async function readDefinitionFile(file: string): Promise<Uint8Array | null> {
+/** Where a path leads to; itself where that is nowhere. */
+function realPath(file: string): string {
 	try {
-		const stats = await stat(file);
+		return realpathSync.native(file);
+	} catch {
+		return file;
+	}
+}
+
+/** The content of a definition's file; null where there is none. */
+export function readDefinitionFile(file: string): Uint8Array | null {
+	try {
+		// Some kilobytes each, of many files: what is waited for would be the pool of threads.
+		const stats = statSync(file);
 		if (!stats.isFile()) {
 			throw new BrewlineError("reference", `${quote(file)} is no file`, {
 				hint: stats.isDirectory() ? "Name a file in this folder." : "Name a regular file.",
@@ -111,7 +121,7 @@ export async function readDefinitionFile(file: string): Promise<Uint8Array | nul
 			});
 		}
 		if (stats.size > definitionLimit) throw tooLarge(file);
-		const bytes = await readFile(file);
+		const bytes = readFileSync(file);
 		if (bytes.length > definitionLimit) throw tooLarge(file);
 		return bytes;
 	} catch (error) {

@@ -99,7 +99,7 @@ async function readNamed(text: string, place: string, options: ReferenceOptions)
 		...(path.isAbsolute(place) ? [] : [path.join(libraryDirectory, place)]),
 	];
 	for (const file of place === "" || place.includes("\0") ? [] : files) {
-		const bytes = await readDefinitionFile(file);
+		const bytes = readDefinitionFile(file);
 		if (bytes !== null) return parseDefinition(bytes, { ...options, file });
 	}
 	throw new BrewlineError("reference", `there is no definition ${quote(text)}`, {

@@ -1,6 +1,4 @@
 import { spawn } from "node:child_process";
-import http from "node:http";
-import https from "node:https";
 import { setTimeout as wait } from "node:timers/promises";
 import type { Clock, Exec, Io, Log, Send } from "./types.ts";
 
@@ -96,17 +94,26 @@ const idleLimit = 120_000;
 
 /** Connections are kept and shared by all requests of one `Io`; proxies are taken from its environment. */
 function nodeSend(env: Io["env"]): Send {
-	// Not limited here: a copy holds one connection while it waits for another.
-	const options = { keepAlive: true, proxyEnv: env as NodeJS.ProcessEnv };
-	const agents = { "http:": new http.Agent(options), "https:": new https.Agent(options) };
-	return (request) =>
-		new Promise((resolve, reject) => {
-			const secure = request.url.protocol === "https:";
+	const load = async () => {
+		// Half of the commands ask nobody, and do not wait for these to be loaded.
+		const [http, https] = await Promise.all([import("node:http"), import("node:https")]);
+		// Not limited here: a copy holds one connection while it waits for another.
+		const options = { keepAlive: true, proxyEnv: env as NodeJS.ProcessEnv };
+		return {
+			plain: { request: http.request, agent: new http.Agent(options) },
+			secure: { request: https.request, agent: new https.Agent(options) },
+		};
+	};
+	let loaded: ReturnType<typeof load> | undefined;
+	return async (request) => {
+		const { plain, secure } = await (loaded ??= load());
+		return new Promise((resolve, reject) => {
 			const body = request.body;
 			const length = body === undefined ? undefined : body.length;
-			const outgoing = (secure ? https : http).request(request.url, {
+			const protocol = request.url.protocol === "https:" ? secure : plain;
+			const outgoing = protocol.request(request.url, {
 				method: request.method,
-				agent: secure ? agents["https:"] : agents["http:"],
+				agent: protocol.agent,
 				headers: {
 					"accept-encoding": "identity",
 					...request.headers,
@@ -142,4 +149,5 @@ function nodeSend(env: Io["env"]): Send {
 				outgoing.once("close", () => stream.destroy());
 			}
 		});
+	};
 }

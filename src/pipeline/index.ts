@@ -24,8 +24,8 @@ export {
 	readLegs,
 	readResults,
 	readSourcesFile,
-	warnOf,
 	type Lookups,
 	type PlanChoice,
 } from "./steps.ts";
+export { warnOf } from "./warn.ts";
 export { filesOf, openWorkspace, type Workspace, type WorkspaceOptions } from "./workspace.ts";

@@ -15,7 +15,7 @@ import {
 	type StagedOptions,
 } from "../builds/index.ts";
 import { type Program, servedArchitectures } from "../config/index.ts";
-import { loadLibrary, type Selection } from "../definition/index.ts";
+import { loadLibrary } from "../definition/index.ts";
 import { BrewlineError, messageOf } from "../errors.ts";
 import { writeWhole } from "../io/files.ts";
 import { type Io, printable } from "../io/index.ts";
@@ -41,6 +41,7 @@ import {
 import type { State } from "../state/index.ts";
 import { readForeign, readIfThere, readRequired } from "./files.ts";
 import { forcedTexts } from "./memory.ts";
+import { warnOf } from "./warn.ts";
 import { filesOf, repositoryKey, type Workspace } from "./workspace.ts";
 
 /** Definitions, pins and git become `sources.json`; what an earlier one says of the same commits is taken over. */
@@ -69,22 +70,6 @@ export async function computeSources(workspace: Workspace): Promise<Sources> {
 	);
 	await save(workspace, file, () => writeSources(computed));
 	return computed;
-}
-
-/** Says what is odd in definitions, though it is read. */
-export function warnOf(selections: readonly Selection[], io: Io): void {
-	for (const definition of new Set(selections.map((selection) => selection.definition))) {
-		for (const { message, at, hint } of definition.warnings) {
-			io.log({
-				type: "message",
-				level: "warning",
-				code: "definition",
-				text: message,
-				at,
-				...(hint === undefined ? {} : { hint }),
-			});
-		}
-	}
 }
 
 /**
