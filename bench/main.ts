@@ -15,7 +15,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { once } from "node:events";
 import { parseArgs } from "node:util";
-import { build } from "../scripts/build.ts";
+import { build, bundleProgram } from "../scripts/build.ts";
 import { conformance } from "../test/support/conformance-data.ts";
 import { startGitServer } from "../test/support/git-server.ts";
 import { measure, type Contender, type Figure } from "./measure.ts";
@@ -49,7 +49,8 @@ interface Case {
 }
 
 const node = process.execPath;
-const work = (...args: string[]): [string, ...string[]] => [node, path.join(root, "bench/work.ts"), ...args];
+const scratch = await mkdtemp(path.join(tmpdir(), "brewline-bench-"));
+const work = (...args: string[]): [string, ...string[]] => [node, path.join(scratch, "work/work.js"), ...args];
 const cli = (...args: string[]): [string, ...string[]] => [node, path.join(root, "lib/cli/main.js"), ...args];
 
 async function cases(scratch: string): Promise<Case[]> {
@@ -96,6 +97,12 @@ async function cases(scratch: string): Promise<Case[]> {
 			peer: { name: "Go builds alone", recorded: { 1: 0.52, 2: 0.92 }[scale], contender: theirs },
 			goal: 1,
 			...(scale === 4 ? {} : { megabytes: 300 }),
+		});
+		all.push({
+			name: "plan",
+			title: `all builds through the state and back, and a plan of all that can be built now, scale ${scale}`,
+			ours: { argv: work("plan", folder) },
+			goal: scale * 1.5,
 		});
 		const file = path.join(folder, "builds.json");
 		await outputTo(file, ours);
@@ -201,7 +208,7 @@ function line({ title, peer, goal, megabytes }: Case, [ours, theirs]: readonly (
 if (!existsSync(production))
 	throw new Error(`no conformance data in ${conformance()}: BREWLINE_CONFORMANCE says where`);
 await build();
-const scratch = await mkdtemp(path.join(tmpdir(), "brewline-bench-"));
+await bundleProgram(path.join(root, "bench/work.ts"), path.join(scratch, "work"));
 try {
 	for (const one of await cases(scratch)) {
 		const contender = one.peer?.contender;

@@ -1,32 +1,18 @@
-/** The work of one case, in a process of its own, by the built package: `node bench/work.ts CASE ARGUMENT…`. */
+/**
+ * The work of one case, in a process of its own: `node work.js CASE ARGUMENT…`, bundled as the command line is, so that nothing is
+ * loaded but what the case needs.
+ */
 import { readFileSync } from "node:fs";
+import { enableCompileCache } from "node:module";
 import { gunzipSync } from "node:zlib";
-import type * as builds from "../src/builds/index.ts";
-import type * as config from "../src/config/index.ts";
-import type * as definition from "../src/definition/index.ts";
-import type * as publish from "../src/publish/index.ts";
-import type * as sources from "../src/sources/index.ts";
-
-interface Modules {
-	readonly builds: typeof builds;
-	readonly config: typeof config;
-	readonly definition: typeof definition;
-	readonly publish: typeof publish;
-	readonly sources: typeof sources;
-}
-
-/** As users have it: plain JavaScript, and nothing but what the case needs. */
-async function load<Name extends keyof Modules>(name: Name): Promise<Modules[Name]> {
-	return (await import(new URL(`../lib/${name}/index.js`, import.meta.url).href)) as Modules[Name];
-}
 
 const io = { signal: new AbortController().signal, log: () => {} };
 
 const cases: Readonly<Record<string, (...args: string[]) => Promise<string>>> = {
 	builds: async (folder) => {
-		const { builds, readLookupCache, writeBuilds } = await load("builds");
-		const { dockerProgram: program } = await load("config");
-		const { readSources } = await load("sources");
+		const { builds, readLookupCache, writeBuilds } = await import("../src/builds/index.ts");
+		const { dockerProgram: program } = await import("../src/config/index.ts");
+		const { readSources } = await import("../src/sources/index.ts");
 		const input = {
 			sources: readSources(readFileSync(`${folder}/sources.json`), "sources.json"),
 			cache: readLookupCache(readFileSync(`${folder}/lookups.json`), { file: "lookups.json" }),
@@ -35,17 +21,43 @@ const cases: Readonly<Record<string, (...args: string[]) => Promise<string>>> = 
 		return writeBuilds((await builds(input, io, { program, lookup })).builds);
 	},
 	deploy: async (file) => {
-		const { readBuilds } = await load("builds");
-		const { deployObjects, writeDeployObjects } = await load("publish");
-		const { dockerProgram } = await load("config");
+		const { readBuilds } = await import("../src/builds/index.ts");
+		const { deployObjects, writeDeployObjects } = await import("../src/publish/index.ts");
+		const { dockerProgram } = await import("../src/config/index.ts");
 		const all = readBuilds(readFileSync(file), { file: "builds.json" });
 		const architectureAnnotation = dockerProgram.annotations.architecture;
 		return writeDeployObjects(deployObjects(all, { tags: "tags", architectureAnnotation }));
 	},
+	plan: async (folder) => {
+		const { builds, readLookupCache } = await import("../src/builds/index.ts");
+		const { dockerProgram: program } = await import("../src/config/index.ts");
+		const { plan, printPlan } = await import("../src/plan/index.ts");
+		const { readSources } = await import("../src/sources/index.ts");
+		const state = await import("../src/state/index.ts");
+		const sources = readSources(readFileSync(`${folder}/sources.json`), "sources.json");
+		const cache = readLookupCache(readFileSync(`${folder}/lookups.json`), { file: "lookups.json" });
+		const nothing = { program, lookup: () => Promise.resolve(undefined) };
+		const known = await builds({ sources, cache }, io, nothing);
+		const when = "2026-01-01T00:00:00Z";
+		const happened = { sources, ...known, tries: [], built: new Set<string>(), tags: {}, when };
+		const files = [...state.splitState(state.remember(state.emptyState, happened))];
+		const { queue, ...read } = state.joinState(
+			new Map(files.map(([path, text]) => [path, state.readStateFile(path, text)])),
+		);
+		// Staging was emptied: all that stands on images from outside alone is built again.
+		const outside = Object.entries(cache.indexes).filter(([reference]) => !reference.includes("staging"));
+		const output = await builds({ sources, cache: { indexes: Object.fromEntries(outside) } }, io, nothing);
+		const planned = await plan(
+			{ ...output, sources, previous: state.predecessors({ ...read }), queue: state.allRecords(queue) },
+			{ ...io, clock: { now: () => Date.parse(when) } } as never,
+			{ program, capacity: { legs: 1024, buildsPerLeg: 8 } },
+		);
+		return printPlan(planned.plan);
+	},
 	sources: async (folder) => {
-		const { loadLibrary } = await load("definition");
-		const { readExternalPins, readSources, sources, writeSources } = await load("sources");
-		const { dockerProgram: program } = await load("config");
+		const { loadLibrary } = await import("../src/definition/index.ts");
+		const { readExternalPins, readSources, sources, writeSources } = await import("../src/sources/index.ts");
+		const { dockerProgram: program } = await import("../src/config/index.ts");
 		const selections = await loadLibrary(`${folder}/library`, {
 			architectures: Object.keys(program.architectures),
 			defaultArchitecture: program.defaultArchitecture,
@@ -59,4 +71,8 @@ const cases: Readonly<Record<string, (...args: string[]) => Promise<string>>> = 
 const [name = "", ...args] = process.argv.slice(2);
 const work = cases[name];
 if (work === undefined) throw new Error(`no case ${name}: ${Object.keys(cases).join(", ")}`);
-process.stdout.write(await work(...args));
+// As the command line does it: what was compiled once is not compiled again, and a large text is not copied as a whole.
+enableCompileCache();
+const text = await work(...args);
+const piece = 1 << 20;
+for (let at = 0; at < text.length; at += piece) process.stdout.write(text.slice(at, at + piece));

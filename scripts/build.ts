@@ -39,13 +39,12 @@ const alias = { yaml: path.join(root, "node_modules/yaml/browser/index.js") };
 async function bundleCommandLine(): Promise<void> {
 	const folder = path.join(root, "lib/cli");
 	await rm(folder, { recursive: true });
-	const bundled = await rolldown({
-		input: path.join(root, "src/cli/main.ts"),
-		platform: "node",
-		cwd: root,
-		logLevel: "warn",
-		resolve: { alias },
-	});
+	await bundleProgram(path.join(root, "src/cli/main.ts"), folder);
+}
+
+/** A program with all that it imports, in a few files: what is imported dynamically is a file of its own. */
+export async function bundleProgram(input: string, folder: string): Promise<void> {
+	const bundled = await rolldown({ input, platform: "node", cwd: root, logLevel: "warn", resolve: { alias } });
 	await bundled.write({
 		dir: folder,
 		format: "esm",

@@ -11,7 +11,8 @@ export const maxDepth = 200;
 export function tabJson(value: unknown): string {
 	// The engine's own writer is many times faster. It differs in DEL, and in the order of keys that look like numbers.
 	const text = native(value, "\t");
-	const ordered = /^\t*"\d+": /m.test(text) ? write(value, "\n", "\t", 0) : text;
+	// A tab stands nowhere but before a key or an item.
+	const ordered = /\t"\d+": /.test(text) ? write(value, "\n", "\t", 0) : text;
 	return `${ordered.replaceAll("\u007f", "\\u007f")}\n`;
 }
 
