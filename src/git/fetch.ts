@@ -33,12 +33,13 @@ const wholeHistory = 0x7fffffff;
 /**
  * Fetches commits, each without its history: all in one go by their ids, and those that the server does not give
  * so by their refs: the tip first, which it mostly is, then the whole history. Gives back the reasons for those that
- * cannot be had. To be called by one process at a time (`withLock`).
+ * cannot be had. `depths`: how much of a ref's history is fetched, one try after the other. To be called by one process at a time (`withLock`).
  */
 export async function fetchCommits(
 	io: Io,
 	remote: Remote,
 	wanted: readonly Wanted[],
+	depths: readonly number[] = [1, wholeHistory],
 ): Promise<ReadonlyMap<string, BrewlineError>> {
 	for (const file of staleLocks) await rm(join(remote.directory, file), { force: true });
 	const byId = await fetchById(io, remote, [...new Set(wanted.map((want) => want.commit))]);
@@ -52,7 +53,7 @@ export async function fetchCommits(
 		let left = wants.map((want) => want.commit).filter((commit) => byId.has(commit));
 		if (left.length === 0) continue;
 		let reason: unknown;
-		for (const depth of [1, wholeHistory]) {
+		for (const depth of depths) {
 			try {
 				await fetchRef(io, remote, ref, depth);
 			} catch (error) {

@@ -39,7 +39,7 @@ export interface GitStore extends AsyncDisposable {
  */
 export interface GitRepository {
 	/** Fetches those commits that are not in the cache: by their ids, then by their refs. An error lists all that failed. */
-	ensure(wanted: readonly Wanted[]): Promise<void>;
+	ensure(wanted: readonly Wanted[], options?: EnsureOptions): Promise<void>;
 	/** `SOURCE_DATE_EPOCH`: Unix seconds. */
 	commitEpoch(commit: string): Promise<number>;
 	/** The content checksum, in hex; the same tree is hashed once. */
@@ -61,6 +61,11 @@ export interface GitRepository {
 	exportTree(commit: string, directory: string, into: string): Promise<void>;
 	/** The directory's content as an uncompressed tar archive, the same bytes each time: dates are the commit's. */
 	contextTar(commit: string, directory: string): Readable;
+}
+
+export interface EnsureOptions {
+	/** Whether all of a ref's history may be fetched, where a commit is neither given by its id nor the tip. Default: yes. */
+	readonly history?: boolean;
 }
 
 /** A directory of a commit. */
@@ -188,7 +193,11 @@ function openRepository(
 		}
 	}
 
-	async function ensure(bare: Bare, wanted: readonly Wanted[]): Promise<readonly BrewlineError[]> {
+	async function ensure(
+		bare: Bare,
+		wanted: readonly Wanted[],
+		{ history = true }: EnsureOptions,
+	): Promise<readonly BrewlineError[]> {
 		bare.have ??= await readCommits(bare.directory);
 		const missing = () => wanted.filter((want) => !bare.have!.has(want.commit));
 		if (missing().length === 0) return [];
@@ -205,7 +214,12 @@ function openRepository(
 				level: "debug",
 				text: `fetching ${wants.length === 1 ? wants[0]!.commit : `${wants.length} commits`} of ${printable(address)}`,
 			});
-			const failures = await fetchCommits(io, { directory: bare.directory, address, from, access }, wants);
+			const failures = await fetchCommits(
+				io,
+				{ directory: bare.directory, address, from, access },
+				wants,
+				...(history ? [] : [[1]]),
+			);
 			bare.have = await readCommits(bare.directory);
 			return failures;
 		});
@@ -222,7 +236,7 @@ function openRepository(
 	};
 
 	return {
-		ensure: async (wanted) => {
+		ensure: async (wanted, options = {}) => {
 			const errors: BrewlineError[] = [];
 			// One entry's mistake must not keep the others from being fetched.
 			const sound = wanted.filter(({ commit, fetch }) => {
@@ -237,7 +251,7 @@ function openRepository(
 			});
 			for (const wants of Map.groupBy(sound, (want) => want.commit.length).values()) {
 				const bare = bareOf(wants[0]!.commit);
-				const run = bare.fetching.then(() => slot(() => ensure(bare, wants)));
+				const run = bare.fetching.then(() => slot(() => ensure(bare, wants, options)));
 				bare.fetching = run.catch(() => {});
 				errors.push(...(await run));
 				for (const commit of new Set(wants.map((want) => want.commit))) {

@@ -251,7 +251,8 @@ async function changedFiles(
 	if (before.GitRepo !== now.GitRepo) return undefined;
 	try {
 		const repository = git.repository(now.GitRepo);
-		await repository.ensure([before, now].map(({ GitCommit, GitFetch }) => ({ commit: GitCommit, fetch: GitFetch })));
+		const wanted = [before, now].map(({ GitCommit, GitFetch }) => ({ commit: GitCommit, fetch: GitFetch }));
+		await repository.ensure(wanted, { history: false });
 		const [old, current] = [before, now].map(({ GitCommit, Directory }) => ({
 			commit: GitCommit,
 			directory: Directory,

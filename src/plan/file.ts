@@ -37,7 +37,7 @@ const planSchema = z.strictObject({
 		z.strictObject({
 			source: sha256Hex,
 			arch: architecture,
-			why: z.enum(["parent", "back-off", "unserved", "no-room"]),
+			why: z.enum(["parent", "back-off", "unserved", "not-chosen", "no-room"]),
 			/** In which it can be built if all before it succeeds; null: in none, as things are. */
 			wave: z.nullable(z.int().check(z.minimum(0))),
 			reason: line,

@@ -76,7 +76,8 @@ export async function plan(input: PlanInput, io: Io, options: PlanOptions): Prom
 	const { program, capacity } = options;
 	const { sources } = input;
 	const now = Math.floor(io.clock.now() / 1000);
-	const { due, waiting } = sortedOut(input, program, options.retry === true ? Infinity : now);
+	const whole = options.wholeProgram ?? program;
+	const { due, waiting } = sortedOut(input, { program, whole }, options.retry === true ? Infinity : now);
 	const graph = graphOf(sources, input.builds, input.waiting, new Set(due.map(({ build }) => pairOfBuild(build))));
 	const { groups, rest } = grouped(inBestOrder(due, graph), sameMachine, capacity);
 
@@ -137,7 +138,7 @@ export async function plan(input: PlanInput, io: Io, options: PlanOptions): Prom
 				builds: builds.map(({ buildId }) => ({ id: buildId, reason: reasons.get(buildId)! })),
 			})),
 			waiting: inOrderOf(sources, byPair),
-			overdue: overduePairs(input, options.wholeProgram ?? program, now),
+			overdue: overduePairs(input, whole, now),
 		},
 		legs,
 		wanted: due.length,
@@ -147,7 +148,7 @@ export async function plan(input: PlanInput, io: Io, options: PlanOptions): Prom
 /** The builds that are not there: those that are due, and those that have to wait although their parents are there. */
 function sortedOut(
 	{ builds, queue: records = {} }: PlanInput,
-	program: Program,
+	{ program, whole }: { readonly program: Program; readonly whole: Program },
 	now: number,
 ): { readonly due: readonly Due[]; readonly waiting: readonly Plan["waiting"][number][] } {
 	const due: Due[] = [];
@@ -158,7 +159,10 @@ function sortedOut(
 		const policy = policyOf(program, archOf(build).tags, arch);
 		const record = Object.hasOwn(records, build.buildId) ? records[build.buildId] : undefined;
 		const retry = record === undefined ? undefined : retryTime(record);
-		if (policy.runner === null) {
+		if (policy.runner === null && policyOf(whole, archOf(build).tags, arch).runner !== null) {
+			const reason = `${titleOf(build)}: ${arch} is none of the architectures that this plan is for`;
+			waiting.push({ source: sourceId, arch, why: "not-chosen", wave: null, reason });
+		} else if (policy.runner === null) {
 			const reason = `${titleOf(build)}: nothing builds ${arch} here (it has no runner in the configuration)`;
 			waiting.push({ source: sourceId, arch, why: "unserved", wave: null, reason });
 		} else if (record !== undefined && retry !== undefined && now < retry) {

@@ -30,6 +30,7 @@ export const inputs = z.object({
 	matrices: count(1, 1, limits.matrices),
 	"builds-per-leg": count(8, 1, 256),
 	"accept-missing": flag,
+	retry: flag,
 	...stateInputs,
 	...loginInputs,
 });
@@ -50,6 +51,7 @@ export const action: Action<typeof inputs> = {
 		const capacity = { legs: given.matrices * limits.matrixJobs, buildsPerLeg: given["builds-per-leg"] };
 		const { plan, legs, wanted } = await computePlan(workspace, sources, output, {
 			capacity,
+			retry: given.retry,
 			...(commit === undefined ? {} : { library: commit }),
 			...(given.architectures === undefined
 				? {}
