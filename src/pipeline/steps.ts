@@ -105,7 +105,10 @@ export interface Lookups {
 	readonly fresh: ReadonlySet<string>;
 }
 
-export function openLookups({ client, program }: Workspace): Lookups {
+/** After so many questions it is said how many there were. */
+const toldEvery = 500;
+
+export function openLookups({ client, program, io }: Workspace): Lookups {
 	const asked = new Map<string, ReturnType<Lookup>>();
 	const lists = new Map<string, Promise<readonly string[]>>();
 	const ask = registryLookup(client, program);
@@ -116,6 +119,9 @@ export function openLookups({ client, program }: Workspace): Lookups {
 			if (answer === undefined) {
 				answer = ask(reference);
 				asked.set(reference, answer);
+				if (asked.size % toldEvery === 0) {
+					io.log({ type: "message", level: "info", text: `${asked.size} references were looked up so far` });
+				}
 			}
 			return answer;
 		},
