@@ -5,17 +5,11 @@ if (major < 24 || (major === 24 && minor < 5)) {
 	process.stderr.write(`brewline needs Node.js 24.5 or newer; this is ${process.version}\n`);
 	process.exitCode = 8;
 } else {
-	// What was compiled once need not be again; a folder that cannot be written to is no error.
-	const [{ enableCompileCache }, os, path] = await Promise.all([
-		import("node:module"),
-		import("node:os"),
-		import("node:path"),
-	]);
-	// Below the user's own folder: whoever can write to the cache decides what is run.
-	enableCompileCache(
-		process.env["NODE_COMPILE_CACHE"] ??
-			path.join(process.env["XDG_CACHE_HOME"] ?? path.join(os.homedir(), ".cache"), "brewline"),
-	);
+	const [{ enableCompileCache }, path] = await Promise.all([import("node:module"), import("node:path")]);
+	const { NODE_COMPILE_CACHE, XDG_CACHE_HOME, LOCALAPPDATA, HOME } = process.env;
+	const caches = XDG_CACHE_HOME || LOCALAPPDATA || (HOME && path.join(HOME, ".cache"));
+	// What was compiled once need not be again. Below the user's own folder: whoever can write there decides what is run.
+	if (NODE_COMPILE_CACHE || caches) enableCompileCache(NODE_COMPILE_CACHE || path.join(caches!, "brewline"));
 	const { main } = await import("./program.ts");
 	const { isUnread, whenOutputIsLost } = await import("../io/index.ts");
 	whenOutputIsLost((error) => {
