@@ -46,7 +46,6 @@ const loads: Readonly<Record<string, readonly string[]>> = {
 		"modern-tar",
 		"node:child_process",
 		"node:http",
-		"node:https",
 		"node:net",
 		"node:timers/promises",
 		"yaml",
