@@ -44,7 +44,13 @@ async function bundleCommandLine(): Promise<void> {
 
 /** A program with all that it imports, in a few files: what is imported dynamically is a file of its own. */
 export async function bundleProgram(input: string, folder: string): Promise<void> {
-	const bundled = await rolldown({ input, platform: "node", cwd: root, logLevel: "warn", resolve: { alias } });
+	const bundled = await rolldown({
+		input,
+		platform: "node",
+		cwd: root,
+		logLevel: "warn",
+		resolve: { alias: { ...alias, "node:process": path.join(root, "src/cli/process.ts") } },
+	});
 	await bundled.write({
 		dir: folder,
 		format: "esm",
