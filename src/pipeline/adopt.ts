@@ -48,13 +48,14 @@ export async function adopt(workspace: Workspace, options: AdoptOptions = {}): P
 	const staged = new Map<string, Index>();
 	const withStaged: Lookups = { ...lookups, lookup: async (at) => staged.get(at) ?? (await lookups.lookup(at)) };
 	const done = new Map<string, Adoption>();
+	const own = ownTags(sources);
 	let output: BuildsOutput;
 	for (let before = -1; ;) {
 		output = await computeBuilds(workspace, sources, withStaged);
 		const open = Object.values(output.builds).filter(({ buildId }) => !done.has(buildId));
 		if (open.length === 0 || done.size === before) break;
 		before = done.size;
-		const found = await Promise.all(open.map((build) => published(build, lookups.lookup, workspace, options)));
+		const found = await Promise.all(open.map((build) => published(build, lookups.lookup, workspace, own, options)));
 		const taken = found.flatMap(({ build, index }) => (index === undefined ? [] : [{ build, index }]));
 		const objects = taken.map(({ build, index }) => ({
 			type: "manifest" as const,
@@ -92,10 +93,19 @@ interface Found {
 }
 
 /** What is published of a build: under its architecture's own tag, else under the joined one. */
-async function published(build: Build, lookup: Lookup, { program }: Workspace, options: AdoptOptions): Promise<Found> {
+async function published(
+	build: Build,
+	lookup: Lookup,
+	{ program }: Workspace,
+	own: ReadonlySet<string>,
+	options: AdoptOptions,
+): Promise<Found> {
 	if (build.build.resolved !== null) return { build, state: "present", note: "is staged already" };
 	const { arch } = build.build;
-	const { tags, archTags } = build.source.arches[arch]!;
+	const ofArch = build.source.arches[arch]!;
+	const ours = ofArch.tags.flatMap((tag, index) => (own.has(`${arch} ${tag}`) ? [index] : []));
+	const tags = ours.map((index) => ofArch.tags[index]!);
+	const archTags = ours.flatMap((index) => ofArch.archTags[index] ?? []);
 	const { namespace } = program.registries;
 	let why = "nothing is published under its tags";
 	for (const reference of [...archTags, ...tags.map((tag) => (namespace === "" ? tag : `${namespace}/${tag}`))]) {
@@ -113,6 +123,17 @@ async function published(build: Build, lookup: Lookup, { program }: Workspace, o
 		}
 	}
 	return { build, state: "refused", note: why };
+}
+
+/** The tags that hold one source alone on an architecture: of others it is not known which image is whose. */
+function ownTags(sources: Sources): ReadonlySet<string> {
+	const all = Object.values(sources).flatMap(({ arches }) =>
+		Object.entries(arches).flatMap(([arch, { tags }]) => [...new Set(tags)].map((tag) => `${arch} ${tag}`)),
+	);
+	const once = new Set<string>();
+	const twice = new Set<string>();
+	for (const tag of all) (once.has(tag) ? twice : once).add(tag);
+	return new Set([...once].filter((tag) => !twice.has(tag)));
 }
 
 /** Why an image is not what is defined; undefined: it is. */
