@@ -3,7 +3,7 @@ import { servedArchitectures, type Program } from "../config/index.ts";
 import { messageOf } from "../errors.ts";
 import { printable } from "../io/printable.ts";
 import type { Io } from "../io/types.ts";
-import { parseReference, type Reference } from "../oci/index.ts";
+import { parseReference, type Reference, underNamespace } from "../oci/index.ts";
 import { answerOf, createRegistryClient, dockerCredentials, type RegistryClient } from "../registry/index.ts";
 import type { Check } from "./doctor.ts";
 
@@ -46,7 +46,7 @@ function repositoriesOf(program: Program, images: readonly string[]): Reference[
 	const { staging, namespace } = program.registries;
 	const names = [
 		...servedArchitectures(program).map((arch) => staging.replaceAll("BUILD", nothing).replaceAll("ARCH", () => arch)),
-		...images.map((image) => (namespace === "" ? image : `${namespace}/${image}`)),
+		...images.map((image) => underNamespace(namespace, image)),
 	];
 	const references = new Map<string, Reference>();
 	for (const name of names) {

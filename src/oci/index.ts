@@ -10,6 +10,7 @@ export {
 	printReference,
 	repositoryOf,
 	tryParseReference,
+	underNamespace,
 	withDigest,
 	withoutTag,
 } from "./reference.ts";

@@ -10,6 +10,7 @@ import {
 	repositoryOf,
 	sha256Of,
 	tryParseReference,
+	underNamespace,
 	withDigest,
 	withoutTag,
 	type Reference,
@@ -78,6 +79,11 @@ test("parts are put on and taken off", () => {
 	expect(canonicalReference(repositoryOf(both))).toBe("ghcr.io/a/b");
 	expect(canonicalReference(withoutTag(both))).toBe(`ghcr.io/a/b@${digest}`);
 	expect(withDigest(withDigest(both, sha256Of("y")), digest)).toStrictEqual(both);
+});
+
+test("a namespace may be empty", () => {
+	expect(underNamespace("library", "a:1")).toBe("library/a:1");
+	expect(underNamespace("", "a:1")).toBe("a:1");
 });
 
 test("digests", () => {

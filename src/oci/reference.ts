@@ -122,3 +122,8 @@ export function withoutTag(reference: Reference): Reference {
 export function isTag(text: string): boolean {
 	return tagPattern.test(text);
 }
+
+/** `NAMESPACE/NAME`, or `NAME` where the namespace is empty. */
+export function underNamespace(namespace: string, name: string): string {
+	return namespace === "" ? name : `${namespace}/${name}`;
+}

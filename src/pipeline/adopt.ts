@@ -1,7 +1,7 @@
 import type { Build, BuildsOutput, Lookup } from "../builds/index.ts";
 import { restrictedTo } from "../builds/index.ts";
 import { BrewlineError, messageOf } from "../errors.ts";
-import { isAttestation, type Descriptor, type Index } from "../oci/index.ts";
+import { isAttestation, type Descriptor, type Index, underNamespace } from "../oci/index.ts";
 import { titleOf } from "../plan/index.ts";
 import { indexObject, type PublishedTag, push } from "../publish/index.ts";
 import type { Sources } from "../sources/index.ts";
@@ -108,7 +108,7 @@ async function published(
 	const archTags = ours.flatMap((index) => ofArch.archTags[index] ?? []);
 	const { namespace } = program.registries;
 	let why = "nothing is published under its tags";
-	for (const reference of [...archTags, ...tags.map((tag) => (namespace === "" ? tag : `${namespace}/${tag}`))]) {
+	for (const reference of [...archTags, ...tags.map((tag) => underNamespace(namespace, tag))]) {
 		try {
 			const all = await lookup(reference);
 			const index = all && restrictedTo(all, arch, program.annotations.architecture);

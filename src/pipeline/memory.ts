@@ -7,7 +7,7 @@ import type { Program } from "../config/index.ts";
 import { BrewlineError } from "../errors.ts";
 import { makeBare, type GitCredential } from "../git/index.ts";
 import type { Io } from "../io/index.ts";
-import { printReference, tryParseReference } from "../oci/index.ts";
+import { printReference, tryParseReference, underNamespace } from "../oci/index.ts";
 import { timeOf, titleOf } from "../plan/index.ts";
 import type { TagReport } from "../report/index.ts";
 import type { Sources } from "../sources/index.ts";
@@ -163,7 +163,7 @@ function publishedTags(
 	const names = new Map<string, string>();
 	for (const { arches } of Object.values(sources)) {
 		for (const name of Object.values(arches).flatMap((ofArch) => ofArch.tags)) {
-			const reference = tryParseReference(registries.namespace === "" ? name : `${registries.namespace}/${name}`);
+			const reference = tryParseReference(underNamespace(registries.namespace, name));
 			if (reference !== undefined) names.set(printReference(reference), name);
 		}
 	}

@@ -1,6 +1,13 @@
 import type { BuildsOutput } from "../builds/index.ts";
 import type { Program } from "../config/index.ts";
-import { platformString, printReference, sortManifests, tryParseReference, type Platform } from "../oci/index.ts";
+import {
+	platformString,
+	printReference,
+	sortManifests,
+	tryParseReference,
+	type Platform,
+	underNamespace,
+} from "../oci/index.ts";
 import { type Leg, pairOf, type Plan } from "../plan/index.ts";
 import { type Part, partsOfTags, type PublishedTag, waitingRule } from "../publish/index.ts";
 import type { Sources } from "../sources/index.ts";
@@ -49,7 +56,7 @@ export function predictTags(
 }
 
 function publishedName(name: string, { registries }: Pick<Program, "registries">): string | undefined {
-	const reference = tryParseReference(registries.namespace === "" ? name : `${registries.namespace}/${name}`);
+	const reference = tryParseReference(underNamespace(registries.namespace, name));
 	return reference && printReference(reference);
 }
 

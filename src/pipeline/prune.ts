@@ -8,6 +8,7 @@ import {
 	printReference,
 	repositoryOf,
 	type Reference,
+	underNamespace,
 } from "../oci/index.ts";
 import { timeOf } from "../plan/index.ts";
 import { answerOf } from "../registry/index.ts";
@@ -194,9 +195,7 @@ async function digestsOfTags(
 	const { namespace } = program.registries;
 	const ofArches = sources.flatMap(({ arches }) => Object.values(arches));
 	const known = Object.values((await memory.read())?.published ?? {}).flatMap((tags) => Object.keys(tags));
-	const joined = [...ofArches.flatMap(({ tags }) => tags), ...known].map((tag) =>
-		namespace === "" ? tag : `${namespace}/${tag}`,
-	);
+	const joined = [...ofArches.flatMap(({ tags }) => tags), ...known].map((tag) => underNamespace(namespace, tag));
 	const references = new Set([...joined, ...ofArches.flatMap(({ archTags }) => archTags)]);
 	// A registry that hides something must not have it deleted elsewhere.
 	for (const reference of references) everRead.add(repositoryKey(parseReference(reference)));

@@ -19,7 +19,7 @@ import { loadLibrary } from "../definition/index.ts";
 import { BrewlineError, messageOf } from "../errors.ts";
 import { writeWhole } from "../io/files.ts";
 import { type Io, printable } from "../io/index.ts";
-import { parseReference, platformString, sha256Of } from "../oci/index.ts";
+import { parseReference, platformString, sha256Of, underNamespace } from "../oci/index.ts";
 import {
 	type Capacity,
 	type Leg,
@@ -187,7 +187,7 @@ function publishedReferences(state: State | undefined, { registries, architectur
 	);
 	return Object.values(state?.published ?? {}).flatMap((ofImage) =>
 		Object.entries(ofImage).flatMap(([tag, { platforms }]) => [
-			registries.namespace === "" ? tag : `${registries.namespace}/${tag}`,
+			underNamespace(registries.namespace, tag),
 			...namespaces
 				.filter(({ platform }) => platforms.includes(platform))
 				.map(({ namespace }) => `${namespace}/${tag}`),

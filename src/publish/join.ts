@@ -9,6 +9,7 @@ import {
 	sortManifests,
 	type Descriptor,
 	type Index,
+	underNamespace,
 } from "../oci/index.ts";
 import type { ArchTags } from "./archTags.ts";
 import { indexObject, joinedIndex } from "./deployObjects.ts";
@@ -49,7 +50,7 @@ interface Share {
  */
 export async function joinTag(name: string, parts: readonly Part[], context: JoinContext): Promise<Joined> {
 	const { namespace } = context.options.program.registries;
-	const ref = namespace === "" ? name : `${namespace}/${name}`;
+	const ref = underNamespace(namespace, name);
 	let reference = ref;
 	try {
 		reference = printReference(parseReference(ref));
