@@ -566,6 +566,80 @@ describe("tags", () => {
 		expect(server.requests).toHaveLength(3);
 	});
 
+	/** A registry with so many tags, sorted, that gives no links; without `pages` it gives all of them each time. */
+	const unlinked = async (count: number, answers: "pages" | "all" | "first") => {
+		const all = Array.from({ length: count }, (_, number) => String(number).padStart(6, "0"));
+		const server = await scripted((request, response) => {
+			const query = new URL(request.url ?? "", "http://x").searchParams;
+			const rest = all.filter((tag) => answers !== "pages" || tag > (query.get("last") ?? ""));
+			const tags = answers === "all" ? rest : rest.slice(0, Number(query.get("n")));
+			reply(response, 200, {}, JSON.stringify({ name: "name", tags }));
+		});
+		const list = (maxPages?: number) =>
+			Array.fromAsync(
+				createRegistryClient(testIo()).listTags(
+					parseReference(`${server.host}/name`),
+					maxPages === undefined ? {} : { maxPages },
+				),
+			);
+		return { all, server, list };
+	};
+
+	test.each([
+		[999, "pages", 1],
+		[1000, "pages", 2],
+		[1001, "pages", 2],
+		[1999, "pages", 3],
+		[2500, "pages", 3],
+		[999, "all", 1],
+		[1000, "all", 2],
+		[2500, "all", 1],
+	] as const)(
+		"a full page without a link is no end: %i of them, given as %s, take %i",
+		async (count, answers, pages) => {
+			const { all, server, list } = await unlinked(count, answers);
+			await using _ = server;
+			expect(await list()).toEqual(all);
+			expect(server.requests).toHaveLength(pages);
+		},
+	);
+
+	test("pages that cannot be gone on from are an error, and so are more tags than the pages that are wanted", async () => {
+		const stuck = await unlinked(1500, "first");
+		await using _ = stuck.server;
+		await expect(stuck.list()).rejects.toThrow("begins anew where it should go on");
+		expect(stuck.server.requests).toHaveLength(2);
+		const whole = await unlinked(2001, "all");
+		await using __ = whole.server;
+		await expect(whole.list(2)).rejects.toThrow("there are more than 2000 of them");
+		expect(whole.server.requests).toHaveLength(1);
+		expect(await whole.list(3)).toEqual(whole.all);
+	});
+
+	test("a page that breaks off is read again; one that always does is our error", async () => {
+		let broken = 1;
+		await using server = await scripted((_, response) => {
+			if (broken-- > 0) response.writeHead(200, { "content-length": 100 }).write("{", () => response.destroy());
+			else reply(response, 200, {}, '{"tags":["1"]}');
+		});
+		const client = createRegistryClient(testIo());
+		const list = () => Array.fromAsync(client.listTags(parseReference(`${server.host}/name`)));
+		expect(await list()).toEqual(["1"]);
+		expect(server.requests).toHaveLength(2);
+		broken = Infinity;
+		await expect(list()).rejects.toMatchObject({ code: "registry" });
+		expect(server.requests).toHaveLength(2 + 5);
+	});
+
+	test("a repository that is gone after a page is an error", async () => {
+		await using server = await scripted((_, response, number) => {
+			if (number === 1) reply(response, 200, { link: `<?last=1>; rel="next"` }, '{"tags":["1"]}');
+			else reply(response, 404, {}, '{"errors":[{"code":"NAME_UNKNOWN"}]}');
+		});
+		const client = createRegistryClient(testIo());
+		await expect(Array.fromAsync(client.listTags(parseReference(`${server.host}/name`)))).rejects.toThrow("vanished");
+	});
+
 	test("more pages than are wanted, a refusal and a bare 404 are errors: a list is whole or none", async () => {
 		await using server = await scripted((request, response) => {
 			if (request.url?.startsWith("/v2/denied/") === true) reply(response, 403);

@@ -8,7 +8,7 @@ import { createAuthorizer, type CredentialSource } from "./auth.ts";
 import { algorithmOf, checkBytes, checkedStream, digestOfBytes } from "./digest.ts";
 import { canonicalHost, endpointOf, repositoryPath, type Endpoint, type HostOptions } from "./hosts.ts";
 import { backOff, isConnectionError, retrying, type RetryPolicy } from "./retry.ts";
-import { listTags } from "./tags.ts";
+import { listTags, readTagsPage, type TagsPage } from "./tags.ts";
 import { createTransport, redirectTarget, type Ask } from "./transport.ts";
 import type { BlobSource, RegistryClient, RegistryManifest } from "./types.ts";
 import { checkStatedDigest, sendBlob } from "./upload.ts";
@@ -343,11 +343,11 @@ export function createRegistryClient(
 		putBlob,
 		mountBlob,
 		listTags: (repository, { maxPages } = {}) => {
-			const ask = askFor(repository, "GET", `${repositoryPath(repository)}/tags/list?n=1000`);
+			const ask = askFor(repository, "GET", `${repositoryPath(repository)}/tags/list`);
 			const doing = `listing the tags of ${show(ask.endpoint, { ...repository, tag: undefined, digest: undefined })}`;
-			const page = async (at: Ask): Promise<HttpResponse | undefined> => {
+			const page = async (at: Ask): Promise<TagsPage | undefined> => {
 				try {
-					return await retrying(io, retry, doing, () => read(at, doing, 200));
+					return await retrying(io, retry, doing, async () => readTagsPage(await read(at, doing, 200), doing));
 				} catch (error) {
 					// A bare 404 may as well mean that it has no lists.
 					if (answerOf(error)?.codes.includes("NAME_UNKNOWN") === true) return undefined;

@@ -8,40 +8,91 @@ import { redirectTarget, type Ask } from "./transport.ts";
 
 const maxPage = 16 * 1024 * 1024;
 
+/** How many tags are asked for at once. */
+const pageSize = 1000;
+
+/** An answer to a question for tags. */
+export interface TagsPage {
+	readonly bytes: Buffer;
+	/** Its `Link` header. */
+	readonly link: string | undefined;
+}
+
+/** Reads a page to its end, so that one that breaks off can be tried again. */
+export async function readTagsPage({ body, headers }: HttpResponse, doing: string): Promise<TagsPage> {
+	const { bytes, more } = await readLimited(body, maxPage);
+	if (more) throw new BrewlineError("registry", `${doing}: a page is larger than ${maxPage} bytes`);
+	return { bytes, link: headers["link"] };
+}
+
 /**
- * The tags of a repository, page by page as they are read; none where it is missing.
+ * The tags of a repository, page by page as they are read; none where it is missing. An error where they are not all, or may
+ * not be. A page may be full and have no link although there is more (OCI distribution 1.1, Listing Tags): then what stands
+ * after its last tag is asked for.
+ * @param first Without a query.
  * @param read Gets one page; undefined where the repository is missing.
  */
 export async function* listTags(
 	first: Ask,
 	doing: string,
-	read: (page: Ask) => Promise<HttpResponse | undefined>,
+	read: (page: Ask) => Promise<TagsPage | undefined>,
 	maxPages = 10_000,
 ): AsyncGenerator<string> {
 	const seen = new Set<string>();
-	for (let page: Ask | undefined = first; page !== undefined;) {
+	let count = 0;
+	let linked = false;
+	let size = pageSize;
+	/** The first tag of all, once pages are asked for by the last tag of the one before. */
+	let begin: string | undefined;
+	const pageAt = (query: string): Ask => ({ ...first, path: `${String(first.path)}?${query}` });
+	for (let page: Ask | undefined = pageAt(`n=${size}`); page !== undefined;) {
 		const url = new URL(page.path, page.endpoint.origin);
 		if (seen.has(url.href)) throw new BrewlineError("registry", `${doing}: the registry's pages lead in a circle`);
 		if (seen.size >= maxPages) {
 			throw new BrewlineError("registry", `${doing}: there are more than ${maxPages} pages of them`);
 		}
 		seen.add(url.href);
-		const response: HttpResponse | undefined = await read(page);
-		if (response === undefined) return;
-		const { bytes, more } = await readLimited(response.body, maxPage);
-		if (more) throw new BrewlineError("registry", `${doing}: a page is larger than ${maxPage} bytes`);
-		const body = parseJsonObject(bytes, { what: `${doing}: the answer`, maxBytes: maxPage, code: "registry" });
-		const tags = body["tags"] ?? [];
-		if (!Array.isArray(tags)) throw new BrewlineError("registry", `${doing}: the answer's "tags" is not a list`);
-		for (const tag of tags) {
-			if (typeof tag !== "string" || !isTag(tag)) {
-				const shown = printable(JSON.stringify(tag), 150);
-				throw new BrewlineError("registry", `${doing}: ${shown} in the answer is not a tag`);
-			}
-			yield tag;
+		const answer: TagsPage | undefined = await read(page);
+		if (answer === undefined) {
+			if (seen.size === 1) return;
+			throw new BrewlineError("registry", `${doing}: the repository vanished while they were read`);
 		}
-		page = nextPage(page, url, response.headers["link"]);
+		const tags = tagsIn(answer.bytes, doing);
+		if (begin !== undefined) {
+			// A registry that gives more than it is asked for has no pages: the first was all there is.
+			if (tags.length > size) return;
+			if (tags.includes(begin)) {
+				throw new BrewlineError("registry", `${doing}: the registry begins anew where it should go on`);
+			}
+		}
+		count += tags.length;
+		// Pages of any size must not take more memory than so many of the size that is asked for.
+		if (count > maxPages * pageSize) {
+			throw new BrewlineError("registry", `${doing}: there are more than ${maxPages * pageSize} of them`);
+		}
+		yield* tags;
+		page = nextPage(page, url, answer.link);
+		if (page !== undefined) {
+			linked = true;
+			begin = undefined;
+		} else if (!linked && tags.length === size) {
+			begin ??= tags[0]!;
+			// One less than in the first question: it tells apart a registry without pages that has just so many tags.
+			size = pageSize - 1;
+			page = pageAt(`n=${size}&last=${tags.at(-1)!}`);
+		}
 	}
+}
+
+function tagsIn(bytes: Buffer, doing: string): readonly string[] {
+	const body = parseJsonObject(bytes, { what: `${doing}: the answer`, maxBytes: maxPage, code: "registry" });
+	const tags = body["tags"] ?? [];
+	if (!Array.isArray(tags)) throw new BrewlineError("registry", `${doing}: the answer's "tags" is not a list`);
+	return tags.map((tag: unknown) => {
+		if (typeof tag === "string" && isTag(tag)) return tag;
+		const shown = printable(JSON.stringify(tag), 150);
+		throw new BrewlineError("registry", `${doing}: ${shown} in the answer is not a tag`);
+	});
 }
 
 function nextPage(page: Ask, url: URL, link: string | undefined): Ask | undefined {

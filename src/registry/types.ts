@@ -47,8 +47,8 @@ export interface RegistryClient {
 	/** Cross-repository mount on one host; false where the registry did not do it. */
 	mountBlob(repository: Reference, digest: string, from: Reference): Promise<boolean>;
 	/**
-	 * All tags, or an error: also where there are more than `maxPages` pages (default 10,000), and where the registry refuses,
-	 * whatever refusals mean elsewhere. None where the registry says that it does not know the repository.
+	 * All tags, or an error: also where there are more than `maxPages` pages of 1,000 (default 10,000), and where the registry
+	 * refuses, whatever refusals mean elsewhere. None where the registry says that it does not know the repository.
 	 */
 	listTags(repository: Reference, options?: { readonly maxPages?: number }): AsyncIterable<string>;
 }
