@@ -248,6 +248,33 @@ describe("a registry that answers 401 to everything, and was read before", () =>
 	});
 });
 
+describe("a registry of which much is missing that was known", () => {
+	it("stops the plan with the list of it, unless it is told that this is so", async () => {
+		await succeed("run");
+		const content = place.content();
+		place.fail(({ path: target }) =>
+			target.includes("/staging-amd64/manifests/") ? { kind: "answer", status: 404 } : undefined,
+		);
+		place.requests.length = 0;
+		for (const command of ["plan", "run"]) {
+			const { code, stderr } = await place.brewline(command);
+			expect({ command, code }).toEqual({ command, code: 5 });
+			expect(stderr).toMatch(
+				/^registry: 1 of 3 images that were known to be staged are not there: .*staging-amd64:[0-9a-f]{64}\n {2}check the registry/m,
+			);
+		}
+		expect(place.writes()).toEqual([]);
+		const { builds } = reportOf(await succeed("plan --accept-missing --json"));
+		expect(builds.map(({ state, reason }) => [state, reason])).toEqual([
+			["planned", "built before, and not in the staging repository any more"],
+			["present", expect.stringContaining("nothing changed")],
+			["present", expect.stringContaining("nothing changed")],
+		]);
+		place.fail(() => undefined);
+		expect(place.content()).toEqual(content);
+	});
+});
+
 const person = {
 	GIT_AUTHOR_NAME: "Somebody",
 	GIT_AUTHOR_EMAIL: "somebody@example.org",
