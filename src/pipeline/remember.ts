@@ -61,10 +61,17 @@ export async function rememberRun(workspace: Workspace, options: RememberOptions
 	return { tries: tries.length, tags: tags.length };
 }
 
-async function publishReport({ work }: Workspace): Promise<Report | undefined> {
+/** The report of publishing. Any job may have written it: one that cannot be used is left out, as a result would be. */
+async function publishReport({ work, io }: Workspace): Promise<Report | undefined> {
 	const file = filesOf(work).report;
-	const bytes = await readIfThere(file, maxReportBytes);
-	const report = bytes === undefined ? undefined : readReport(bytes, file);
+	let report: Report | undefined;
+	try {
+		const bytes = await readIfThere(file, maxReportBytes);
+		report = bytes === undefined ? undefined : readReport(bytes, file);
+	} catch (error) {
+		if (!(error instanceof BrewlineError) || error.code !== "handover") throw error;
+		io.log({ type: "message", level: "warning", code: error.code, text: `not used: ${error.message}` });
+	}
 	// That of another step says nothing about tags, and has not asked the registry.
 	return report === undefined || report.dryRun || report.tags.length === 0 ? undefined : report;
 }

@@ -21,6 +21,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import type { LegResult } from "../../src/build/index.ts";
 import type { Report } from "../../src/report/index.ts";
+import { makeRepository } from "../support/git-repository.ts";
+import { startGitServer } from "../support/git-server.ts";
 import { openCommandWorld, type CommandWorld, type Place } from "../support/command.ts";
 import { openJob, type Job, type JobOptions, type StepResult } from "../support/runner.ts";
 import { writeSampleConfig } from "../support/sample-world.ts";
@@ -759,6 +761,103 @@ describe("text from outside", () => {
 		expect(publish.log).toContain("set-output");
 		expect(publish.summary).toContain("set-output");
 		expectHarmless(publish);
+	});
+});
+
+describe("what is remembered", () => {
+	/** A run whose arm64v8 leg fails and whose s390x leg leaves no result, with the job that is to remember it. */
+	async function failing(place: Place) {
+		const served = mkdtempSync(path.join(folder, "state-"));
+		const repository = makeRepository(path.join(served, "images.git"));
+		const server = await startGitServer({ root: served, push: true });
+		const state = `${server.url}/images.git`;
+		const first = await job(place);
+		const plan = await first.run("plan", { state });
+		const digest = plan.outputs["digest"]!;
+		const last = await job(place);
+		handOver(first, last);
+		for (const name of ["builds.json", "cache.json"]) copyFileSync(work(first, name), work(last, name));
+		place.fail(({ path: target, method }) =>
+			method === "POST" && target.startsWith("/v2/staging-arm64v8/") ? { kind: "answer", status: 403 } : undefined,
+		);
+		for (const leg of legsOf(plan).filter(({ arch }) => arch !== "s390x")) {
+			await last.run("build", { leg: leg.id, digest: leg.digest });
+		}
+		await last.run("publish", { digest });
+		place.requests.length = 0;
+		const records = (): Record<string, object> => {
+			const text = repository.git("show", "brewline-state:queue/imported.json");
+			return (JSON.parse(text) as { records: Record<string, object> }).records;
+		};
+		const stop = async (): Promise<void> => {
+			await server.close();
+			await first[Symbol.asyncDispose]();
+		};
+		return { last, digest, state, records, repository, [Symbol.asyncDispose]: stop };
+	}
+
+	it("goes into the state from the files of the other jobs, without a question to a registry; a lost leg is a try", async () => {
+		const place = await world.place();
+		await using run = await failing(place);
+		await using own = run.last;
+		const step = await own.run("remember", { digest: run.digest, state: run.state });
+		expect(step.exitCode).toBe(0);
+		expect(step.outputs).toEqual({ tries: "2", tags: "3" });
+		expect(place.requests).toEqual([]);
+		expect(Object.values(run.records())).toMatchObject([
+			{ count: 1, identifier: "imported:1.0", url: expect.stringContaining("/actions/runs/4711") },
+			{ count: 1, identifier: "imported:1.0" },
+		]);
+		// The next plan has it from there.
+		place.fail(() => undefined);
+		await using next = await job(place);
+		const plan = await next.run("plan", { state: run.state });
+		expect(plan.summary).toMatch(/\| imported:1\.0 \| arm64v8 \| planned \| .*tried once without success/);
+	});
+
+	it.each(["plan.json", "sources.json", "builds.json", "cache.json"])(
+		"does not come from a %s that is not the planned one",
+		async (name) => {
+			const place = await world.place();
+			await using run = await failing(place);
+			await using own = run.last;
+			writeFileSync(work(own, name), `${readFileSync(work(own, name), "utf8")}\n`);
+			const step = await own.run("remember", { digest: run.digest, state: run.state });
+			expect(step.exitCode).toBe(3);
+			expect(annotations(step).join()).toMatch(/its SHA-256 differs/);
+			expect(() => run.records()).toThrow("brewline-state");
+		},
+	);
+
+	it.each([
+		["no JSON", "x"],
+		["another file", "{}"],
+		["tags that are none", '{"format":"brewline-report","version":1,"tags":[{"reference":"../x"}]}'],
+	])("leaves out a report with %s", async (_, text) => {
+		const place = await world.place();
+		await using run = await failing(place);
+		await using own = run.last;
+		writeFileSync(work(own, "report.json"), text);
+		const step = await own.run("remember", { digest: run.digest, state: run.state });
+		expect([step.exitCode, step.outputs["tags"]]).toEqual([0, "0"]);
+		expect(annotations(step, "warning").join()).toMatch(/not used: .*report\.json/);
+		// What the legs say is still known.
+		expect(Object.values(run.records())).toMatchObject([{ count: 1 }, { count: 0 }, { count: 0 }]);
+	});
+
+	it("needs a repository that is named, by an address", async () => {
+		const place = await world.place();
+		const { next, digest } = await planned(place);
+		await using own = next;
+		const none = await own.run("remember", { digest });
+		expect([none.exitCode, annotations(none).join()]).toEqual([
+			2,
+			expect.stringContaining("no repository for the state"),
+		]);
+		for (const state of ["/etc", "ext::sh -c id", "--upload-pack=x"]) {
+			const step = await own.run("remember", { digest, state });
+			expect([step.exitCode, annotations(step).join()]).toEqual([4, expect.stringContaining("not a git address")]);
+		}
 	});
 });
 

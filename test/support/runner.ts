@@ -88,7 +88,7 @@ export async function openJob(options: JobOptions): Promise<Job> {
 
 	async function launch(action: string, entry: "main" | "post", env: Readonly<Record<string, string>>): Promise<Step> {
 		const { runs } = await actionFile(action);
-		const file = path.resolve(actions, action, runs[entry]);
+		const file = path.resolve(actions, action, runs[entry]!);
 		const folder = path.join(files!, String(++count));
 		await mkdir(folder);
 		const command = (name: string): string => path.join(folder, name);
@@ -157,6 +157,7 @@ export async function openJob(options: JobOptions): Promise<Job> {
 		post,
 		run: async (action, inputs) => {
 			const result = await (await start(action, inputs)).result;
+			if ((await actionFile(action)).runs.post === undefined) return result;
 			const after = await post(result);
 			if (after.exitCode !== 0 || after.raw !== "") throw new Error(`the post step of ${action}: ${after.raw}`);
 			return result;
@@ -167,7 +168,7 @@ export async function openJob(options: JobOptions): Promise<Job> {
 
 interface ActionFile {
 	readonly inputs: Readonly<Record<string, { readonly default?: string }>>;
-	readonly runs: { readonly main: string; readonly post: string };
+	readonly runs: { readonly main: string; readonly post?: string };
 }
 
 async function actionFile(action: string): Promise<ActionFile> {
