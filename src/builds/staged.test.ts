@@ -1,15 +1,25 @@
+import { Readable } from "node:stream";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { testIo } from "../../test/support/scripted.ts";
 import { dockerProgram } from "../config/index.ts";
 import { BrewlineError } from "../errors.ts";
-import { mediaTypes, sha256Of, type Index } from "../oci/index.ts";
+import { mediaTypes, parseReference, sha256Of, type Index } from "../oci/index.ts";
+import { createRegistryClient, startRegistry, type Fault } from "../registry/index.ts";
 import type { Source, Sources } from "../sources/types.ts";
-import { builds, checkMissing, openStaging, type BuildsOutput, type LookupCache } from "./index.ts";
+import {
+	builds,
+	checkMissing,
+	openStaging,
+	registryLookup,
+	type BuildsOutput,
+	type LookupCache,
+	type StagedOptions,
+} from "./index.ts";
 
 const seed = Number(process.env["BREWLINE_SEED"] ?? 20_260_901);
 const program = dockerProgram;
-const template = "registry.example.org/staging-ARCH:BUILD";
+const usual = "registry.example.org/staging-ARCH:BUILD";
 
 const indexOf = (reference: string): Index => ({
 	schemaVersion: 2,
@@ -74,13 +84,13 @@ function registryOf(held: ReadonlySet<string>, lists: "all" | "lagging" | "refus
 	};
 }
 
-type Registry = ReturnType<typeof registryOf>;
+type Registry = Pick<StagedOptions, "lookup" | "listTags">;
 
 async function plan(
 	sources: Sources,
 	registry: Registry,
 	cache: LookupCache = { indexes: {} },
-	fresh: readonly string[] = [],
+	{ fresh = [], template = usual }: { readonly fresh?: readonly string[]; readonly template?: string } = {},
 ) {
 	const io = testIo();
 	const staging = openStaging(sources, cache, io, { template, ...registry, fresh: new Set(fresh) });
@@ -90,11 +100,11 @@ async function plan(
 }
 
 /** Everything that would be staged if all were built. */
-async function whole(sources: Sources): Promise<ReadonlySet<string>> {
+async function whole(sources: Sources, template = usual): Promise<ReadonlySet<string>> {
 	const held = new Set<string>();
 	for (let before = -1; before < held.size;) {
 		before = held.size;
-		const output: BuildsOutput = await plan(sources, registryOf(held));
+		const output: BuildsOutput = await plan(sources, registryOf(held), undefined, { template });
 		for (const { build } of Object.values(output.builds)) held.add(build.img);
 	}
 	return held;
@@ -150,7 +160,7 @@ describe("unknown references", () => {
 		const sources = sourcesOf(Array<null>(60).fill(null));
 		const held = await whole(sources);
 		const registry = { ...registryOf(held), listTags: async function* () {} };
-		const output = await plan(sources, registry, undefined, [...held].slice(0, 3));
+		const output = await plan(sources, registry, undefined, { fresh: [...held].slice(0, 3) });
 		expect(Object.values(output.builds).filter(({ build }) => build.resolved !== null)).toHaveLength(3);
 	});
 });
@@ -215,6 +225,71 @@ describe("known references", () => {
 	});
 });
 
+describe("of a real registry", () => {
+	/** Three of 60 are staged, beside tags that are no builds. */
+	async function staged(fault: Fault | undefined) {
+		const requests: string[] = [];
+		let set = false;
+		const server = await startRegistry({
+			fault: ({ method, path }) => {
+				if (set) requests.push(`${method} ${path}`);
+				return set && path.includes("/tags/list") ? fault : undefined;
+			},
+		});
+		const template = `${server.host}/staging-ARCH:BUILD`;
+		const sources = sourcesOf(Array<null>(60).fill(null));
+		const held = [...(await whole(sources, template))].slice(0, 3);
+		const client = createRegistryClient(testIo(), { hides: () => true });
+		for (const reference of [...held, `${server.host}/staging-amd64:latest`]) {
+			const config = Buffer.from(JSON.stringify({ os: "linux", architecture: "amd64", reference }));
+			const descriptor = { mediaType: mediaTypes.ociConfig, digest: sha256Of(config), size: config.length };
+			await client.putBlob(parseReference(reference), descriptor, () => Readable.from([config], { objectMode: false }));
+			const manifest = { schemaVersion: 2, mediaType: mediaTypes.ociManifest, config: descriptor, layers: [] };
+			const bytes = Buffer.from(JSON.stringify(manifest));
+			await client.putManifest(parseReference(reference), mediaTypes.ociManifest, bytes);
+		}
+		set = true;
+		const registry = { ...client, lookup: registryLookup(client, program) };
+		const output = await plan(sources, registry, undefined, { template });
+		await server.close();
+		const resolved = Object.values(output.builds).filter(({ build }) => build.resolved !== null);
+		expect(resolved.map(({ build }) => build.img).sort()).toEqual(held.sort());
+		const lists = requests.filter((request) => request.includes("/tags/list")).length;
+		const manifests = requests.filter((request) => request.includes("/manifests/")).length;
+		return { lists, manifests, logged: JSON.stringify(output.logged) };
+	}
+
+	test("the list is read, and then what is there", async () => {
+		expect(await staged(undefined)).toMatchObject({ lists: 1, manifests: 3 });
+	});
+
+	test.each([401, 403, 404, 405, 501])("a list that is answered with %i is no list", async (status) => {
+		const { lists, manifests, logged } = await staged({ kind: "answer", status });
+		expect([lists, manifests]).toEqual([1, 60]);
+		expect(logged).toContain(`HTTP ${status}`);
+	});
+
+	test.each([
+		{ kind: "reset", when: "before" },
+		{ kind: "truncate", bytes: 20 },
+		{ kind: "answer", status: 503 },
+	] as const)("a list that fails each time is none, after all tries: $kind", async (fault) => {
+		expect(await staged(fault)).toMatchObject({ lists: 5, manifests: 60 });
+	});
+});
+
+test.each(["registry.example.org/staging/BUILD:ARCH", "registry.example.org/staging-ARCH/BUILD"])(
+	"where each build has a repository, as in %s, each is asked for, and what is missing is known",
+	async (template) => {
+		const sources = sourcesOf(Array<null>(60).fill(null));
+		const held = [...(await whole(sources, template))];
+		const registry = registryOf(new Set(held.slice(0, 57)));
+		const output = await plan(sources, registry, cacheOf(held), { template });
+		expect([registry.pages.length, registry.asked.length, output.known]).toEqual([0, 60, 60]);
+		expect([...output.missing].sort()).toEqual(held.slice(57).sort());
+	},
+);
+
 test("more than 2 % of what was known may not be missing", () => {
 	const missing = (count: number) => Array.from({ length: count }, (_, number) => `a:${number}`);
 	expect(() => checkMissing({ known: 0, missing: [] })).not.toThrow();
@@ -224,29 +299,31 @@ test("more than 2 % of what was known may not be missing", () => {
 });
 
 test("what was known at any earlier time changes nothing, and nothing is asked for twice", async () => {
+	// On both sides of where lists begin.
 	const graph = fc
-		.array(fc.nat(), { minLength: 1, maxLength: 90 })
+		.array(fc.nat(), { minLength: 30, maxLength: 90, size: "max" })
 		.map((list) => list.map((number, index) => (index === 0 || number % 3 === 0 ? null : number % index)));
 	await fc.assert(
 		fc.asyncProperty(
 			graph,
+			fc.constantFrom(usual, "registry.example.org/staging:ARCH-BUILD", "registry.example.org/staging-ARCH/BUILD"),
+			fc.constantFrom(["amd64"], ["amd64", "s390x"]),
 			fc.array(fc.boolean(), { minLength: 97, maxLength: 97 }),
 			fc.array(fc.boolean(), { minLength: 89, maxLength: 89 }),
 			fc.constantFrom("all" as const, "lagging" as const, "refused" as const, "endless" as const),
-			async (parents, then, now, lists) => {
-				const sources = sourcesOf(parents);
-				const all = [...(await whole(sources))];
+			async (parents, template, arches, then, now, lists) => {
+				const sources = sourcesOf(parents, arches);
+				const all = [...(await whole(sources, template))];
 				const held = new Set(all.filter((_, number) => now[number % now.length]));
-				const known = cacheOf(all.filter((_, number) => then[number % then.length]));
+				// What a list that lags hides of what nobody knew is planned, and found to be there by its leg.
+				const hidden = lists === "lagging" ? held : new Set<string>();
+				const known = cacheOf(all.filter((reference, number) => then[number % then.length] || hidden.has(reference)));
 				const registry = registryOf(held, lists);
-				const withMemory = await plan(sources, registry, known);
+				const withMemory = await plan(sources, registry, known, { template });
 				expect(new Set(registry.asked).size).toBe(registry.asked.length);
-				// A list that lags hides what nobody knew of: that is planned, and found to be there by its leg.
-				const without = await plan(sources, registryOf(held, lists === "lagging" ? "all" : lists));
-				const planned = (of: BuildsOutput) =>
-					Object.values(of.builds).filter((build) => lists !== "lagging" || build.build.resolved !== null);
-				expect(planned(without)).toEqual(expect.arrayContaining(planned(withMemory)));
-				expect(lists === "lagging" || planned(withMemory).length === planned(without).length).toBe(true);
+				const complete = registryOf(held, lists === "lagging" ? "all" : lists);
+				const without = await plan(sources, complete, undefined, { template });
+				expect([withMemory.builds, withMemory.waiting]).toEqual([without.builds, without.waiting]);
 				expect(withMemory.missing.every((reference) => !held.has(reference))).toBe(true);
 			},
 		),

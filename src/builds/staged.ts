@@ -35,6 +35,9 @@ export interface Staging {
 /** Below so many pairs of source and architecture in a repository, its references are asked for one by one. */
 const listedFrom = 50;
 
+/** Pages come one after another, and all of their tags are kept: no more of them, however many questions they save. */
+const listedPages = 1000;
+
 interface Repository {
 	/** How many references may be asked for at most. */
 	pairs: number;
@@ -76,14 +79,17 @@ export function openStaging(
 
 	const lookUp: Lookup = async (reference) => {
 		const parsed = parseReference(reference);
-		const repository =
-			parsed.tag === undefined || parsed.digest !== undefined || !buildId.test(parsed.tag)
-				? undefined
-				: repositories.get(canonicalReference(repositoryOf(parsed)));
-		if (repository === undefined) return await lookup(reference);
+		if (parsed.digest !== undefined || !buildId.test(reference)) return await lookup(reference);
 		const known = believed(reference, cache);
 		if (known !== undefined) asked.add(reference);
-		const tags = fresh.has(reference) ? undefined : await (repository.tags ??= tagsOf(repository, io, listTags));
+		// The template may have the id in the repository's name: then there is nothing to list.
+		const repository = buildId.test(parsed.tag ?? "")
+			? repositories.get(canonicalReference(repositoryOf(parsed)))
+			: undefined;
+		const tags =
+			repository === undefined || fresh.has(reference)
+				? undefined
+				: await (repository.tags ??= tagsOf(repository, io, listTags));
 		if (tags === undefined) return await ask(reference, known !== undefined);
 		if (tags.has(parsed.tag!)) return known ?? (await lookup(reference));
 		// A list may be older than what was pushed.
@@ -132,8 +138,9 @@ async function tagsOf(
 	if (pairs < listedFrom) return undefined;
 	try {
 		const tags = new Set<string>();
-		// Then it has cost as much as all questions.
-		for await (const tag of listTags(reference, { maxPages: pairs })) if (buildId.test(tag)) tags.add(tag);
+		// After as many pages as references it has cost as much as all questions.
+		const pages = listTags(reference, { maxPages: Math.min(pairs, listedPages) });
+		for await (const tag of pages) if (buildId.test(tag)) tags.add(tag);
 		return tags;
 	} catch (error) {
 		if (!(error instanceof BrewlineError) || error.code === "cancelled") throw error;
