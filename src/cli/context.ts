@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { BrewlineError, messageOf } from "../errors.ts";
-import { defineProgram, loadConfig, type Program } from "../config/index.ts";
+import { dockerProgram, loadConfig, type Program } from "../config/index.ts";
 import { type Io, nodeIo, whenOutputIsLost } from "../io/index.ts";
 import { type Style, styleFor, terminalLog } from "../report/index.ts";
 
@@ -83,7 +83,7 @@ async function programOf(options: GlobalOptions, env: Io["env"]): Promise<Pick<C
 	const named = options.config ?? env["BREWLINE_CONFIG"];
 	const file = named ?? "brewline.yaml";
 	const configured = named !== undefined || existsSync(file);
-	const program = configured ? await loadConfig(file) : defineProgram();
+	const program = configured ? await loadConfig(file) : dockerProgram;
 	return {
 		program: options.library === undefined ? program : { ...program, library: path.resolve(options.library) },
 		configured,

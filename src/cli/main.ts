@@ -10,8 +10,7 @@ if (major < 24 || (major === 24 && minor < 5)) {
 	const caches = XDG_CACHE_HOME || LOCALAPPDATA || (HOME && path.join(HOME, ".cache"));
 	// What was compiled once need not be again. Below the user's own folder: whoever can write there decides what is run.
 	if (NODE_COMPILE_CACHE || caches) enableCompileCache(NODE_COMPILE_CACHE || path.join(caches!, "brewline"));
-	const { main } = await import("./program.ts");
-	const { isUnread, whenOutputIsLost } = await import("../io/index.ts");
+	const { isUnread, main, whenOutputIsLost } = await import("./program.ts");
 	whenOutputIsLost((error) => {
 		// Who has read enough of a result is content with it, as of `head`.
 		if (isUnread(error)) return;

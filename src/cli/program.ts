@@ -7,6 +7,9 @@ import { exitCodeOf, type FailureReport, failuresOf, failureText, styleFor } fro
 import { completionScript, type Shell, shells } from "./completion.ts";
 import type { Context, GlobalOptions } from "./context.ts";
 
+// For the entry, which may import nothing but this: all of ../io would be a file with all that uses it.
+export { isUnread, whenOutputIsLost } from "../io/index.ts";
+
 /** Runs one command line; returns the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
 	// For what fetches by the platform's own means; the registry client has agents of its own.
