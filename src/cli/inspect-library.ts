@@ -8,7 +8,9 @@ import {
 	type MergedEntry,
 	type ReferenceOptions,
 	requireArchitecture,
+	resolveReference,
 	resolveReferences,
+	type Selection,
 } from "../definition/index.ts";
 import { tabJson } from "../json/index.ts";
 import { warnOf } from "../pipeline/index.ts";
@@ -28,19 +30,19 @@ interface ListFlags {
 
 /** A definition printed canonically; with a tag, its entries in full. */
 export async function inspectDefinition(context: Context, _options: object, args: string[]): Promise<number> {
-	const selections = await resolveReferences(args, referenceOptions(context));
-	warnOf(selections, context.io);
+	const options = referenceOptions(context);
+	// One after another, and no more is kept than what is printed.
+	const each = async <Result>(print: (selection: Selection) => Result): Promise<Result[]> => {
+		const results = new Map<string, Result>();
+		for (const reference of new Set(args)) {
+			const selection = await resolveReference(reference, options);
+			warnOf([selection], context.io);
+			results.set(reference, print(selection));
+		}
+		return args.map((reference) => results.get(reference)!);
+	};
 	context.print(
-		context.json
-			? tabJson(
-					selections.map(({ reference, name, tag, entries }) => ({
-						reference,
-						name,
-						tag,
-						entries: entries.map(asData),
-					})),
-				)
-			: encodeText(cat(selections)),
+		context.json ? tabJson(await each(dataOf)) : encodeText((await each((selection) => cat([selection]))).join("\n\n")),
 	);
 	return 0;
 }
@@ -79,6 +81,10 @@ function referenceOptions({ io, program }: Context): ReferenceOptions {
 		http: io.http,
 		signal: io.signal,
 	};
+}
+
+function dataOf({ reference, name, tag, entries }: Selection): object {
+	return { reference, name, tag, entries: entries.map(asData) };
 }
 
 /** What a definition says of an entry, without where it says so. */

@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import posix from "node:path/posix";
 
 /**
@@ -6,11 +7,7 @@ import posix from "node:path/posix";
  * A byte order mark stays.
  */
 export function decodeText(bytes: Uint8Array): string {
-	try {
-		return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-	} catch {
-		return decodeDamaged(bytes);
-	}
+	return isUtf8(bytes) ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString() : decodeDamaged(bytes);
 }
 
 function decodeDamaged(bytes: Uint8Array): string {
