@@ -15,7 +15,9 @@ export function unifiedDiff(path: string, text: string, edits: readonly Edit[]):
 		if (last !== undefined && edit.start - end <= 2 * context) last.push(edit);
 		else hunks.push([edit]);
 	}
-	const out = [`diff --git a/${path} b/${path}\n--- a/${path}\n+++ b/${path}\n`];
+	// As git does it: a tab says where a name with a blank ends.
+	const tab = path.includes(" ") ? "\t" : "";
+	const out = [`diff --git a/${path} b/${path}\n--- a/${path}${tab}\n+++ b/${path}${tab}\n`];
 	let shift = 0;
 	for (const hunk of hunks) {
 		const first = Math.max(0, hunk[0]!.start - context);

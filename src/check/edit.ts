@@ -1,5 +1,7 @@
 import { BrewlineError } from "../errors.ts";
+import { printable } from "../io/printable.ts";
 import { parseDefinition, type Entry } from "../definition/index.ts";
+import { compareBytes, isWhiteSpace, trimRange } from "../definition/text.ts";
 import type { DerivedEntry } from "./derive.ts";
 
 /** Lines of a file that are replaced: `count` from `start`, which counts from 0. */
@@ -24,42 +26,132 @@ export function edited(text: string, edits: readonly Edit[]): string {
 
 /**
  * The edits of one definition that give its entries other architectures, and change nothing else: an entry's own line, or the
- * global one where all that inherit it change alike, or a new line behind the tags. An entry that would be left without any
- * is not edited.
+ * global one where all that inherit it change alike, or a new line behind the tags. What stays keeps its order, blanks, folds and
+ * comments; what is new stands where `order` (the program's architectures) has it, if the line follows that order or the bytes',
+ * else at the end. An entry that would be left without any architecture is not edited.
  */
-export function editsOf(text: string, entries: readonly DerivedEntry[]): readonly Edit[] {
+export function editsOf(text: string, entries: readonly DerivedEntry[], order: readonly string[]): readonly Edit[] {
 	const [first] = entries;
 	if (first === undefined) return [];
 	const lines = linesOf(text);
 	const { global, unmerged } = first.definition;
 	const wanted = new Map(
-		entries.filter(({ architectures }) => architectures.length > 0).map((one) => [one.entry, one.architectures]),
+		entries
+			.filter(({ architectures }) => architectures.length > 0)
+			.map((one) => [one.entry, new Set(one.architectures)]),
 	);
 	const inheriting = unmerged.filter(({ positions }) => !positions.has("Architectures"));
-	const lists = new Set(inheriting.map((entry) => wanted.get(entry)?.join()));
-	const shared = global.positions.has("Architectures") && lists.size === 1 ? wanted.get(inheriting[0]!) : undefined;
+	const lists = new Set(inheriting.map((entry) => [...(wanted.get(entry) ?? [])].toSorted().join()));
+	const globalLine = global.positions.get("Architectures");
+	const shared = globalLine !== undefined && lists.size === 1 ? wanted.get(inheriting[0]!) : undefined;
+	const inherited =
+		globalLine === undefined
+			? global.Architectures
+			: tokensOf(lines, globalLine.line - 1).flatMap(({ text: item }) => (item === "," ? [] : [item]));
 	const edits: Edit[] = [];
-	if (shared !== undefined) edits.push(replacing(lines, global.positions.get("Architectures")!.line - 1, shared));
+	if (shared !== undefined) edits.push(replacing(lines, globalLine!.line - 1, shared, order));
 	for (const [entry, architectures] of wanted) {
 		const own = entry.positions.get("Architectures");
-		if (own !== undefined) edits.push(replacing(lines, own.line - 1, architectures));
-		else if (shared === undefined) edits.push(adding(lines, entry, architectures));
+		if (own !== undefined) edits.push(replacing(lines, own.line - 1, architectures, order));
+		else if (shared === undefined) edits.push(adding(lines, entry, arranged(inherited, architectures, order)));
 	}
 	check(edited(text, edits), first, wanted);
 	return edits;
 }
 
-function replacing(lines: readonly string[], line: number, architectures: readonly string[]): Edit {
-	const text = lines[line]!;
-	const [start] = /^[^:]*:[ \t]*/.exec(text)!;
-	const key = start.endsWith(":") ? `${start} ` : start;
-	// What is folded becomes one line; comments between stay.
-	const rest = lines.slice(line + 1, endOfField(lines, line)).filter((next) => isComment(next));
-	return {
-		start: line,
-		count: endOfField(lines, line) - line,
-		lines: [`${key}${architectures.join(", ")}${endOf(text)}`, ...rest],
-	};
+/** The items that are wanted in the order in which they stand, with those that are new among them. */
+function arranged(items: readonly string[], wanted: ReadonlySet<string>, order: readonly string[]): string[] {
+	const byProgram = (a: string, b: string): number => order.indexOf(a) - order.indexOf(b);
+	const compare = [byProgram, compareBytes].find((one) => items.toSorted(one).join() === items.join());
+	const next = items.filter((item) => wanted.has(item));
+	for (const item of [...wanted].filter((one) => !items.includes(one)).toSorted(byProgram)) {
+		const at = compare === undefined ? -1 : next.findIndex((other) => compare(other, item) > 0);
+		next.splice(at === -1 ? next.length : at, 0, item);
+	}
+	return next;
+}
+
+/** An item of a list or a comma, and the blanks between it and what stands before it in its line. */
+interface Token {
+	readonly line: number;
+	readonly gap: string;
+	readonly text: string;
+}
+
+/** The list of a field that starts in this line. */
+function tokensOf(lines: readonly string[], line: number): readonly Token[] {
+	const tokens: Token[] = [];
+	for (let at = line; at < endOfField(lines, line); at++) {
+		// A lone full stop stands for nothing.
+		if (isComment(lines[at]!) || (at > line && lines[at]!.slice(1).trimEnd() === ".")) continue;
+		const value = lines[at]!.slice(at === line ? lines[at]!.indexOf(":") + 1 : 0);
+		for (const [, gap, text] of value.matchAll(/([\s\u0085]*)(,|[^,\s\u0085]+)/g)) {
+			tokens.push({ line: at, gap: gap!, text: text! });
+		}
+	}
+	return tokens;
+}
+
+function replacing(
+	lines: readonly string[],
+	line: number,
+	wanted: ReadonlySet<string>,
+	order: readonly string[],
+): Edit {
+	const before = tokensOf(lines, line);
+	const tokens = withTokens(
+		before,
+		line,
+		arranged(
+			before.flatMap(({ text }) => (text === "," ? [] : [text])),
+			wanted,
+			order,
+		),
+	);
+	const end = endOfField(lines, line);
+	const next: string[] = [];
+	const [oldLines, newLines] = [before, tokens].map((list) => Map.groupBy(list, (token) => token.line));
+	const write = (list: readonly Token[]): string => list.map(({ gap, text: item }) => gap + item).join("");
+	for (let at = line; at < end; at++) {
+		const text = lines[at]!;
+		const [old, now] = [oldLines!.get(at) ?? [], newLines!.get(at) ?? []];
+		const start = at === line ? text.indexOf(":") + 1 : 0;
+		const rest = text.slice(start + write(old).length);
+		if (write(old) === write(now)) next.push(text);
+		else if (now.length > 0) {
+			// What is the first of its line now stands where the first one stood.
+			const [first, ...others] = now;
+			next.push(text.slice(0, start) + write([{ ...first!, gap: old[0]?.gap ?? " " }, ...others]) + rest);
+		} else if (at === line) next.push(text.slice(0, start) + endOf(text));
+	}
+	// A file whose last line did not end in a newline stays one.
+	if (endOf(lines[end - 1]!) === "") next.push(next.pop()!.replace(/\r?\n$/, ""));
+	return { start: line, count: end - line, lines: next };
+}
+
+/** The tokens without those that are not in the list, with new ones beside what they stand next to in it. */
+function withTokens(before: readonly Token[], line: number, list: readonly string[]): readonly Token[] {
+	const tokens: Token[] = [];
+	for (const token of before) {
+		if (token.text === ",") {
+			// Of the two commas around what goes, one goes with it.
+			if (tokens.length > 0 && tokens.at(-1)!.text !== ",") tokens.push(token);
+		} else if (list.includes(token.text)) tokens.push(token);
+	}
+	if (tokens.at(-1)?.text === ",") tokens.pop();
+	const gap = before.find(({ line: at, text }, index) => text !== "," && before[index - 1]?.line === at)?.gap ?? " ";
+	for (const [index, item] of list.entries()) {
+		if (tokens.some(({ text }) => text === item)) continue;
+		const at = index === 0 ? -1 : tokens.findLastIndex(({ text }) => text === list[index - 1]);
+		const near = tokens[Math.max(0, at)] ?? { line, gap: " " };
+		const comma = { line: near.line, gap: "", text: "," };
+		if (tokens.length === 0) tokens.push({ line, gap: " ", text: item });
+		else if (at === -1) {
+			const [first, ...others] = tokens;
+			tokens.splice(0, tokens.length, { ...first!, text: item }, comma, { ...first!, gap }, ...others);
+		} else tokens.splice(at + 1, 0, comma, { line: near.line, gap, text: item });
+	}
+	return tokens;
 }
 
 function adding(lines: readonly string[], { positions }: Entry, architectures: readonly string[]): Edit {
@@ -86,7 +178,7 @@ function endOfField(lines: readonly string[], line: number): number {
 }
 
 function isComment(line: string): boolean {
-	return /^\s*#/.test(line);
+	return line[trimRange(line, 0, line.length, isWhiteSpace)[0]] === "#";
 }
 
 function endOf(line: string): string {
@@ -94,18 +186,19 @@ function endOf(line: string): string {
 }
 
 /** A proposal that does not say what is meant is worse than none. */
-function check(text: string, { definition }: DerivedEntry, wanted: ReadonlyMap<Entry, readonly string[]>): void {
+function check(text: string, { definition }: DerivedEntry, wanted: ReadonlyMap<Entry, ReadonlySet<string>>): void {
 	const known = new Set([
 		...definition.global.Architectures,
 		...definition.unmerged.flatMap((entry) => entry.Architectures),
-		...[...wanted.values()].flat(),
+		...[...wanted.values()].flatMap((architectures) => [...architectures]),
 	]);
 	const { file, defaultArchitecture } = definition;
 	const parsed = parseDefinition(text, { file, defaultArchitecture, architectures: known });
-	for (const [index, entry] of definition.unmerged.entries()) {
-		const is = parsed.unmerged[index]?.Architectures.toSorted().join();
-		if (is !== (wanted.get(entry) ?? entry.Architectures).toSorted().join()) {
-			throw new BrewlineError("internal", `${file}: the edit of ${entry.Tags[0]} would not give it what was meant`);
-		}
+	const said = (entry: Entry, architectures: Iterable<string>): string =>
+		JSON.stringify([entry.Tags, entry.SharedTags, [...architectures].toSorted()]);
+	const is = parsed.unmerged.map((entry) => said(entry, entry.Architectures));
+	const meant = definition.unmerged.map((entry) => said(entry, wanted.get(entry) ?? entry.Architectures));
+	if (is.join() !== meant.join()) {
+		throw new BrewlineError("internal", `${printable(file)}: the edit would not give its entries what was meant`);
 	}
 }

@@ -222,11 +222,13 @@ is staged under its build's id. Writes to staging and the state alone; ends with
 		"architectures",
 		"compare the architectures of definitions with those that their bases have",
 		`A base that drops an architecture takes it from all that stands on it, one that gains some gives them; scratch says nothing.
-Ends with 7 where a definition names what its bases do not have.
+Ends with 7 where a definition names what its bases do not have. All definitions are looked at; names choose which are told of.
   brewline architectures
+  brewline architectures php wordpress
   brewline architectures --patch > drops.patch
   brewline architectures --changes gains --write`,
 	)
+		.argument("[name...]", "only these definitions")
 		.option("--patch", "print one patch over all definitions, for git apply")
 		.option("--write", "change the definitions in place")
 		.addOption(new Option("--changes <which>", "what is proposed").choices(["drops", "gains", "all"]).default("drops"))

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Adopted, PruneResult } from "../../src/pipeline/index.ts";
 import { type Report, reportSchema } from "../../src/report/index.ts";
 import { nodeIo } from "../../src/io/index.ts";
+import { tabJson } from "../../src/json/index.ts";
 import { createRegistryClient } from "../../src/registry/index.ts";
 import { importedLayout } from "../fixtures/samples/layout.ts";
 import { type CommandWorld, type Ended, openCommandWorld, type Place } from "../support/command.ts";
@@ -192,6 +193,87 @@ describe("prune", () => {
 });
 
 describe("architectures", () => {
+	/** Incident 9: what three definitions are built from, with the image from outside that has amd64 alone by now. */
+	async function incident(name: string): Promise<{ base: string; texts: Record<string, string> }> {
+		const base = `${place.registry.host}/others/base:1`;
+		await stageImage(createRegistryClient(nodeIo()), base, { os: "linux", architecture: "amd64" }, "base");
+		const repository = makeRepository(path.join(world.repositories, `samples-${name}.git`));
+		const froms = { base, os: "os:1", slim: "os:1-slim", lang: `lang:all\nCOPY --from=${base} /a /b` };
+		const commit = repository.commit(
+			repository.tree(
+				Object.entries(froms)
+					.toSorted(([a], [b]) => (a < b ? -1 : 1))
+					.map(([directory, from]) => {
+						const blob = repository.object("blob", `FROM ${from}\n`);
+						return ["40000", directory, repository.tree([["100644", "Dockerfile", blob]])] as const;
+					}),
+			),
+		);
+		repository.ref("refs/heads/main", commit);
+		const head = `Maintainers: Test <test@example.com> (@test)\nGitRepo: https://github.com/brewline/samples-${name}.git\nGitFetch: refs/heads/main\nGitCommit: ${commit}\n`;
+		const texts = {
+			os: `${head}Architectures: s390x, amd64\n\nTags: 1\nDirectory: base\n\nTags: 1-slim\nDirectory: base\nFile: ./Dockerfile\n`,
+			lang: `${head}\n# the newest\nTags: 2, latest\nSharedTags: all\nArchitectures: amd64,\r\n# of the bank\r\n  s390x\r\nDirectory: os\n`,
+			app: `${head}\nTags: 3\nDirectory: lang\nArchitectures:amd64,s390x\n\nTags: 3-slim\nArchitectures: s390x\nDirectory: slim`,
+		};
+		await place.define(texts);
+		return { base, texts };
+	}
+	const library = (name: string): string => readFileSync(path.join(place.folder, "library", name), "utf8");
+
+	it("takes what a base dropped from all that stands on it, with one patch over all definitions", async () => {
+		const { base, texts } = await incident("dropped");
+		execFileSync("git", ["init", "--quiet", place.folder]);
+		const elsewhere = ["--config", path.join(place.folder, "brewline.yaml"), "--work", place.file("")];
+		place.requests.length = 0;
+		const found = await place.brewline([...elsewhere, "architectures"], { cwd: world.folder });
+		expect({ code: found.code, stdout: found.stdout }).toEqual({
+			code: 7,
+			stdout: `${base} has no s390x: 5 entries in 3 definitions cannot have it
+  app:3 (on lang:all)
+  app:3-slim (on os:1-slim)
+  lang:2 (on os:1)
+  os:1
+  os:1-slim
+app:3-slim would have no architecture left: take the entry out by hand
+4 entries in 3 definitions would change (--patch prints that, --write does it; --changes drops)
+`,
+		});
+		expect(place.requests.filter((request) => request === "GET /v2/others/base/manifests/1")).toHaveLength(1);
+		const { stdout: patch, stderr } = await place.brewline([...elsewhere, "architectures", "--patch"], {
+			cwd: world.folder,
+		});
+		expect(stderr).toContain("app:3-slim would have no architecture left");
+		execFileSync("git", ["apply", "--whitespace=nowarn"], { cwd: place.folder, input: patch });
+		const after = {
+			app: texts["app"]!.replace("amd64,s390x", "amd64"),
+			lang: texts["lang"]!.replace("amd64,\r\n", "amd64\r\n").replace("  s390x\r\n", ""),
+			os: texts["os"]!.replace("s390x, amd64", "amd64"),
+		};
+		expect({ app: library("app"), lang: library("lang"), os: library("os") }).toEqual(after);
+		expect((await place.brewline("architectures --patch")).stdout).toBe("");
+		// What is left is for people.
+		expect((await place.brewline("architectures --write")).code).toBe(7);
+		expect((await place.brewline("architectures os lang")).code).toBe(0);
+		expect((await place.brewline("architectures oz")).stderr).toContain("there is no definition oz");
+	});
+
+	it("takes a base that is hidden or gone for no reason to drop anything, and trouble for an error", async () => {
+		const { base } = await incident("hidden");
+		for (const status of [401, 404]) {
+			place.fail(({ path: target }) =>
+				target.includes("/others/base/manifests/") ? { kind: "answer", status } : undefined,
+			);
+			const { code, stdout, stderr } = await place.brewline("architectures --patch");
+			expect({ status, code, stdout }).toEqual({ status, code: 7, stdout: "" });
+			expect(stderr).toContain(`${base} is not there at all (s390x): 3 entries in 2 definitions cannot be judged`);
+		}
+		place.fail(({ path: target }) =>
+			target.includes("/others/base/manifests/") ? { kind: "answer", status: 400 } : undefined,
+		);
+		expect(await place.brewline("architectures")).toMatchObject({ code: 5, stdout: "" });
+	});
+
 	it("finds what a base has no more, prints a patch, and changes the definitions in place", async () => {
 		const base = `${place.registry.host}/others/base:1`;
 		await stageImage(createRegistryClient(nodeIo()), base, { os: "linux", architecture: "amd64" }, "base");
@@ -214,7 +296,7 @@ describe("architectures", () => {
 		const found = await place.brewline("architectures");
 		expect(found.code).toBe(7);
 		expect(found.stdout).toBe(
-			`${base} has no s390x: 1 entry cannot have it\n  child:1\n1 entries in 1 definitions would change (--patch prints that, --write does it; --changes drops)\n`,
+			`${base} has no s390x: 1 entry in 1 definition cannot have it\n  child:1\n1 entry in 1 definition would change (--patch prints that, --write does it; --changes drops)\n`,
 		);
 		const patch = await place.brewline("architectures --patch");
 		expect(patch.stdout).toContain("--- a/library/child\n+++ b/library/child\n");
@@ -222,6 +304,6 @@ describe("architectures", () => {
 		await succeed("architectures --write");
 		expect(readFileSync(path.join(place.folder, "library/child"), "utf8")).toBe(text.replace(", s390x", ""));
 		expect((await succeed("architectures")).stdout).toBe("all architectures are those of the bases\n");
-		expect((await succeed("architectures --changes gains --json")).stdout).toBe("[]\n");
+		expect((await succeed("architectures --changes gains --json")).stdout).toBe(tabJson({ findings: [], entries: [] }));
 	});
 });
