@@ -375,6 +375,17 @@ describe("a line", () => {
 	});
 });
 
+test("a path with a blank is one that git finds again", () => {
+	const where = mkdtempSync(path.join(folder, "blank-"));
+	mkdirSync(path.join(where, "my library"));
+	const file = path.join(where, "my library", "app");
+	writeFileSync(file, "one\ntwo");
+	const patch = unifiedDiff("my library/app", "one\ntwo", [{ start: 1, count: 1, lines: ["three"] }]);
+	const env = { PATH: process.env["PATH"], GIT_CEILING_DIRECTORIES: folder };
+	execFileSync("git", ["apply", "-"], { cwd: where, input: patch, env });
+	expect(readFileSync(file, "utf8")).toBe("one\nthree");
+});
+
 test("a base that is not there at all says nothing about architectures", async () => {
 	const { findings, entries } = await derive(
 		{ base: `${head}\nTags: 1\nDirectory: 1\n` },

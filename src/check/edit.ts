@@ -81,7 +81,8 @@ interface Token {
 /** The list of a field that starts in this line. */
 function tokensOf(lines: readonly string[], line: number): readonly Token[] {
 	const tokens: Token[] = [];
-	for (let at = line; at < endOfField(lines, line); at++) {
+	const end = endOfField(lines, line);
+	for (let at = line; at < end; at++) {
 		// A lone full stop stands for nothing.
 		if (isComment(lines[at]!) || (at > line && lines[at]!.slice(1).trimEnd() === ".")) continue;
 		const value = lines[at]!.slice(at === line ? lines[at]!.indexOf(":") + 1 : 0);

@@ -138,7 +138,7 @@ function textOf({ findings, entries }: Derived, { style }: Context, files: numbe
 	}
 	lines.push(...emptied(entries).map((text) => style.red(text)));
 	const changed = entries.filter(({ architectures }) => architectures.length > 0).length;
-	const what = `${count(changed, "entry", "entries")} in ${count(files, "definition", "definitions")}`;
+	const what = `${count(changed, "entry", "entries")} in ${count(files, "file", "files")}`;
 	if (findings.length === 0) lines.push("all architectures are those of the bases");
 	else if (changed === 0) lines.push(`nothing that --changes ${options.changes} could do`);
 	else if (options.write === true) lines.push(`${what} changed`);

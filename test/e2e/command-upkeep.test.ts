@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readFileSync, rmSync } from "node:fs";
+import { lstatSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Adopted, PruneResult } from "../../src/pipeline/index.ts";
@@ -236,7 +236,7 @@ describe("architectures", () => {
   os:1
   os:1-slim
 app:3-slim would have no architecture left: take the entry out by hand
-4 entries in 3 definitions would change (--patch prints that, --write does it; --changes drops)
+4 entries in 3 files would change (--patch prints that, --write does it; --changes drops)
 `,
 		});
 		expect(place.requests.filter((request) => request === "GET /v2/others/base/manifests/1")).toHaveLength(1);
@@ -293,16 +293,20 @@ app:3-slim would have no architecture left: take the entry out by hand
 			"",
 		].join("\n");
 		await place.define({ child: text });
+		// One file under two names is edited once, and stays one.
+		const twin = path.join(place.folder, "library/twin");
+		symlinkSync("child", twin);
 		const found = await place.brewline("architectures");
 		expect(found.code).toBe(7);
 		expect(found.stdout).toBe(
-			`${base} has no s390x: 1 entry in 1 definition cannot have it\n  child:1\n1 entry in 1 definition would change (--patch prints that, --write does it; --changes drops)\n`,
+			`${base} has no s390x: 2 entries in 2 definitions cannot have it\n  child:1\n  twin:1\n2 entries in 1 file would change (--patch prints that, --write does it; --changes drops)\n`,
 		);
 		const patch = await place.brewline("architectures --patch");
 		expect(patch.stdout).toContain("--- a/library/child\n+++ b/library/child\n");
 		expect(readFileSync(path.join(place.folder, "library/child"), "utf8")).toBe(text);
 		await succeed("architectures --write");
 		expect(readFileSync(path.join(place.folder, "library/child"), "utf8")).toBe(text.replace(", s390x", ""));
+		expect(lstatSync(twin).isSymbolicLink()).toBe(true);
 		expect((await succeed("architectures")).stdout).toBe("all architectures are those of the bases\n");
 		expect((await succeed("architectures --changes gains --json")).stdout).toBe(tabJson({ findings: [], entries: [] }));
 	});
