@@ -39,9 +39,11 @@ export async function force(workspace: Workspace, request: ForceRequest): Promis
 			hint: "name its repository in the configuration: program.state.repository",
 		});
 	}
-	const sources = await computeSources(workspace);
+	// The next plan compares what is there with what was known: nothing of that is written over here.
+	const dry = { ...workspace, dryRun: true };
+	const sources = await computeSources(dry);
 	const selected = select(sources, request.reference, request.arch);
-	const output = await computeBuilds(workspace, sources, openLookups(workspace));
+	const output = await computeBuilds(dry, sources, openLookups(dry));
 	const byPair = new Map(
 		Object.values(output.builds).map((build) => [`${build.build.sourceId} ${build.build.arch}`, build]),
 	);

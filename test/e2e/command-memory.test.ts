@@ -264,11 +264,14 @@ describe("a registry of which much is missing that was known", () => {
 			);
 		}
 		expect(place.writes()).toEqual([]);
+		// A decision that is made meanwhile does not make the plan forget what it knew.
+		await succeed("force imported s390x --reason meanwhile --by Somebody");
+		expect((await place.brewline("plan")).code).toBe(5);
 		const { builds } = reportOf(await succeed("plan --accept-missing --json"));
 		expect(builds.map(({ state, reason }) => [state, reason])).toEqual([
 			["planned", "built before, and not in the staging repository any more"],
 			["present", expect.stringContaining("nothing changed")],
-			["present", expect.stringContaining("nothing changed")],
+			["planned", expect.stringContaining("forced by Somebody")],
 		]);
 		place.fail(() => undefined);
 		expect(place.content()).toEqual(content);
