@@ -106,10 +106,25 @@ export interface Learned {
  * Writes what was learned into the state. Where that fails, the run goes on, with a warning: what is lost is memory, and
  * the state on the branch is sound.
  */
-export async function recordLearned(
-	{ memory, io, program }: Pick<Workspace, "memory" | "io" | "program">,
-	learned: Learned,
-): Promise<void> {
+export async function recordLearned(workspace: Where, learned: Learned): Promise<void> {
+	try {
+		await writeLearned(workspace, learned);
+	} catch (error) {
+		if (!(error instanceof BrewlineError) || error.code === "cancelled") throw error;
+		workspace.io.log({
+			type: "message",
+			level: "warning",
+			code: error.code,
+			text: `what this run learned is not remembered: ${error.message}`,
+			...(error.hint === undefined ? {} : { hint: error.hint }),
+		});
+	}
+}
+
+type Where = Pick<Workspace, "memory" | "io" | "program">;
+
+/** Writes what was learned into the state, for whom nothing else is to be done. */
+export async function writeLearned({ memory, io, program }: Where, learned: Learned): Promise<void> {
 	const when = timeOf(Math.floor(io.clock.now() / 1000));
 	const happened: Happened = {
 		sources: learned.sources,
@@ -121,36 +136,29 @@ export async function recordLearned(
 		when,
 	};
 	const { remember } = await import("../state/index.ts");
-	try {
-		await memory.update((state) => remember(state, happened), `Remember the run of ${when}`);
-	} catch (error) {
-		if (!(error instanceof BrewlineError) || error.code === "cancelled") throw error;
-		io.log({
-			type: "message",
-			level: "warning",
-			code: error.code,
-			text: `what this run learned is not remembered: ${error.message}`,
-			...(error.hint === undefined ? {} : { hint: error.hint }),
-		});
-	}
+	await memory.update((state) => remember(state, happened), `Remember the run of ${when}`);
 }
 
 /**
  * The results of builds that are not there, as tries: whatever a result says, the builds do, which are read from the
- * registry. What was ended from outside was not tried. `reasons`: why each was to be built, by id.
+ * registry. What was ended from outside was not tried. `reasons`: why each was to be built, by id. `now`, in Unix seconds: no
+ * try ended later, whatever the clock of its machine, or somebody's file, says.
  */
 export function failedTries(
 	results: Iterable<BuildResult>,
 	builds: Builds,
 	reasons: ReadonlyMap<string, string>,
+	now: number,
 ): FailedTry[] {
 	return [...results].flatMap((result) => {
 		const build = Object.hasOwn(builds, result.buildId) ? builds[result.buildId] : undefined;
 		if (build === undefined || build.build.resolved !== null || result.status === "cancelled") return [];
-		const start = Math.floor(Date.parse(result.start) / 1000);
-		const end = start + Math.round(result.seconds);
+		const said = Math.floor(Date.parse(result.start) / 1000);
+		const start = Number.isNaN(said) ? now : Math.min(said, now);
+		const end = Math.min(start + Math.round(result.seconds), now);
 		const reason = reasons.get(result.buildId) ?? "it was planned";
-		return [{ buildId: result.buildId, start, end, url: result.log, identifier: titleOf(build), reason }];
+		const url = result.log === null || /\p{Cc}/u.test(result.log) ? null : result.log;
+		return [{ buildId: result.buildId, start, end, url, identifier: titleOf(build), reason }];
 	});
 }
 

@@ -5,7 +5,7 @@ import { BrewlineError } from "../errors.ts";
 import { titleOf, type Leg } from "../plan/index.ts";
 import type { FailedTry } from "../state/index.ts";
 import { readIfThere } from "./files.ts";
-import { failedTries, recordLearned } from "./memory.ts";
+import { failedTries, writeLearned } from "./memory.ts";
 import { reasonsIn } from "./report.ts";
 import { readLegs, readPlanFile, readPlanned, readResults, readSourcesFile } from "./steps.ts";
 import { filesOf, type Workspace } from "./workspace.ts";
@@ -46,18 +46,20 @@ export async function rememberRun(workspace: Workspace, options: RememberOptions
 	const results = await readResults(work, legs, io, options.run);
 	const report = await publishReport(workspace);
 	const reasons = reasonsIn(plan);
+	const now = Math.floor(io.clock.now() / 1000);
 	const tries = [
 		...failedTries(
 			[...results.values()].filter((result) => failedToo(result, report)),
 			output.builds,
 			reasons,
+			now,
 		),
-		...lostTries(legs, results, report, output.builds, reasons, Math.floor(io.clock.now() / 1000), options),
+		...lostTries(legs, results, report, output.builds, reasons, now, options),
 	];
 	const tags = report?.tags ?? [];
 	const made = report?.builds.filter(({ state }) => state === "built" || state === "present") ?? [];
 	const built = new Set(made.map(({ buildId }) => buildId));
-	await recordLearned(workspace, { sources, output, tries, built, tags });
+	await writeLearned(workspace, { sources, output, tries, built, tags });
 	return { tries: tries.length, tags: tags.length };
 }
 

@@ -94,7 +94,8 @@ async function buildAll(workspace: Workspace, sources: Sources, options: RunOpti
 		const output = await computeBuilds(workspace, sources, lookups, {
 			acceptMissing: options.acceptMissing ?? false,
 		});
-		const learned = { output, tries: failedTries(results.values(), output.builds, reasons) };
+		const now = Math.floor(workspace.io.clock.now() / 1000);
+		const learned = { output, tries: failedTries(results.values(), output.builds, reasons, now) };
 		// Before the next plan: it knows then what was tried, and nothing is lost if the run is killed.
 		if (results.size > 0) await recordLearned(workspace, { sources, ...learned, tags: [] });
 		const planned = await computePlan(workspace, sources, output, options);

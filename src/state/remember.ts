@@ -1,6 +1,8 @@
+import * as z from "zod/mini";
 import type { Builds, LookupCache, QueueRecord } from "../builds/index.ts";
 import { orderedEntries, orderedObject } from "../json/index.ts";
 import type { Sources } from "../sources/index.ts";
+import { digest as digestText, platformString } from "../plan/grammar.ts";
 import { pairOf, predecessorOf, type Predecessor } from "../plan/index.ts";
 import { allRecords, imageOf, ownerOf, recordsByImage } from "./order.ts";
 import type { PublishedTag, State } from "./types.ts";
@@ -99,9 +101,13 @@ function replacedAfter(before: State, { sources, builds }: Happened): State["rep
 	return orderedObject([...images]);
 }
 
+const sound = z.object({ digest: digestText, platforms: z.array(platformString) });
+
 function publishedAfter(before: State["published"], { tags, when }: Happened): State["published"] {
 	const images = new Map(orderedEntries(before).map(([image, known]) => [image, new Map(orderedEntries(known))]));
 	for (const [tag, { digest, platforms }] of orderedEntries(tags)) {
+		// A report may be anybody's: what is none of a tag's must not keep all the rest from being written.
+		if (!sound.safeParse({ digest, platforms }).success) continue;
 		const image = imageOf(tag);
 		const ofImage = images.get(image) ?? new Map<string, PublishedTag>();
 		images.set(image, ofImage);

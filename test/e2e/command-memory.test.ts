@@ -1,7 +1,8 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { QueueRecord } from "../../src/builds/index.ts";
 import type { Explanation } from "../../src/pipeline/index.ts";
 import { type Report, reportSchema } from "../../src/report/index.ts";
 import { type CommandWorld, type Ended, openCommandWorld, type Place } from "../support/command.ts";
@@ -163,6 +164,43 @@ describe("tries", () => {
 			"imported:1.0",
 			"imported:latest",
 		]);
+	});
+});
+
+describe("results of other jobs", () => {
+	it.each<[string, Record<string, unknown>]>([
+		["a time that is none", { start: "2026-99-99T99:99:99Z" }],
+		["a time to come", { start: "9999-01-01T00:00:00Z" }],
+		["a duration without end", { seconds: 1e300 }],
+		["an address of two lines", { log: "https://example.org/\n/1" }],
+	])("with %s cost neither the memory of the run nor more than a try", async (_, forged) => {
+		place.fail(({ method, path: target }) =>
+			method === "POST" && target.startsWith("/v2/staging-arm64v8/") ? { kind: "answer", status: 403 } : undefined,
+		);
+		for (const step of ["sources", "plan"]) await succeed(step);
+		expect((await place.brewline("build")).code).toBe(1);
+		expect((await place.brewline("publish")).code).toBe(1);
+		const name = readdirSync(place.file("results")).find((file) => file.includes("arm64v8"))!;
+		const file = place.file(`results/${name}`);
+		const result = JSON.parse(readFileSync(file, "utf8")) as { builds: object[] };
+		result.builds = result.builds.map((build) => ({ ...build, ...forged }));
+		writeFileSync(file, JSON.stringify(result));
+		const report = JSON.parse(readFileSync(place.file("report.json"), "utf8")) as Report;
+		report.tags[0]!.platforms.push("no platform");
+		writeFileSync(place.file("report.json"), JSON.stringify(report));
+		await succeed("remember");
+		const records = Object.values(remembered("queue/imported.json").records) as QueueRecord[];
+		expect(records).toMatchObject([{ count: 1 }]);
+		expect(records[0]!.lastTime).toBeLessThanOrEqual(Date.now() / 1000 + 1);
+		expect(Object.keys(remembered("published/imported.json").tags)).toHaveLength(2);
+	});
+
+	it("are not said to be remembered where the state cannot be written", async () => {
+		await succeed("run");
+		const repository = path.join(world.repositories, "nothing.git");
+		await place.configure({ state: { ...place.program.state, repository } });
+		const { code, stdout } = await place.brewline("remember");
+		expect([code, stdout]).toEqual([4, ""]);
 	});
 });
 
