@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import type { BuildResult } from "../build/index.ts";
 import type { Builds, BuildsOutput } from "../builds/index.ts";
@@ -29,7 +30,8 @@ export interface MemoryOptions {
 	readonly directory: string;
 	/**
 	 * `work`: in the repository that the program names, or else in one below the folder. `remote`: only in one that is
-	 * named. `none`: nothing is remembered.
+	 * named, with a cache of its own that is gone at the end: what stands in the folder may have come as an artifact of any
+	 * job, and git believes the configuration in a repository. `none`: nothing is remembered.
 	 */
 	readonly kept: "work" | "remote" | "none";
 	readonly dryRun: boolean;
@@ -44,19 +46,21 @@ export function openMemory(program: Pick<Program, "state" | "git">, io: Io, opti
 	let store: Promise<StateStore> | undefined;
 	let known: Promise<State | undefined> | undefined;
 	const isLocal = address === local;
+	let temporary: string | undefined;
 
 	/** Loaded where there is a state, and only there: nobody else has use for so much code. */
 	function opened(at: string): Promise<StateStore> {
-		store ??= import("../state/index.ts").then(({ openState }) =>
-			openState(io, {
-				directory: path.join(options.directory, "cache"),
+		store ??= import("../state/index.ts").then(async ({ openState }) => {
+			if (options.kept === "remote") temporary = await mkdtemp(path.join(tmpdir(), "brewline-state-"));
+			return openState(io, {
+				directory: temporary ?? path.join(options.directory, "cache"),
 				address: at,
 				branch,
 				author,
 				rewrite: isLocal ? {} : program.git.rewrite,
 				credentials: options.credentials,
-			}),
-		);
+			});
+		});
 		return store;
 	}
 
@@ -81,6 +85,7 @@ export function openMemory(program: Pick<Program, "state" | "git">, io: Io, opti
 		},
 		[Symbol.asyncDispose]: async () => {
 			await (await store)?.close();
+			if (temporary !== undefined) await rm(temporary, { recursive: true, force: true, maxRetries: 3 });
 		},
 	};
 }
