@@ -1,6 +1,7 @@
 import type { Build, BuildsOutput, Lookup } from "../builds/index.ts";
 import { restrictedTo } from "../builds/index.ts";
 import { BrewlineError, messageOf } from "../errors.ts";
+import { printable } from "../io/index.ts";
 import { isAttestation, type Descriptor, type Index, underNamespace } from "../oci/index.ts";
 import { titleOf } from "../plan/index.ts";
 import { indexObject, type PublishedTag, push } from "../publish/index.ts";
@@ -33,6 +34,7 @@ export interface AdoptOptions {
 }
 
 const revision = "org.opencontainers.image.revision";
+const sourceUrl = "org.opencontainers.image.source";
 const baseDigest = "org.opencontainers.image.base.digest";
 
 /**
@@ -101,6 +103,10 @@ async function published(
 	options: AdoptOptions,
 ): Promise<Found> {
 	if (build.build.resolved !== null) return { build, state: "present", note: "is staged already" };
+	if (build.build.force !== undefined) {
+		// What is published is what somebody decided to replace, or may be.
+		return { build, state: "refused", note: `is to be built again: ${build.build.force}` };
+	}
 	const { arch } = build.build;
 	const ofArch = build.source.arches[arch]!;
 	const ours = ofArch.tags.flatMap((tag, index) => (own.has(`${arch} ${tag}`) ? [index] : []));
@@ -137,7 +143,11 @@ function ownTags(sources: Sources): ReadonlySet<string> {
 }
 
 /** Why an image is not what is defined; undefined: it is. */
-function mismatch({ build, source }: Build, index: Index, { unverified = false }: AdoptOptions): string | undefined {
+export function mismatch(
+	{ build, source }: Pick<Build, "build" | "source">,
+	index: Index,
+	{ unverified = false }: AdoptOptions,
+): string | undefined {
 	const images = index.manifests.filter((manifest) => !isAttestation(manifest));
 	const said = (key: string): readonly string[] =>
 		images.flatMap(({ annotations }: Descriptor) => annotations?.[key] ?? []);
@@ -146,6 +156,12 @@ function mismatch({ build, source }: Build, index: Index, { unverified = false }
 	const defined = source.entries.map(({ GitCommit }) => GitCommit);
 	const other = commits.find((commit) => !defined.includes(commit));
 	if (other !== undefined) return `is of another commit: ${other.slice(0, 40)}`;
+	// A tag may have moved from one directory to another of the same commit.
+	const elsewhere = said(sourceUrl).find((url) => {
+		const directory = /#[0-9a-f]{40,64}:(.*)$/s.exec(url)?.[1];
+		return directory !== undefined && !source.entries.some(({ Directory }) => Directory === directory);
+	});
+	if (elsewhere !== undefined) return `is of another directory: ${printable(elsewhere, 300)}`;
 	const from = source.arches[build.arch]!.lastStageFrom;
 	const base = build.parents[from];
 	const moved = base === undefined ? undefined : said(baseDigest).find((digest) => digest !== base);

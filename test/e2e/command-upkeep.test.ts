@@ -96,6 +96,21 @@ describe("adopt", () => {
 		expect(new Set(published.tags.map(({ change }) => change))).toEqual(new Set(["unchanged"]));
 	});
 
+	it("does not take what is published for a build that was decided to be made again", async () => {
+		await succeed("run");
+		await succeed("force imported:latest amd64 --reason broken --by Somebody");
+		const ended = await place.brewline("adopt");
+		expect(ended).toMatchObject({
+			code: 7,
+			stdout: "to build imported:1.0 amd64: is to be built again: broken\n0 taken over, 2 staged already, 1 to build\n",
+		});
+		expect(reportOf(await succeed("plan --json")).builds.map(({ state }) => state)).toEqual([
+			"planned",
+			"present",
+			"present",
+		]);
+	});
+
 	it("leaves what is of another commit, or of nobody knows which, to be built", async () => {
 		await succeed("run");
 		await forget();
