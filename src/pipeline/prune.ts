@@ -65,6 +65,11 @@ export async function prune(workspace: Workspace, options: PruneOptions): Promis
 	const { io, client, program, memory } = workspace;
 	const dry = { ...workspace, dryRun: true };
 	const sources = await computeSources(dry);
+	if (Object.keys(sources).length === 0) {
+		throw new BrewlineError("config", `nothing is defined in ${program.library}, so nothing would be kept`, {
+			hint: "start it where the library is; a registry that is given up is cleared by its own means",
+		});
+	}
 	const lookups = openLookups(dry);
 	const { builds } = await computeBuilds(dry, sources, lookups);
 	const state = await memory.read();

@@ -191,6 +191,17 @@ describe("prune", () => {
 		expect(images).toMatchObject([{ state: "kept", reason: "a tag holds it" }]);
 	});
 
+	it("deletes nothing where nothing is defined: that is another folder than the one that was meant", async () => {
+		await succeed("run");
+		await place.define({});
+		rmSync(place.file("."), { recursive: true, force: true });
+		place.requests.length = 0;
+		const ended = await place.brewline("prune --keep 0 --older 1m --delete");
+		expect(ended.code).not.toBe(0);
+		expect(ended.stderr).toContain("nothing is defined");
+		expect(place.writes()).toEqual([]);
+	});
+
 	it("deletes nothing where a list or a tag cannot be read", async () => {
 		await place.define({ imported: changed("one\n") });
 		await succeed("run");
