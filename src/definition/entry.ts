@@ -78,8 +78,12 @@ export function readEntry(paragraph: Paragraph, whole: WholeFile, context: Conte
 		Tags,
 		SharedTags: sharedField === undefined ? whole.sharedTexts : texts(shared),
 		Architectures: architectures === undefined ? global.Architectures : readArchitectures(architectures, context),
-		...build,
+		GitRepo: build.GitRepo,
+		GitFetch: build.GitFetch,
+		GitCommit: build.GitCommit,
 		Directory: cleanPath(build.Directory),
+		File: build.File,
+		Builder: build.Builder,
 		archFields: cleanArchDirectories(readArchFields(paragraph, global.archFields)),
 		Constraints:
 			constraints === undefined ? global.Constraints : [...global.Constraints, ...texts(listItems(constraints))],

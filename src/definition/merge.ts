@@ -3,9 +3,12 @@ import type { BuildFields, Entry, MergedEntry, SharedTagGroup } from "./types.ts
 
 /** Appends the tags of an entry to the earlier one that has the same build (spec/manifest.md, Merging). */
 export function mergeEntries(entries: readonly Entry[]): readonly MergedEntry[] {
-	const byBuild = new Map<string, [Entry, ...Entry[]]>();
+	// Hardly any have the directory of another: of these alone the whole is compared.
+	const directories = new Map<string, number>();
+	for (const { Directory } of entries) directories.set(Directory, (directories.get(Directory) ?? 0) + 1);
+	const byBuild = new Map<string | Entry, [Entry, ...Entry[]]>();
 	for (const entry of entries) {
-		const key = buildKey(entry);
+		const key = directories.get(entry.Directory) === 1 ? entry : buildKey(entry);
 		const same = byBuild.get(key);
 		if (same === undefined) byBuild.set(key, [entry]);
 		else same.push(entry);

@@ -112,6 +112,8 @@ export function compareBytes(a: string, b: string): number {
 
 /** `.`, empty parts and a trailing `/` removed, `..` resolved as far as there is something to go up from. */
 export function cleanPath(path: string): string {
+	// Nearly all have no part that is empty, `.` or `..`, and are clean as they are.
+	if (!/(?:^|\/)\.{0,2}(?:\/|$)/.test(path)) return path;
 	const normal = posix.normalize(path);
 	return normal.length > 1 && normal.endsWith("/") ? normal.slice(0, -1) : normal;
 }
