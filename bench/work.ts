@@ -73,6 +73,10 @@ const work = cases[name];
 if (work === undefined) throw new Error(`no case ${name}: ${Object.keys(cases).join(", ")}`);
 // As the command line does it: what was compiled once is not compiled again, and a large text is not copied as a whole.
 enableCompileCache();
-const text = await work(...args);
-const piece = 1 << 20;
-for (let at = 0; at < text.length; at += piece) process.stdout.write(text.slice(at, at + piece));
+void print(work(...args));
+
+async function print(result: Promise<string>): Promise<void> {
+	const text = await result;
+	const piece = 1 << 20;
+	for (let at = 0; at < text.length; at += piece) process.stdout.write(text.slice(at, at + piece));
+}

@@ -1,7 +1,7 @@
 /** Builds `lib/` (the package: plain JavaScript and declarations) and `dist/` (one bundle for each entry of an action). */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { readdir, rm, stat } from "node:fs/promises";
+import { readdir, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { rolldown } from "rolldown";
 
@@ -42,7 +42,10 @@ async function bundleCommandLine(): Promise<void> {
 	await bundleProgram(path.join(root, "src/cli/main.ts"), folder);
 }
 
-/** A program with all that it imports, in a few files: what is imported dynamically is a file of its own. */
+/**
+ * A program with all that it imports, in a few files: what is imported dynamically is a file of its own. As CommonJS, since Node
+ * takes 5 ms less of some 48 to load it.
+ */
 export async function bundleProgram(input: string, folder: string): Promise<void> {
 	const bundled = await rolldown({
 		input,
@@ -53,12 +56,13 @@ export async function bundleProgram(input: string, folder: string): Promise<void
 	});
 	await bundled.write({
 		dir: folder,
-		format: "esm",
+		format: "cjs",
 		entryFileNames: "[name].js",
 		chunkFileNames: "[name]-[hash].js",
 		comments: { legal: true },
 	});
 	await bundled.close();
+	await writeFile(path.join(folder, "package.json"), '{ "type": "commonjs" }\n');
 }
 
 async function bundle(): Promise<void> {

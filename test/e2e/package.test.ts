@@ -91,6 +91,8 @@ describe("the tarball", () => {
 		expect(names.filter((name) => !/^package\/lib\/[\w/.-]+\.(?:js|d\.ts)$/.test(name)).sort()).toEqual([
 			"package/LICENSE",
 			"package/README.md",
+			// The command line is CommonJS.
+			"package/lib/cli/package.json",
 			"package/package.json",
 		]);
 		expect(names.filter((name) => /test|fixture|support|actions/i.test(name))).toEqual([]);
