@@ -2,6 +2,8 @@ import { createHash, randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { Io } from "../io/types.ts";
+import { withLock } from "./lock.ts";
 import { damaged } from "./reader.ts";
 
 /**
@@ -38,6 +40,17 @@ export async function makeBare(directory: string, format: "sha1" | "sha256"): Pr
 		// Another process was faster.
 		if (!existsSync(directory)) throw error;
 	}
+}
+
+/** Runs `action` as the only one that writes into a repository: whatever git locked in it was left by a killed process. */
+export async function writing<T>(io: Io, directory: string, action: () => Promise<T>): Promise<T> {
+	return await withLock(io, `${directory}.lock`, async () => {
+		const refs = await readdir(join(directory, "refs"), { recursive: true }).catch(() => []);
+		const locks = refs.filter((name) => name.endsWith(".lock")).map((name) => join("refs", name));
+		for (const name of ["shallow.lock", "packed-refs.lock", "config.lock", ...locks])
+			await rm(join(directory, name), { force: true });
+		return await action();
+	});
 }
 
 /** The commits that are there completely. */

@@ -1,13 +1,12 @@
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { BrewlineError } from "../errors.ts";
 import { printable } from "../io/printable.ts";
 import type { Io } from "../io/types.ts";
 import { checkFetch, rewriteAddress } from "./address.ts";
-import { bareName, commitRef, makeBare, readCommits } from "./bare.ts";
+import { bareName, commitRef, makeBare, readCommits, writing } from "./bare.ts";
 import { accessTo, git, type GitCredential } from "./command.ts";
 import { fetchCommits, fetchHistory } from "./fetch.ts";
-import { withLock } from "./lock.ts";
 import { openObjects, type Objects } from "./objects.ts";
 import { openReader, type ObjectReader } from "./reader.ts";
 import { persistently, remoteFailure, remoteGit, type Remote } from "./remote.ts";
@@ -112,7 +111,7 @@ export function openGitBranch(io: Io, options: GitBranchOptions): GitBranch {
 	async function fetched(head: string): Promise<void> {
 		const { remote } = known();
 		if ((await readCommits(remote.directory)).has(head)) return;
-		const failures = await withLock(io, `${remote.directory}.lock`, () =>
+		const failures = await writing(io, remote.directory, () =>
 			fetchCommits(io, remote, [{ commit: head, fetch: ref }]),
 		);
 		for (const failure of failures.values()) throw failure;
@@ -121,7 +120,7 @@ export function openGitBranch(io: Io, options: GitBranchOptions): GitBranch {
 	/** Whether the commit got into the branch, although the answer to the push did not come. */
 	async function landed(commit: string): Promise<boolean> {
 		const { remote } = known();
-		const ids = await withLock(io, `${remote.directory}.lock`, () => fetchHistory(io, remote, ref, searched));
+		const ids = await writing(io, remote.directory, () => fetchHistory(io, remote, ref, searched));
 		return ids.includes(commit);
 	}
 
@@ -161,14 +160,12 @@ export function openGitBranch(io: Io, options: GitBranchOptions): GitBranch {
 		objects: () => known().objects,
 		commit: async (commit) => {
 			const { remote } = known();
-			const output = await withLock(io, `${remote.directory}.lock`, async () => {
-				// What a killed process left: the lock is ours.
-				await rm(join(remote.directory, `${nextRef}.lock`), { force: true });
-				return await git(io, ["fast-import", "--quiet", "--force", "--date-format=raw", "--done"], {
+			const output = await writing(io, remote.directory, () =>
+				git(io, ["fast-import", "--quiet", "--force", "--date-format=raw", "--done"], {
 					directory: remote.directory,
 					input: instructions(commit),
-				});
-			});
+				}),
+			);
 			const id = output.toString("latin1").trim();
 			if (!/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(id))
 				throw new BrewlineError("git", `git fast-import answered ${printable(id, 100)}`);
@@ -182,7 +179,11 @@ export function openGitBranch(io: Io, options: GitBranchOptions): GitBranch {
 					push(at, commit, expected, attempts++ === 0),
 				);
 				// From now on it is as if it had been fetched.
-				if (moved) await git(io, ["update-ref", commitRef(commit), commit], { directory: remote.directory });
+				if (moved) {
+					await writing(io, remote.directory, async () => {
+						await git(io, ["update-ref", commitRef(commit), commit], { directory: remote.directory });
+					});
+				}
 				return moved;
 			} catch (error) {
 				const hint = `check that ${ref} may be pushed to: it needs no review, and no rule may protect it`;

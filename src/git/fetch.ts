@@ -1,6 +1,4 @@
 import { createHash } from "node:crypto";
-import { rm } from "node:fs/promises";
-import { join } from "node:path";
 import { BrewlineError, messageOf } from "../errors.ts";
 import { printable } from "../io/printable.ts";
 import type { Io } from "../io/types.ts";
@@ -24,16 +22,13 @@ const fetchArgs = [
 	"--update-shallow",
 ];
 
-/** Git's own locks: what is there while we hold ours is what a killed process left. */
-const staleLocks = ["shallow.lock", "packed-refs.lock", "config.lock"];
-
 /** What git takes for all of the history. */
 const wholeHistory = 0x7fffffff;
 
 /**
  * Fetches commits, each without its history: all in one go by their ids, and those that the server does not give
  * so by their refs: the tip first, which it mostly is, then the whole history. Gives back the reasons for those that
- * cannot be had. `depths`: how much of a ref's history is fetched, one try after the other. To be called by one process at a time (`withLock`).
+ * cannot be had. `depths`: how much of a ref's history is fetched, one try after the other. To be called while `writing`.
  */
 export async function fetchCommits(
 	io: Io,
@@ -41,7 +36,6 @@ export async function fetchCommits(
 	wanted: readonly Wanted[],
 	depths: readonly number[] = [1, wholeHistory],
 ): Promise<ReadonlyMap<string, BrewlineError>> {
-	for (const file of staleLocks) await rm(join(remote.directory, file), { force: true });
 	const byId = await fetchById(io, remote, [...new Set(wanted.map((want) => want.commit))]);
 	const failures = new Map<string, BrewlineError>();
 	const byRef = Map.groupBy(
@@ -119,7 +113,7 @@ function fetchedRef(ref: string): string {
 	return `refs/brewline/fetched/${createHash("sha256").update(ref).digest("hex")}`;
 }
 
-/** The ids of a ref's last commits, the latest first. To be called by one process at a time. */
+/** The ids of a ref's last commits, the latest first. To be called while `writing`. */
 export async function fetchHistory(io: Io, remote: Remote, ref: string, depth: number): Promise<readonly string[]> {
 	await fetchRef(io, remote, ref, depth);
 	const ids = await git(io, ["rev-list", fetchedRef(ref), "--"], { directory: remote.directory });

@@ -536,7 +536,7 @@ describe("the cache", () => {
 		expect(w.argv.filter((word) => word === "fetch")).toHaveLength(2);
 	});
 
-	test("a lock that a killed process left is taken", async () => {
+	test("the locks that a killed process left are taken, git's own too", async () => {
 		await using w = await world();
 		{
 			await using store = w.open();
@@ -547,6 +547,7 @@ describe("the cache", () => {
 		await writeFile(`${bare}.lock`, JSON.stringify({ machine: "elsewhere", pid: 1, id: "x" }));
 		await utimes(`${bare}.lock`, new Date(0), new Date(0));
 		await writeFile(join(bare, "shallow.lock"), "");
+		await writeFile(join(bare, "refs/brewline/commits", `${commits[1]!}.lock`), "");
 		await using store = w.open();
 		await store.repository(address).ensure(wanted(commits[1]!));
 		expect(await store.repository(address).commitEpoch(commits[1]!)).toBe(1_700_000_001);

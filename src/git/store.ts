@@ -5,12 +5,11 @@ import { BrewlineError, messageOf } from "../errors.ts";
 import { printable } from "../io/printable.ts";
 import type { Io } from "../io/types.ts";
 import { checkAddress, checkCommit, checkFetch, rewriteAddress } from "./address.ts";
-import { bareName, makeBare, readCommits } from "./bare.ts";
+import { bareName, makeBare, readCommits, writing } from "./bare.ts";
 import { accessTo, type GitCredential } from "./command.ts";
 import { changedPaths } from "./diff.ts";
 import { exportTree, openBlob, tarOf, type OpenFile } from "./export.ts";
 import { fetchCommits, type Wanted } from "./fetch.ts";
-import { withLock } from "./lock.ts";
 import { findDirectory, findFile, type Found } from "./lookup.ts";
 import { openObjects, showBytes, type EntryKind, type Objects } from "./objects.ts";
 import { openReader, type ObjectReader } from "./reader.ts";
@@ -204,7 +203,7 @@ function openRepository(
 		const from = rewriteAddress(address, options.rewrite ?? {});
 		const access = accessTo(io, from, options.credentials ?? {});
 		await mkdir(options.directory, { recursive: true });
-		const failures = await withLock(io, `${bare.directory}.lock`, async () => {
+		const failures = await writing(io, bare.directory, async () => {
 			await makeBare(bare.directory, wanted[0]!.commit.length === 64 ? "sha256" : "sha1");
 			bare.have = await readCommits(bare.directory);
 			const wants = missing();
