@@ -52,7 +52,13 @@ export async function bundleProgram(input: string, folder: string): Promise<void
 		platform: "node",
 		cwd: root,
 		logLevel: "warn",
-		resolve: { alias: { ...alias, "node:process": path.join(root, "src/cli/process.ts") } },
+		resolve: {
+			alias: {
+				...alias,
+				"node:child_process": path.join(root, "src/cli/child-process.ts"),
+				"node:process": path.join(root, "src/cli/process.ts"),
+			},
+		},
 	});
 	await bundled.write({
 		dir: folder,

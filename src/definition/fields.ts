@@ -7,7 +7,7 @@ import type { BuildFields, Fields, Maintainer, Position } from "./types.ts";
 /** The plain fields, in the order in which they are printed. */
 export const buildFieldNames = ["GitRepo", "GitFetch", "GitCommit", "Directory", "File", "Builder"] as const;
 
-const knownFields: readonly string[] = [
+const fieldNames: readonly string[] = [
 	"Maintainers",
 	"Tags",
 	"SharedTags",
@@ -15,6 +15,7 @@ const knownFields: readonly string[] = [
 	...buildFieldNames,
 	"Constraints",
 ];
+const knownFields: ReadonlySet<string> = new Set(fieldNames);
 
 /** What a field has that neither the entry nor the global paragraph names. */
 export const buildDefaults: BuildFields = {
@@ -32,7 +33,7 @@ const tagForm = /^[0-9A-Za-z_][0-9A-Za-z_.-]{0,127}$/;
 const archFieldForm = /-(?:GitRepo|GitFetch|GitCommit|Directory|File|Builder)$/;
 
 /** The existing program stores its own data under these names, and fails on a field of that name. */
-const refusedFields: readonly string[] = ["Values", "Paragraph", "ArchValues"];
+const refusedFields: ReadonlySet<string> = new Set(["Values", "Paragraph", "ArchValues"]);
 
 /** An item of a list, and where in the field's value it starts. */
 export interface Item {
@@ -153,7 +154,10 @@ export function readArchFields(
 	paragraph: Paragraph,
 	inherited: Readonly<Record<string, string>>,
 ): Readonly<Record<string, string>> {
-	const own = [...paragraph.fields.values()].filter(({ key }) => archFieldForm.test(key));
+	const own: Field[] = [];
+	for (const field of paragraph.fields.values()) {
+		if (!knownFields.has(field.key) && archFieldForm.test(field.key)) own.push(field);
+	}
 	if (own.length === 0) return inherited;
 	const values = new Map(Object.entries(inherited));
 	for (const { key, value } of own) {
@@ -172,9 +176,8 @@ export function cleanArchDirectories(fields: Fields["archFields"]): Fields["arch
 	);
 }
 
-/** Where a list field was written with blanks or line ends inside an item, the item is hardly what was meant. */
+/** Where a continued list field was written with blanks or line ends inside an item, the item is hardly what was meant. */
 function warnOfNewlines(field: Field, problems: Problems): void {
-	if (field.continuations.length === 0) return;
 	if (field.key === "Constraints") {
 		for (const item of listItems(field)) {
 			const { text } = item;
@@ -205,15 +208,15 @@ export function checkKeys(paragraph: Paragraph, context: Context, isGlobal: bool
 	const { problems } = context;
 	for (const field of paragraph.fields.values()) {
 		const { key, value } = field;
-		if (refusedFields.includes(key)) {
+		if (knownFields.has(key)) {
+			if (field.continuations.length > 0) warnOfNewlines(field, problems);
+			if (value === "") warnOfEmptied(field, isGlobal, problems);
+		} else if (refusedFields.has(key)) {
 			problems.error(field, `the field ${key} is refused`, {
 				hint: "The existing system cannot read a field of that name: choose another one, or a comment.",
 			});
-		} else if (knownFields.includes(key)) {
-			warnOfNewlines(field, problems);
-			if (value === "") warnOfEmptied(field, isGlobal, problems);
 		} else if (archFieldForm.test(key)) {
-			warnOfNewlines(field, problems);
+			if (field.continuations.length > 0) warnOfNewlines(field, problems);
 			checkArchField(field, context);
 		} else {
 			warnOfUnknown(field, context);
@@ -279,14 +282,14 @@ function warnOfUnknown(field: Field, { problems }: Context): void {
 function meantField(key: string): string | undefined {
 	const from = key.charCodeAt(0) === 0xfeff ? key.slice(1) : key;
 	const dash = from.lastIndexOf("-");
-	const near = nearest(from.slice(dash + 1), knownFields);
+	const near = nearest(from.slice(dash + 1), fieldNames);
 	return near === undefined || dash === -1 ? near : `${from.slice(0, dash)}-${near}`;
 }
 
 /** A hint for a field that is missing: the unknown field in its paragraph that was probably meant. */
 export function misspelt(paragraph: Paragraph, missing: string): { readonly hint?: string } {
 	for (const field of paragraph.fields.values()) {
-		if (field.key !== missing && !knownFields.includes(field.key) && meantField(field.key) === missing) {
+		if (field.key !== missing && !knownFields.has(field.key) && meantField(field.key) === missing) {
 			return {
 				hint:
 					field.key.charCodeAt(0) === 0xfeff

@@ -1,5 +1,4 @@
-import { readFileSync, realpathSync, statSync } from "node:fs";
-import { readdir } from "node:fs/promises";
+import { lstatSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import path from "node:path";
 import { BrewlineError, messageOf } from "../errors.ts";
 import { parseDefinition } from "./parse.ts";
@@ -40,7 +39,7 @@ export const imageName = /^[0-9A-Za-z][0-9A-Za-z._-]{0,127}$/;
 export async function loadLibrary(directory: string, options: ArchitectureOptions): Promise<readonly Selection[]> {
 	const selections: Selection[] = [];
 	const errors: BrewlineError[] = [];
-	for (const name of await fileNames(directory)) {
+	for (const name of fileNames(directory)) {
 		try {
 			const definition = loadFromLibrary(directory, name, options);
 			selections.push({ reference: name, name, tag: null, definition, entries: definition.entries });
@@ -63,9 +62,9 @@ export async function loadLibrary(directory: string, options: ArchitectureOption
 	);
 }
 
-async function fileNames(directory: string): Promise<readonly string[]> {
+function fileNames(directory: string): readonly string[] {
 	try {
-		const entries = await readdir(directory, { withFileTypes: true });
+		const entries = readdirSync(directory, { withFileTypes: true });
 		return entries
 			.filter((entry) => !entry.isDirectory())
 			.map(({ name }) => name)
@@ -87,7 +86,7 @@ function loadFromLibrary(directory: string, name: string, options: ArchitectureO
 		});
 	}
 	// A pull request could have error messages print any file of the machine that reads it.
-	if (!realPath(file).startsWith(realPath(directory) + path.sep)) {
+	if (isLink(file) && !realPath(file).startsWith(realPath(directory) + path.sep)) {
 		throw new BrewlineError("definition", `${quote(name)} is a symbolic link out of the library folder`, {
 			hint: "Put the definition itself into the library folder.",
 			at: { file },
@@ -98,6 +97,10 @@ function loadFromLibrary(directory: string, name: string, options: ArchitectureO
 		throw new BrewlineError("definition", `${quote(name)} is a symbolic link to nothing`, { at: { file } });
 	}
 	return parseDefinition(bytes, { file, ...options });
+}
+
+function isLink(file: string): boolean {
+	return lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
 }
 
 /** Where a path leads to; itself where that is nowhere. */

@@ -82,6 +82,11 @@ export function isListSpace(code: number): boolean {
 	return code === 0x20 || code === 0x09 || code === 0x0d || code === 0x0a;
 }
 
+/** A character of ASCII that no kind of white space has. */
+function isVisible(code: number): boolean {
+	return code > 0x20 && code < 0x7f;
+}
+
 /** The range of `text` between `start` and `end` without `space` at its ends. */
 export function trimRange(
 	text: string,
@@ -91,6 +96,8 @@ export function trimRange(
 ): readonly [start: number, end: number] {
 	let from = start;
 	let to = end;
+	// Nearly all have none at either end.
+	if (from < to && isVisible(text.charCodeAt(from)) && isVisible(text.charCodeAt(to - 1))) return [from, to];
 	while (from < to && space(text.charCodeAt(from))) from += 1;
 	while (to > from && space(text.charCodeAt(to - 1))) to -= 1;
 	return [from, to];

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { setTimeout as wait } from "node:timers/promises";
+import timers from "node:timers";
 import type { Clock, Exec, Io, Log, Send } from "./types.ts";
 
 export interface NodeIoOptions {
@@ -24,10 +24,12 @@ export function nodeIo(options: NodeIoOptions = {}): Io {
 const nodeClock: Clock = {
 	now: () => Date.now(),
 	sleep: async (milliseconds, signal) => {
-		await wait(milliseconds, undefined, signal === undefined ? {} : { signal }).catch((error: unknown) => {
-			signal?.throwIfAborted();
-			throw error;
-		});
+		await timers.promises
+			.setTimeout(milliseconds, undefined, signal === undefined ? {} : { signal })
+			.catch((error: unknown) => {
+				signal?.throwIfAborted();
+				throw error;
+			});
 	},
 };
 
