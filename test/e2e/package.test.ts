@@ -42,7 +42,7 @@ const loads: Readonly<Record<string, readonly string[]>> = {
 	"brewline/config": ["yaml", "zod"],
 	"brewline/report": ["zod"],
 	"brewline/engine": ["node:http", "node:net", "yaml", "zod"],
-	brewline: ["modern-tar", "node:child_process", "node:http", "node:net", "node:timers/promises", "yaml", "zod"],
+	brewline: ["modern-tar", "node:child_process", "node:http", "node:net", "node:timers", "yaml", "zod"],
 };
 const light =
 	/^node:(?:buffer|crypto|events|fs|fs\/promises|os|path|path\/posix|process|stream|stream\/promises|string_decoder)$/;
