@@ -5,7 +5,19 @@ import { readBuilds, readLookupCache, writeBuilds, writeLookupCache } from "../b
 import { BrewlineError, messageOf } from "../errors.ts";
 import { printable, writeWhole } from "../io/index.ts";
 import { tabJson } from "../json/index.ts";
-import { explain, type Explanation, force, openWorkspace, rememberRun, type Workspace } from "../pipeline/index.ts";
+import {
+	decisions,
+	explain,
+	type Explanation,
+	force,
+	hold,
+	openWorkspace,
+	release,
+	rememberRun,
+	rollback,
+	shrink,
+	type Workspace,
+} from "../pipeline/index.ts";
 import { readSources, writeSources } from "../sources/index.ts";
 import { emptyState } from "../state/index.ts";
 import { type Context, sayUnconfigured } from "./context.ts";
@@ -57,8 +69,7 @@ export function forceStep(
 	args: string[],
 ): Promise<number> {
 	const [reference = "", arch] = args;
-	const { env } = context.io;
-	const by = options.by ?? env["GITHUB_ACTOR"] ?? userInfo().username;
+	const by = decider(context, options);
 	return inWorkspace(context, options.dryRun === true, async (workspace) => {
 		const outcomes = await force(workspace, {
 			reference,
@@ -72,6 +83,127 @@ export function forceStep(
 				: outcomes.map(({ tag, arch: on, note }) => `${printable(tag)} ${printable(on)}: ${note}\n`).join(""),
 		);
 		return outcomes.some(({ buildId }) => buildId !== null) ? 0 : 7;
+	});
+}
+
+function decider({ io }: Context, { by }: { by?: string }): string {
+	return by ?? io.env["GITHUB_ACTOR"] ?? userInfo().username;
+}
+
+interface DecisionFlags {
+	readonly reason: string;
+	readonly by?: string;
+	readonly dryRun?: boolean;
+}
+
+/** The name that a decision is about; undefined: everything, which has to be said. */
+function subject(args: readonly string[], { all = false }: { all?: boolean }): string | undefined {
+	const [name] = args;
+	if ((name === undefined) === all) return name;
+	throw new BrewlineError(
+		"usage",
+		name === undefined ? "neither an image nor a tag is named" : "--all is for all images",
+		{
+			hint: "write NAME, NAME:TAG, or --all alone",
+		},
+	);
+}
+
+/** Runs a decision and says what it was; in a dry run, what it would be. */
+function deciding(
+	context: Context,
+	flags: { readonly dryRun?: boolean },
+	decide: (workspace: Workspace) => Promise<{ readonly text: string; readonly data: object }>,
+): Promise<number> {
+	const dryRun = flags.dryRun === true;
+	return inWorkspace(context, dryRun, async (workspace) => {
+		const { text, data } = await decide(workspace);
+		const where = dryRun ? "nothing was written" : `it is in the state at ${printable(workspace.memory.where ?? "")}`;
+		context.print(context.json ? tabJson({ ...data, dryRun }) : `${text}; ${where}\n`);
+		return 0;
+	});
+}
+
+/** Has tags stay as they are. */
+export function holdStep(context: Context, flags: DecisionFlags & { all?: boolean }, args: string[]): Promise<number> {
+	return deciding(context, flags, async (workspace) => {
+		const name = subject(args, flags);
+		const by = decider(context, flags);
+		await hold(workspace, name, { reason: flags.reason, by });
+		const what = name === undefined ? "nothing is published" : `${printable(name)} is not moved`;
+		return { text: `${what} until it is released: brewline release ${name ?? "--all"}`, data: { hold: name ?? null } };
+	});
+}
+
+/** Has a tag hold what it held before. */
+export function rollbackStep(
+	context: Context,
+	flags: DecisionFlags & { to?: string },
+	args: string[],
+): Promise<number> {
+	return deciding(context, flags, async (workspace) => {
+		const [tag = ""] = args;
+		const request = {
+			reason: flags.reason,
+			by: decider(context, flags),
+			...(flags.to === undefined ? {} : { to: flags.to }),
+		};
+		const { digest, since } = await rollback(workspace, tag, request);
+		const held = since === null ? "" : `, which it held from ${since} on`;
+		return {
+			text: `${printable(tag)} is to hold ${digest}${held}, from the next run on`,
+			data: { tag, digest, since },
+		};
+	});
+}
+
+/** Lets tags go without platforms. */
+export function shrinkStep(context: Context, flags: DecisionFlags, args: string[]): Promise<number> {
+	return deciding(context, flags, async (workspace) => {
+		const [name = "", ...platforms] = args;
+		await shrink(workspace, name, platforms, { reason: flags.reason, by: decider(context, flags) });
+		return { text: `${printable(name)} may go without ${platforms.join(", ")}`, data: { name, platforms } };
+	});
+}
+
+/** Ends decisions. Ends with 7 where there was none. */
+export function releaseStep(
+	context: Context,
+	flags: { all?: boolean; by?: string; dryRun?: boolean },
+	args: string[],
+): Promise<number> {
+	return inWorkspace(context, flags.dryRun === true, async (workspace) => {
+		const ended = await release(workspace, subject(args, flags), decider(context, flags));
+		context.print(
+			context.json
+				? tabJson({ ended })
+				: ended.length === 0
+					? "nothing of the kind was decided: brewline decisions lists what was\n"
+					: `ended: ${ended.join(", ")}\n`,
+		);
+		return ended.length === 0 ? 7 : 0;
+	});
+}
+
+/** Everything that was decided and is in force. */
+export function decisionsStep(context: Context): Promise<number> {
+	return inWorkspace(context, true, async (workspace) => {
+		const all = await decisions(workspace);
+		const line = (what: string, { by, when, why }: { by: string; when: string; why: string }) =>
+			`${what}, by ${printable(by)}, ${when}: ${printable(why, 1000)}\n`;
+		const lines = [
+			...(all.stop === undefined ? [] : [line("everything is held", all.stop)]),
+			...Object.entries(all.holds).map(([name, one]) => line(`${name} is held`, one)),
+			...Object.entries(all.rollbacks).map(([name, one]) => line(`${name} is taken back to ${one.digest}`, one)),
+			...Object.entries(all.shrink).map(([name, one]) =>
+				line(`${name} may go without ${one.platforms.join(", ")}`, one),
+			),
+			...Object.entries(all.forced).map(([id, { by, when, text }]) =>
+				line(`the build ${id} is made again`, { by, when, why: text }),
+			),
+		];
+		context.print(context.json ? tabJson(all) : lines.join("") || "nothing is decided\n");
+		return 0;
 	});
 }
 

@@ -112,6 +112,12 @@ NO_COLOR turns colours off. BREWLINE_CONFIG names the configuration like --confi
 		"--accept-missing",
 		"go on where much that was known to be staged is not there any more",
 	);
+	const audit = new Option(
+		"--audit",
+		"look at every tag, also those that are made from what they were made from before",
+	);
+	const allowOlder = new Option("--allow-older", "let tags go back to older versions");
+	const by = new Option("--by <name>", "who decides (default: who runs this)");
 	const parallel = new Option(
 		"--parallel <number>",
 		"builds at once (default: one for every two processors)",
@@ -151,8 +157,11 @@ NO_COLOR turns colours off. BREWLINE_CONFIG names the configuration like --confi
 		"publish",
 		"move what is staged to its tags: architecture tags, then one index for each tag",
 		`Reads the registry again, and writes only what differs. An architecture that is missing keeps what its tag had.
-  brewline publish --dry-run              every tag, and what would become of it`,
+  brewline publish --dry-run              every tag, and what would become of it
+  brewline publish --audit                also those that nothing changed for`,
 	)
+		.addOption(audit)
+		.addOption(allowOlder)
 		.addOption(dryRun)
 		.action(does(async () => (await import("./steps.ts")).publishStep));
 	command(
@@ -166,6 +175,8 @@ NO_COLOR turns colours off. BREWLINE_CONFIG names the configuration like --confi
 		.addOption(parallel)
 		.addOption(retry)
 		.addOption(acceptMissing)
+		.addOption(audit)
+		.addOption(allowOlder)
 		.addOption(dryRun)
 		.action(does(async () => (await import("./steps.ts")).runStep));
 
@@ -194,9 +205,64 @@ NO_COLOR turns colours off. BREWLINE_CONFIG names the configuration like --confi
 		.argument("<image>", "NAME or NAME:TAG, as the definitions have it")
 		.argument("[architecture]", "only this one")
 		.requiredOption("--reason <text>", "why, in one line")
-		.option("--by <name>", "who decides (default: who runs this)")
+		.addOption(by)
 		.addOption(dryRun)
 		.action(does(async () => (await import("./decide.ts")).forceStep));
+	command(
+		"hold",
+		"decide that tags are not moved until they are released",
+		`The decision is in the state, with who, when and why; every run obeys it, and says so.
+  brewline hold hello --reason "upstream withdrew the release"
+  brewline hold --all --reason "the registry has an incident"`,
+	)
+		.argument("[image]", "NAME or NAME:TAG")
+		.option("--all", "nothing at all is published")
+		.requiredOption("--reason <text>", "why, in one line")
+		.addOption(by)
+		.addOption(dryRun)
+		.action(does(async () => (await import("./decide.ts")).holdStep));
+	command(
+		"rollback",
+		"decide that a tag holds again what it held before",
+		`What that was is in the state, and must be in the registry still. The next run moves the tag, and keeps it there until
+it is released.
+  brewline rollback hello:latest --reason "crashes at start"
+  brewline rollback hello:latest --to sha256:… --reason "crashes at start"`,
+	)
+		.argument("<tag>", "NAME:TAG")
+		.option("--to <digest>", "what it is to hold (default: what it held before)")
+		.requiredOption("--reason <text>", "why, in one line")
+		.addOption(by)
+		.addOption(dryRun)
+		.action(does(async () => (await import("./decide.ts")).rollbackStep));
+	command(
+		"shrink",
+		"decide that tags go without platforms that are not there as they are defined",
+		`Without it, a tag keeps what it had for an architecture that is late, or waits for it.
+  brewline shrink hello:latest linux/s390x --reason "the old image has a hole, and the new one does not build"`,
+	)
+		.argument("<image>", "NAME or NAME:TAG")
+		.argument("<platform...>", "OS/ARCHITECTURE[/VARIANT]")
+		.requiredOption("--reason <text>", "why, in one line")
+		.addOption(by)
+		.addOption(dryRun)
+		.action(does(async () => (await import("./decide.ts")).shrinkStep));
+	command(
+		"release",
+		"end what was decided with hold, rollback or shrink",
+		`  brewline release hello:latest
+  brewline release --all                  publish again, after hold --all`,
+	)
+		.argument("[image]", "NAME or NAME:TAG, as it was decided")
+		.option("--all", "the stop of everything")
+		.addOption(by)
+		.addOption(dryRun)
+		.action(does(async () => (await import("./decide.ts")).releaseStep));
+	command(
+		"decisions",
+		"list what was decided and is in force, with who, when and why",
+		"  brewline decisions --json",
+	).action(does(async () => (await import("./decide.ts")).decisionsStep));
 	command(
 		"adopt",
 		"take over what is published already, so that nothing of it is built again",

@@ -126,10 +126,16 @@ function describeLeg(leg: Leg): string {
 	return `${leg.id} (${leg.platformString}, on ${leg.runner.label})\n${lines.join("")}`;
 }
 
-export function publishStep(context: Context, options: { dryRun?: boolean }): Promise<number> {
+export function publishStep(
+	context: Context,
+	options: { audit?: boolean; allowOlder?: boolean; dryRun?: boolean },
+): Promise<number> {
 	const step = async (workspace: Workspace): Promise<number> => {
 		const report = startReport(context.program.name, context.io, { dryRun: options.dryRun });
-		await publishPlanned(workspace, report);
+		await publishPlanned(workspace, report, {
+			audit: options.audit ?? false,
+			allowOlder: options.allowOlder ?? false,
+		});
 		return finish(workspace, context, report);
 	};
 	return inWorkspace(context, step, options.dryRun);
@@ -137,7 +143,15 @@ export function publishStep(context: Context, options: { dryRun?: boolean }): Pr
 
 export async function runStep(
 	context: Context,
-	options: { arch?: string[]; parallel?: number; retry?: boolean; acceptMissing?: boolean; dryRun?: boolean },
+	options: {
+		arch?: string[];
+		parallel?: number;
+		retry?: boolean;
+		acceptMissing?: boolean;
+		audit?: boolean;
+		allowOlder?: boolean;
+		dryRun?: boolean;
+	},
 ): Promise<number> {
 	sayUnconfigured(context);
 	await using builders = openBuilders(context.io);
@@ -145,6 +159,8 @@ export async function runStep(
 		work: context.work,
 		findBuilder: builders.findBuilder,
 		dryRun: options.dryRun ?? false,
+		audit: options.audit ?? false,
+		allowOlder: options.allowOlder ?? false,
 		...(options.arch === undefined ? {} : { architectures: options.arch }),
 		...(options.parallel === undefined ? {} : { parallel: options.parallel }),
 		...(options.retry === undefined ? {} : { retry: options.retry }),

@@ -3,7 +3,8 @@ export { prune, type Pruned, type PruneOptions, type PruneResult } from "./prune
 export { explain, type ExplainedParent, type Explanation } from "./explain.ts";
 export { force, type ForcedOutcome, type ForceRequest } from "./force.ts";
 export { openBuilders, type Builders } from "./builders.ts";
-export { publishPlanned, publishStaged } from "./publish.ts";
+export { decisions, hold, release, rollback, shrink, type DecisionRequest } from "./decide.ts";
+export { publishPlanned, publishStaged, type PublishChoice } from "./publish.ts";
 export { rememberRun, type Remembered, type RememberOptions } from "./remember.ts";
 export {
 	buildReports,

@@ -38,6 +38,14 @@ export interface MemoryOptions {
 	readonly credentials: Readonly<Record<string, GitCredential>>;
 }
 
+/** Nothing is remembered. */
+export const noMemory: Memory = {
+	where: undefined,
+	read: () => Promise.resolve(undefined),
+	update: () => Promise.resolve(),
+	[Symbol.asyncDispose]: () => Promise.resolve(),
+};
+
 /** Opens the state; nothing is asked before the first question. */
 export function openMemory(program: Pick<Program, "state" | "git">, io: Io, options: MemoryOptions): Memory {
 	const { repository, branch, author } = program.state;
@@ -104,7 +112,10 @@ export interface Learned {
 	/** Ids of builds that were made since `output` was computed; default: none. */
 	readonly built?: ReadonlySet<string>;
 	/** Of a report. */
-	readonly tags: readonly Pick<TagReport, "reference" | "digest" | "platforms" | "change">[];
+	readonly tags: readonly Pick<
+		TagReport,
+		"reference" | "digest" | "platforms" | "change" | "decision" | "remembered" | "from"
+	>[];
 }
 
 /**
@@ -181,12 +192,14 @@ function publishedTags(
 		}
 	}
 	return Object.fromEntries(
-		tags.flatMap(({ reference, digest, platforms, change }) => {
+		tags.flatMap(({ reference, digest, platforms, change, decision, remembered: isRemembered, from }) => {
 			const name = names.get(reference);
 			if (name === undefined || digest === null || change === "failed") return [];
+			// Of what was not looked at there is nothing to learn.
+			if (isRemembered || decision === "stop") return [];
 			// Windows' releases stand behind the platform.
 			const own = platforms.map((platform) => platform.split(" ", 1)[0]!);
-			return [[name, { digest, platforms: [...new Set(own)].sort() }]];
+			return [[name, { digest, platforms: [...new Set(own)].sort(), ...(from === undefined ? {} : { from }) }]];
 		}),
 	);
 }

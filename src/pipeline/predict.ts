@@ -50,6 +50,8 @@ export function predictTags(
 		expected.set(reference, { name, parts: ofTag });
 	}
 	return tags.map((tag) => {
+		// Builds change nothing of what people decided.
+		if (tag.decision !== undefined && tag.decision !== "shrink") return tag;
 		const { name, parts } = expected.get(tag.reference) ?? { name: tag.reference, parts: [] };
 		return predicted(tag, parts, (part) => mustWait(name, part));
 	});

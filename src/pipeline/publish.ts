@@ -1,8 +1,9 @@
 import type { Run } from "../build/index.ts";
 import type { Builds } from "../builds/index.ts";
 import { pairOf } from "../plan/index.ts";
-import { publish, type PublishResult, waitingRule } from "../publish/index.ts";
+import { type Ledger, publish, type PublishResult, waitingRule } from "../publish/index.ts";
 import type { Sources } from "../sources/index.ts";
+import { noMemory } from "./memory.ts";
 import { buildReports, type Draft, reasonsIn, stillWaiting, tagReports } from "./report.ts";
 import {
 	computeBuilds,
@@ -15,19 +16,35 @@ import {
 } from "./steps.ts";
 import type { Workspace } from "./workspace.ts";
 
-/** Moves what is staged to its tags; everything is read from the registry anew, and nothing from files or earlier look-ups. */
+export interface PublishChoice {
+	/** Whether every tag is looked at, also those that are made from what they were made from before. Default: no. */
+	readonly audit?: boolean;
+	/** Whether a tag may go back to an older version. Default: no. */
+	readonly allowOlder?: boolean;
+}
+
+/**
+ * Moves what is staged to its tags; what is looked at is read from the registry anew, and nothing from files or earlier
+ * look-ups. What people decided, and what was published before, is in the state.
+ */
 export async function publishStaged(
 	workspace: Workspace,
 	input: { readonly sources: Sources; readonly builds: Builds },
-	options: { readonly dryRun?: boolean; readonly overdue?: ReadonlySet<string> } = {},
+	options: PublishChoice & { readonly dryRun?: boolean; readonly overdue?: ReadonlySet<string> } = {},
 ): Promise<PublishResult> {
 	const { program, io, client } = workspace;
+	const state = await workspace.memory.read();
 	return publish(input, io, {
 		program,
 		client,
 		lookup: openLookups(workspace).lookup,
 		mustWait: waitingRule(program, options.overdue ?? new Set()),
 		dryRun: options.dryRun ?? workspace.dryRun,
+		...(state === undefined
+			? {}
+			: { decisions: state.decisions, ledger: Object.assign({}, ...Object.values(state.published)) as Ledger }),
+		audit: options.audit ?? false,
+		allowOlder: options.allowOlder ?? false,
 	});
 }
 
@@ -38,27 +55,37 @@ export async function publishStaged(
 export async function publishPlanned(
 	workspace: Workspace,
 	report: Draft,
-	options: { readonly planDigest?: string; readonly run?: Run } = {},
+	options: PublishChoice & { readonly planDigest?: string; readonly run?: Run } = {},
 ): Promise<void> {
 	const { io, work } = workspace;
 	const planned = await readPlanFile(workspace, options.planDigest);
 	// The job has no memory of its own.
 	for (const repository of planned?.read ?? []) workspace.everRead.add(repository);
 	const strict = options.planDigest !== undefined;
+	// What a plan of this run says is believed; of what earlier runs learned, only decisions and what tags were made from.
+	const dry = { ...workspace, dryRun: true, ...(strict ? { memory: noMemory } : {}) };
 	const sources = await readSourcesFile(workspace, strict ? planned?.sources : undefined);
 	// Those of the plan where it is the one that is to be published.
 	const forced = strict ? planned?.forced : undefined;
-	const output = await computeBuilds({ ...workspace, dryRun: true }, sources, openLookups(workspace), { forced });
+	const output = await computeBuilds(dry, sources, openLookups(workspace), { forced });
 	const { builds } = output;
 	const legs = planned === undefined ? [] : await readLegs(work, [], { plan: planned });
 	const reasons = planned === undefined ? new Map<string, string>() : reasonsIn(planned);
 	const results = await readResults(work, legs, io, options.run);
-	const next = await computePlan({ ...workspace, dryRun: true }, sources, output);
+	const next = await computePlan(dry, sources, output);
 	report.waiting = stillWaiting(sources, builds, next.plan, planned);
 	report.builds = buildReports(builds, results, reasons);
 	const overdue = new Set(
 		((strict ? planned : undefined) ?? next.plan).overdue.map(({ source, arch }) => pairOf(source, arch)),
 	);
-	const published = await publishStaged(workspace, { sources, builds }, { dryRun: report.dryRun, overdue });
+	const published = await publishStaged(
+		workspace,
+		{ sources, builds },
+		{
+			...options,
+			dryRun: report.dryRun,
+			overdue,
+		},
+	);
 	Object.assign(report, tagReports(published));
 }

@@ -2,6 +2,7 @@ import { readReport, type Report } from "../report/index.ts";
 import type { BuildResult, Run } from "../build/index.ts";
 import type { Builds } from "../builds/index.ts";
 import { BrewlineError } from "../errors.ts";
+import { sha256Of } from "../oci/index.ts";
 import { titleOf, type Leg } from "../plan/index.ts";
 import type { FailedTry } from "../state/index.ts";
 import { readIfThere } from "./files.ts";
@@ -16,6 +17,8 @@ export interface RememberOptions {
 	/** The digest of the plan that was carried out; the files must be those of that plan. */
 	readonly planDigest?: string;
 	readonly run?: Run;
+	/** The digest of the report of publishing, where its job says it: what it says of what tags are made from is believed then. */
+	readonly reportDigest?: string;
 	/** Where the logs of this run are, for legs that left no result. */
 	readonly logAddress?: string;
 }
@@ -44,7 +47,7 @@ export async function rememberRun(workspace: Workspace, options: RememberOptions
 	const output = await readPlanned(workspace, plan);
 	const legs = await readLegs(work, [], { plan });
 	const results = await readResults(work, legs, io, options.run);
-	const report = await publishReport(workspace);
+	const { report, digest } = await publishReport(workspace);
 	const reasons = reasonsIn(plan);
 	const now = Math.floor(io.clock.now() / 1000);
 	const tries = [
@@ -56,7 +59,9 @@ export async function rememberRun(workspace: Workspace, options: RememberOptions
 		),
 		...lostTries(legs, results, report, output.builds, reasons, now, options),
 	];
-	const tags = report?.tags ?? [];
+	// On a laptop nobody else writes the files.
+	const believed = options.run === undefined || (digest !== undefined && digest === options.reportDigest);
+	const tags = (report?.tags ?? []).map(({ from, ...tag }) => ({ ...tag, ...(believed && from ? { from } : {}) }));
 	const made = report?.builds.filter(({ state }) => state === "built" || state === "present") ?? [];
 	const built = new Set(made.map(({ buildId }) => buildId));
 	await writeLearned(workspace, { sources, output, tries, built, tags });
@@ -64,18 +69,24 @@ export async function rememberRun(workspace: Workspace, options: RememberOptions
 }
 
 /** The report of publishing. Any job may have written it: one that cannot be used is left out, as a result would be. */
-async function publishReport({ work, io }: Workspace): Promise<Report | undefined> {
+async function publishReport({ work, io }: Workspace): Promise<{ report?: Report; digest?: string }> {
 	const file = filesOf(work).report;
 	let report: Report | undefined;
+	let digest: string | undefined;
 	try {
 		const bytes = await readIfThere(file, maxReportBytes);
-		report = bytes === undefined ? undefined : readReport(bytes, file);
+		if (bytes !== undefined) {
+			report = readReport(bytes, file);
+			digest = sha256Of(bytes);
+		}
 	} catch (error) {
 		if (!(error instanceof BrewlineError) || error.code !== "handover") throw error;
 		io.log({ type: "message", level: "warning", code: error.code, text: `not used: ${error.message}` });
 	}
 	// That of another step says nothing about tags, and has not asked the registry.
-	return report === undefined || report.dryRun || report.tags.length === 0 ? undefined : report;
+	return report === undefined || digest === undefined || report.dryRun || report.tags.length === 0
+		? {}
+		: { report, digest };
 }
 
 /** What publishing found in the registry counts more than what a leg says. */

@@ -63,8 +63,10 @@ function outcomeOf({ builds, waiting, tags, errors, dryRun, planOnly }: Draft, a
 	if (failed || errors.length > 0 || tags.some(({ change }) => change === "failed")) return "failed";
 	// A dry run, or a plan, has done all that was asked of it.
 	if (dryRun || planOnly) return "complete";
-	const held = tags.some(({ change, notes, unserved }) =>
-		change === "held" ? notes.length > 0 || unserved === undefined : notes.length > 0,
+	// What people decided is reported, and as it is to be.
+	const held = tags.some(
+		({ change, notes, unserved, decision }) =>
+			decision === undefined && (change === "held" ? notes.length > 0 || unserved === undefined : notes.length > 0),
 	);
 	const open = builds.some(({ state }) => state === "planned") || waiting.some(({ unserved }) => unserved !== true);
 	return held || open ? "incomplete" : "complete";
@@ -211,15 +213,20 @@ export function stillWaiting(
 export function tagReports(published: PublishResult): { tags: TagReport[]; errors: Report["errors"] } {
 	const said = [...published.archTags.filter(({ change }) => change === "failed"), ...published.tags];
 	return {
-		tags: said.map(({ reference, digest, platforms, change, notes, removed, unserved }) => ({
-			reference,
-			digest,
-			platforms: [...platforms],
-			change,
-			notes: [...notes],
-			...(removed === undefined ? {} : { removed: [...removed] }),
-			...(unserved === undefined ? {} : { unserved: [...unserved] }),
-		})),
+		tags: said.map(
+			({ reference, digest, platforms, change, notes, removed, unserved, decision, remembered, from }) => ({
+				reference,
+				digest,
+				platforms: [...platforms],
+				change,
+				notes: [...notes],
+				...(removed === undefined ? {} : { removed: [...removed] }),
+				...(unserved === undefined ? {} : { unserved: [...unserved] }),
+				...(decision === undefined ? {} : { decision }),
+				...(remembered === undefined ? {} : { remembered }),
+				...(from === undefined ? {} : { from }),
+			}),
+		),
 		// What was only ended is no error of its own: the outcome says it, once.
 		errors: said.flatMap(({ reference, error }) =>
 			error === undefined || error.code === "cancelled"

@@ -19,7 +19,7 @@ import type { Report } from "../report/index.ts";
 import type { Sources } from "../sources/index.ts";
 import { failedTries, type Learned, recordLearned } from "./memory.ts";
 import { predictTags } from "./predict.ts";
-import { publishStaged } from "./publish.ts";
+import { type PublishChoice, publishStaged } from "./publish.ts";
 import {
 	buildReports,
 	type Draft,
@@ -45,7 +45,7 @@ export interface BuildChoice extends Omit<WorkspaceOptions, "dryRun"> {
 	readonly logAddress?: string;
 }
 
-export interface RunOptions extends BuildChoice, WorkspaceOptions {
+export interface RunOptions extends BuildChoice, PublishChoice, WorkspaceOptions {
 	/** Only these architectures; all that have a runner where it is left out. */
 	readonly architectures?: readonly string[];
 	/** The commit of the library's repository. */
@@ -71,7 +71,15 @@ export async function run(program: Program, io: Io, options: RunOptions): Promis
 	const planned = await buildAll(workspace, sources, options, report);
 	if (!io.signal.aborted) {
 		const overdue = new Set(planned.plan.overdue.map(({ source, arch }) => pairOf(source, arch)));
-		const published = await publishStaged(workspace, { sources, builds: planned.builds }, { overdue });
+		const published = await publishStaged(
+			workspace,
+			{ sources, builds: planned.builds },
+			{
+				overdue,
+				audit: options.audit ?? false,
+				allowOlder: options.allowOlder ?? false,
+			},
+		);
 		const tags = workspace.dryRun ? predictTags(published.tags, sources, planned, program) : published.tags;
 		Object.assign(report, tagReports({ ...published, tags }));
 		if (!workspace.dryRun) await recordLearned(workspace, { sources, ...planned.learned, tags: report.tags });

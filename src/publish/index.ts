@@ -1,6 +1,8 @@
 export type * from "./types.ts";
 export { indexObject, deployObjects, type DeployedBuild, type DeployOptions } from "./deployObjects.ts";
 export { deployObjectSchema, readDeployObjects, writeDeployObjects } from "./object.ts";
+export type { PublishDecisions } from "./decisions.ts";
+export type { Ledger } from "./ledger.ts";
 export { waitingRule } from "./policy.ts";
 export { partsOfTags, type Contribution, type Part } from "./parts.ts";
 export { publish, type PublishInput } from "./publish.ts";

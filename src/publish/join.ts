@@ -4,6 +4,7 @@ import { tabJson } from "../json/index.ts";
 import {
 	isIndexType,
 	parseReference,
+	platformString,
 	printReference,
 	sha256Of,
 	sortManifests,
@@ -12,19 +13,23 @@ import {
 	underNamespace,
 } from "../oci/index.ts";
 import type { ArchTags } from "./archTags.ts";
+import { decidedText, shrinkOf, undecided } from "./decisions.ts";
 import { indexObject, joinedIndex } from "./deployObjects.ts";
 import { foreignTo, lostPlatforms, platformsOf, type Part } from "./parts.ts";
 import { isUnserved } from "./policy.ts";
 import { asError } from "./push.ts";
 import { errorOf, notStaged, readyOf, whyLacking, type ReadArch, type StagedBuilds } from "./staged.ts";
 import type { IndexObject, PublishOptions, PublishedTag } from "./types.ts";
+import { goesBack } from "./version.ts";
 
 /** What a tag is to hold, and, where that differs from what it holds, the index to push. */
 export interface Joined {
 	/** As it is pushed. */
 	readonly ref: string;
 	readonly tag: PublishedTag;
-	readonly object?: Pick<IndexObject, "lookup" | "data">;
+	readonly object?: Pick<IndexObject, "lookup"> & Partial<Pick<IndexObject, "data">>;
+	/** What it held when that was decided; null: nothing. */
+	readonly seen?: string | null;
 }
 
 export interface JoinContext {
@@ -42,6 +47,8 @@ interface Share {
 	readonly manifests: readonly Descriptor[];
 	/** Why this is not what is defined now; undefined: it is. */
 	readonly lacks?: string;
+	/** It was decided that the tag goes without it. */
+	readonly left?: true;
 }
 
 /**
@@ -70,15 +77,24 @@ async function join(
 ): Promise<Joined> {
 	let published: Promise<Index | undefined> | undefined;
 	const readPublished = () => (published ??= context.lookup(ref));
-	const shares: Share[] = await Promise.all(parts.map((part) => shareOf(part, readPublished, context)));
-	const { program, mustWait } = context.options;
-	const lacking = shares.filter(({ lacks }) => lacks !== undefined);
+	const { program, mustWait, decisions = undecided, allowOlder = false } = context.options;
+	const shrink = shrinkOf(name, decisions);
+	const shares = (await Promise.all(parts.map((part) => shareOf(part, readPublished, context)))).map((share) =>
+		withoutLeft(share, shrink, context.options),
+	);
+	const left = shares.filter((share) => share.left);
+	const lacking = shares.filter(({ lacks, left: isLeft }) => lacks !== undefined && !isLeft);
 	const missing = new Map(lacking.map((share) => [share, notStaged(share.part, context.staged)]));
 	const notServed = lacking.filter((share) => isUnserved(program, missing.get(share)!));
-	const notes = lacking
-		.filter((share) => !notServed.includes(share))
-		.map(({ part, lacks }) => `${part.arch}: ${lacks}`);
-	const unserved = notServed.length === 0 ? {} : { unserved: notServed.map(({ part }) => part.arch) };
+	const notes = [...left, ...lacking.filter((share) => !notServed.includes(share))].map(
+		({ part, lacks }) => `${part.arch}: ${lacks}`,
+	);
+	const unserved = {
+		...(notServed.length === 0 ? {} : { unserved: notServed.map(({ part }) => part.arch) }),
+		...(left.length > 0 && notServed.length + left.length === shares.filter(({ lacks }) => lacks !== undefined).length
+			? { decision: "shrink" as const }
+			: {}),
+	};
 	const found = await context.head(parseReference(ref));
 	const manifests = shares.flatMap((share) => checked(share, reference, context.options));
 
@@ -97,7 +113,7 @@ async function join(
 	const digest = sha256Of(bytes);
 	const result = { reference, digest, platforms: platformsOf(object.data.manifests), notes, ...unserved };
 	if (found === undefined) {
-		return { ref, tag: { ...result, change: "created" }, object };
+		return { ref, tag: { ...result, change: "created" }, object, seen: null };
 	}
 	if (found.digest === digest && found.size === bytes.length) {
 		return { ref, tag: { ...result, change: "unchanged" } };
@@ -106,14 +122,19 @@ async function join(
 	if (isIndexType(found.mediaType) && before !== undefined && holdsTheSame(before, object.data)) {
 		return { ref, tag: { ...result, digest: found.digest, change: "unchanged" } };
 	}
-	const lost = shares.flatMap(({ part, manifests: own, lacks }) =>
-		lacks === undefined ? [] : lostPlatforms(ofArch(before, part.arch, context), own),
+	const lost = shares.flatMap(({ part, manifests: own, lacks, left: isLeft }) =>
+		lacks === undefined || isLeft ? [] : lostPlatforms(ofArch(before, part.arch, context), own),
 	);
 	if (lost.length > 0) {
 		return held(`held: it would lose ${lost.join(", ")}`);
 	}
+	const back = allowOlder ? undefined : goesBack(before?.manifests ?? [], object.data.manifests);
+	if (back !== undefined) {
+		return held(`held: it would go back ${back}; --allow-older lets it`);
+	}
 	const removed = platformsOf(before?.manifests ?? []).filter((platform) => !result.platforms.includes(platform));
-	return { ref, tag: { ...result, change: "updated", ...(removed.length === 0 ? {} : { removed }) }, object };
+	const tag = { ...result, change: "updated" as const, ...(removed.length === 0 ? {} : { removed }) };
+	return { ref, tag, object, seen: found.digest };
 }
 
 async function shareOf(
@@ -144,6 +165,15 @@ async function shareOf(
 	const before = await context.read(archTag, arch);
 	const why = context.archTags.why.get(archTag) ?? "not built yet";
 	return kept(part, before.length > 0 ? before : await publishedPart(), why);
+}
+
+/** What is not there as it is defined is left out where that was decided for its platform. */
+function withoutLeft(share: Share, shrink: ReturnType<typeof shrinkOf>, { program }: PublishOptions): Share {
+	const { part, lacks } = share;
+	const { arch } = part;
+	if (shrink === undefined || lacks === undefined || !Object.hasOwn(program.architectures, arch)) return share;
+	if (!shrink.platforms.includes(platformString(program.architectures[arch]!.platform))) return share;
+	return { part, manifests: [], lacks: `left out, as decided ${decidedText(shrink)}`, left: true };
 }
 
 function kept(part: Part, manifests: readonly Descriptor[], why: string): Share {

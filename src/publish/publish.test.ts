@@ -4,10 +4,10 @@ import path from "node:path";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { layoutKinds, makeLayout, type LayoutKind, type MadeLayout } from "../../test/fixtures/layouts/make-layout.ts";
-import { type Image, programAt, sourcesOf, stageImage, world, type World } from "../../test/support/publishing.ts";
+import { type Image, pipeline, sourcesOf, stageImage, type World } from "../../test/support/publishing.ts";
 import { checkLayout } from "../build/platforms.ts";
 import { pushLayout } from "../build/push.ts";
-import { builds as buildsOf, registryLookup, type Builds } from "../builds/index.ts";
+import type { Builds } from "../builds/index.ts";
 import { dockerProgram, type PolicyRule, type Program } from "../config/index.ts";
 import {
 	blobFile,
@@ -21,7 +21,7 @@ import {
 } from "../oci/index.ts";
 import type { RegistryClient } from "../registry/index.ts";
 import type { Sources } from "../sources/index.ts";
-import { publish, waitingRule, type PublishOptions, type PublishResult } from "./index.ts";
+import { waitingRule } from "./index.ts";
 
 const annotation = dockerProgram.annotations.architecture;
 
@@ -33,59 +33,6 @@ function rule(program: Program, policies: readonly PolicyRule[], overdue: Readon
 /** All pairs of an architecture, as the plan names those whose deadline is over. */
 function overdueOf(sources: Sources, arch: string): ReadonlySet<string> {
 	return new Set(Object.keys(sources).map((id) => `${id} ${arch}`));
-}
-
-/** The world with a program, and what a test does in it again and again. */
-async function pipeline() {
-	const at = await world();
-	const program = programAt(at);
-	const find = async (sources: Sources, client: RegistryClient = at.client): Promise<Builds> =>
-		(await buildsOf({ sources }, at.io, { program, lookup: registryLookup(client, program) })).builds;
-	return {
-		...at,
-		program,
-		find,
-		/** Stages what is defined for an architecture; `osVersion` and `as` make its platform another one. */
-		stage: async (sources: Sources, arch: string, change: { osVersion?: string; as?: string; only?: string } = {}) => {
-			for (const { build, source } of Object.values(await find(sources))) {
-				if (
-					build.arch !== arch ||
-					(change.only !== undefined && !source.arches[arch]!.tags[0]!.includes(change.only))
-				) {
-					continue;
-				}
-				const { platform } = program.architectures[change.as ?? arch]!;
-				const full = { ...platform, ...(change.osVersion === undefined ? {} : { "os.version": change.osVersion }) };
-				await stageImage(at.client, build.img, full, `${source.reproducibleGitChecksum} ${arch}`);
-			}
-		},
-		/** Stages the one build whose first tag this is. */
-		stageOne: async (sources: Sources, tag: string, arch: string): Promise<void> => {
-			for (const { build, source } of Object.values(await find(sources))) {
-				if (build.arch !== arch || source.arches[arch]!.tags[0] !== tag) continue;
-				const { platform } = program.architectures[arch]!;
-				await stageImage(at.client, build.img, platform, `${source.reproducibleGitChecksum} ${arch}`);
-			}
-		},
-		publish: async (
-			sources: Sources,
-			options: Partial<PublishOptions> = {},
-			builds?: Builds,
-		): Promise<PublishResult> => {
-			const client = options.client ?? at.client;
-			return publish({ sources, builds: builds ?? (await find(sources)) }, at.io, {
-				program,
-				client,
-				lookup: registryLookup(client, program),
-				...options,
-			});
-		},
-		index: async (reference: string): Promise<Index | undefined> => {
-			const found = await at.client.getManifest(parseReference(`${at.registry.host}/${reference}`));
-			return found && (JSON.parse(Buffer.from(found.bytes).toString()) as Index);
-		},
-		[Symbol.asyncDispose]: () => at[Symbol.asyncDispose](),
-	};
 }
 
 /** The architectures of an index by their annotation, attestations with a `+`. */

@@ -3,8 +3,11 @@ import type { Io } from "../io/types.ts";
 import type { Sources } from "../sources/types.ts";
 import { publishArchTags } from "./archTags.ts";
 import { joinTag, type Joined } from "./join.ts";
-import { partsOfTags } from "./parts.ts";
-import { push, type PushOutcome } from "./push.ts";
+import { fingerprint } from "./ledger.ts";
+import { partsOfTags, type Part } from "./parts.ts";
+import { asError, push, type PushOutcome } from "./push.ts";
+import { readBack } from "./readBack.ts";
+import { settle } from "./settle.ts";
 import { readStaged } from "./staged.ts";
 import type { Change, DeployObject, PublishOptions, PublishResult, PublishedTag } from "./types.ts";
 
@@ -18,11 +21,12 @@ export interface PublishInput {
  * Brings what is staged to the architectures' own tags, then joins these into one index for each tag
  * (spec/publish.md). Staging references are read again: of the builds nothing is believed but their ids. A tag that
  * cannot be read or written is `failed` in the result, and keeps no other from being published; so are, once
- * `io.signal` is aborted, all that were not reached.
+ * `io.signal` is aborted, all that were not reached. What was decided goes before everything: a tag that is stopped, held or
+ * taken back is not made from what is staged, and neither are its architectures' own.
  */
 export async function publish(
 	input: PublishInput,
-	io: Pick<Io, "signal">,
+	io: Pick<Io, "signal" | "clock">,
 	options: PublishOptions,
 ): Promise<PublishResult> {
 	const limited = limit(options.concurrency ?? 16, io.signal, { keepGoing: true });
@@ -32,12 +36,19 @@ export async function publish(
 		const index = await lookup(reference);
 		return (index && restrictedTo(index, arch, options.program.annotations.architecture))?.manifests ?? [];
 	};
-	const tags = partsOfTags(input.sources, input.builds);
-	const staged = await readStaged(input.builds, read, options);
-	const archTags = await publishArchTags([...tags.values()].flat(), staged, read, io, options);
+	const all = partsOfTags(input.sources, input.builds);
+	const settled = await settle(all, { lookup, head, options, now: io.clock.now() });
+	const tags = new Map([...all].filter(([tag]) => !settled.has(tag)));
+	const parts = [...tags.values()].flat();
+	const staged = await readStaged(buildsOf(parts), read, options);
+	const archTags = await publishArchTags(parts, staged, read, io, options);
 	const context = { staged, archTags, read, lookup, head, options };
-	const joined = await Promise.all([...tags].map(([tag, parts]) => joinTag(tag, parts, context)));
-	const results = options.dryRun === true ? joined.map(({ tag }) => tag) : await pushJoined(joined, io, options);
+	const joined = await Promise.all(
+		[...all].map(async ([tag, ofTag]) => settled.get(tag) ?? (await joinTag(tag, ofTag, context))),
+	);
+	const pushed = options.dryRun === true ? joined.map(({ tag }) => tag) : await pushJoined(joined, io, options);
+	const unmoved = new Set(archTags.why.keys());
+	const results = [...all.values()].map((ofTag, number) => withFingerprint(pushed[number]!, ofTag, unmoved));
 	const changes = joined.flatMap(({ ref, object }, number): DeployObject[] =>
 		object === undefined || results[number]!.change === "failed" || results[number]!.change === "unchanged"
 			? []
@@ -51,30 +62,61 @@ export async function publish(
 	};
 }
 
+/** The builds that these parts are made from. */
+function buildsOf(parts: readonly Part[]): Builds {
+	return Object.fromEntries(
+		parts.flatMap(({ contributions }) => contributions.flatMap(({ build }) => (build ? [[build.buildId, build]] : []))),
+	);
+}
+
+/** With what the tag is made from, where it holds all of that. */
+function withFingerprint(tag: PublishedTag, parts: readonly Part[], unmoved: ReadonlySet<string>): PublishedTag {
+	if (tag.notes.length > 0 || tag.decision !== undefined || tag.unserved !== undefined) return tag;
+	if (tag.change === "held" || tag.change === "failed") return tag;
+	if (parts.some(({ archTag }) => archTag !== undefined && unmoved.has(archTag))) return tag;
+	const from = fingerprint(parts);
+	return from === undefined ? tag : { ...tag, from };
+}
+
 /** Pushes the indexes that changed, those that are the same together. */
 async function pushJoined(
 	joined: readonly Joined[],
-	io: Pick<Io, "signal">,
+	io: Pick<Io, "signal" | "clock">,
 	options: PublishOptions,
 ): Promise<readonly PublishedTag[]> {
-	const objects = new Map<
-		string,
-		{ type: "manifest"; refs: string[]; lookup: Record<string, string>; data: NonNullable<Joined["object"]>["data"] }
-	>();
+	const objects = new Map<string, DeployObject & { refs: string[]; lookup: Record<string, string> }>();
 	for (const { ref, tag, object } of joined) {
 		if (object !== undefined) {
-			const same = objects.get(tag.digest!);
+			// A copy has one source.
+			const key = object.data === undefined ? ref : tag.digest!;
+			const same = objects.get(key);
 			if (same === undefined) {
-				objects.set(tag.digest!, { type: "manifest", refs: [ref], ...object, lookup: { ...object.lookup } });
+				objects.set(key, { type: "manifest", ...object, refs: [ref], lookup: { ...object.lookup } });
 			} else {
 				same.refs.push(ref);
 				Object.assign(same.lookup, object.lookup);
 			}
 		}
 	}
-	const { outcomes } = await push([...objects.values()], options.client, { ...options, signal: io.signal });
+	const expected = new Map(joined.flatMap(({ ref, seen }) => (seen === undefined ? [] : [[ref, seen] as const])));
+	const pushing = { ...options, expected, signal: io.signal };
+	const { outcomes } = await push([...objects.values()], options.client, pushing);
 	const byRef = new Map(outcomes.map((outcome) => [outcome.ref, outcome]));
-	return joined.map(({ ref, tag }) => afterPush(tag, byRef.get(ref)));
+	const limited = limit(options.concurrency ?? 16, io.signal, { keepGoing: true });
+	return Promise.all(
+		joined.map(async ({ ref, tag }) => {
+			const outcome = byRef.get(ref);
+			const after = afterPush(tag, outcome);
+			if (outcome?.state !== "pushed") return after;
+			try {
+				const lag = await limited(() => readBack(options.client, ref, after.digest!, io));
+				return lag === undefined ? after : { ...after, notes: [...after.notes, lag] };
+			} catch (error) {
+				// It was put: what cannot be read now is looked at by the next run.
+				return { ...after, notes: [...after.notes, `it could not be read back: ${asError(error).message}`] };
+			}
+		}),
+	);
 }
 
 function afterPush(tag: PublishedTag, outcome: PushOutcome | undefined): PublishedTag {

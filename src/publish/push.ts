@@ -13,6 +13,8 @@ export interface PushOptions {
 	readonly dryRun?: boolean;
 	/** References at a time; default 16. */
 	readonly concurrency?: number;
+	/** By reference, as the objects have it: what it held when this was decided. One that holds anything else by now fails. */
+	readonly expected?: ReadonlyMap<string, string | null>;
 }
 
 export interface PushOutcome {
@@ -54,7 +56,8 @@ export async function push(
 	const firsts = new Map<string, Promise<PushOutcome>>();
 
 	/** Brings one reference about, unless this is a dry run; what it held before. */
-	const bring = async (item: Prepared, target: Reference, content: () => Promise<Resolved>) => {
+	const bring = async (item: Prepared, number: number, content: () => Promise<Resolved>) => {
+		const target = item.targets[number]!;
 		if (item.type === "blob") {
 			if (await client.hasBlob(target, item.digest!)) {
 				return { digest: item.digest!, before: "same" as const };
@@ -65,7 +68,16 @@ export async function push(
 			return { digest: item.digest!, before: "nothing" as const };
 		}
 		const resolved = await content();
-		const before = await lookAt(client, target, resolved);
+		const found = await client.headManifest(addressed(target, resolved.digest));
+		const before = compare(found, resolved);
+		const expected = options.expected?.get(item.object.refs[number]!);
+		if (before !== "same" && expected !== undefined && expected !== (found?.digest ?? null)) {
+			throw new BrewlineError(
+				"registry",
+				`it held ${expected ?? "nothing"} when this was decided, and now ${found?.digest ?? "nothing"}: somebody else publishes it, too`,
+				{ hint: "let one run at a time publish; the next one looks again" },
+			);
+		}
 		if (before !== "same" && options.dryRun !== true) {
 			await transfers.putManifest(target, await resolved.manifest(), item.find);
 		}
@@ -75,7 +87,7 @@ export async function push(
 	const pushOne = async (item: Prepared, number: number, content: () => Promise<Resolved>): Promise<PushOutcome> => {
 		const ref = item.object.refs[number]!;
 		try {
-			const { digest, before } = await limited(() => bring(item, item.targets[number]!, content));
+			const { digest, before } = await limited(() => bring(item, number, content));
 			return before === "same" ? { ref, digest, state: "present" } : { ref, digest, state: "pushed", before };
 		} catch (error) {
 			return { ref, digest: item.digest ?? null, state: "failed", error: asError(error) };
@@ -156,8 +168,7 @@ async function resolve(client: RegistryClient, { content, digest }: Prepared): P
 
 type Before = "same" | "other" | "nothing";
 
-async function lookAt(client: RegistryClient, target: Reference, { digest, size }: Resolved): Promise<Before> {
-	const found = await client.headManifest(addressed(target, digest));
+function compare(found: Awaited<ReturnType<RegistryClient["headManifest"]>>, { digest, size }: Resolved): Before {
 	if (found === undefined) {
 		return "nothing";
 	}

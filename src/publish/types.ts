@@ -4,6 +4,8 @@ import type { BrewlineError } from "../errors.ts";
 import type { JsonObject } from "../json/index.ts";
 import type { Index } from "../oci/index.ts";
 import type { RegistryClient } from "../registry/types.ts";
+import type { PublishDecisions } from "./decisions.ts";
+import type { Ledger } from "./ledger.ts";
 import type { Part } from "./parts.ts";
 
 /** One manifest or blob, and where it is to be (spec/publish.md, Deploy objects). */
@@ -41,6 +43,12 @@ export interface PublishedTag {
 	 * unless a policy requires them. What the tag had for them stays.
 	 */
 	readonly unserved?: readonly string[];
+	/** The decision that made it so; what was decided is no fault of a run. */
+	readonly decision?: "stop" | "hold" | "rollback" | "shrink";
+	/** The registry was not asked: what it is made from is what it was when it was published. */
+	readonly remembered?: true;
+	/** Of a joined tag that lacks nothing: the SHA-256 of what it is made from. */
+	readonly from?: string;
 	/** Only of what failed. */
 	readonly error?: BrewlineError;
 }
@@ -77,4 +85,15 @@ export interface PublishOptions {
 	 * Default: no tag waits.
 	 */
 	readonly mustWait?: (tag: string, part: Part) => string | undefined;
+	/** What people decided; default: nothing. */
+	readonly decisions?: PublishDecisions;
+	/**
+	 * What earlier runs published: of a tag that is made from the same builds still, and lacked nothing, the registry is not
+	 * asked, but for a sample. Default: every tag is looked at.
+	 */
+	readonly ledger?: Ledger;
+	/** Whether every tag is looked at although there is a ledger. Default: no. */
+	readonly audit?: boolean;
+	/** Whether a tag may go back to an older version. Default: no. */
+	readonly allowOlder?: boolean;
 }

@@ -64,6 +64,12 @@ export const reportSchema = z.strictObject({
 			removed: z.exactOptional(z.array(z.string())),
 			/** Architectures that lack something and have no runner: nobody here waits for them. */
 			unserved: z.exactOptional(z.array(z.string())),
+			/** The decision that made it so: what people decided is no fault of the run. */
+			decision: z.exactOptional(z.enum(["stop", "hold", "rollback", "shrink"])),
+			/** The registry was not asked: what it is made from is what it was when it was published. */
+			remembered: z.exactOptional(z.literal(true)),
+			/** The SHA-256 of what it is made from, where it lacks nothing. */
+			from: z.exactOptional(z.string()),
 		}),
 	),
 	errors: z.array(failure),

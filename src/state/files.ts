@@ -29,6 +29,7 @@ const when = z
 	.check(z.regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,3})?Z$/, { error: "must be a time: 2026-01-31T12:00:00Z" }));
 const person = line.check(z.minLength(1));
 const decided = { by: person, when, why: person };
+const held = { digest, platforms: z.array(platformString), when };
 const seconds = z.int();
 
 /** `format.json`: that this is a state, and of which version. */
@@ -72,7 +73,14 @@ export const publishedFormat = formatOf<{ readonly tags: Readonly<Record<string,
 	"brewline-state-published",
 	16 * mebibyte,
 	{
-		tags: z.record(imageReference, z.strictObject({ digest, platforms: z.array(platformString), when })),
+		tags: z.record(
+			imageReference,
+			z.strictObject({
+				...held,
+				from: z.exactOptional(sha256Hex),
+				before: z.exactOptional(z.array(z.strictObject(held))),
+			}),
+		),
 	},
 );
 
@@ -82,6 +90,7 @@ export const decisionsFormat = formatOf<Decisions>("brewline-state-decisions", 4
 	shrink: z.record(imageReference, z.strictObject({ platforms: z.array(platformString), ...decided })),
 	holds: z.record(imageReference, z.strictObject(decided)),
 	rollbacks: z.record(imageReference, z.strictObject({ digest, ...decided })),
+	stop: z.exactOptional(z.strictObject(decided)),
 });
 
 /** `lookups.json`, only where there are some: lookups that no image asks for any more. */
@@ -125,12 +134,13 @@ export function splitState(state: State): ReadonlyMap<string, string> {
 	const lookups = orderedEntries(state.cache.indexes).filter((entry): entry is [string, Index] => entry[1] !== null);
 	const { images, others } = splitImages(state.sources, state.builds, orderedObject(lookups));
 	add("format.json", stateFormat, {});
-	const { forced, shrink, holds, rollbacks } = state.decisions;
+	const { forced, shrink, holds, rollbacks, stop } = state.decisions;
 	add("decisions.json", decisionsFormat, {
 		forced: sortedByKey(forced),
 		shrink: sortedByKey(shrink),
 		holds: sortedByKey(holds),
 		rollbacks: sortedByKey(rollbacks),
+		...(stop === undefined ? {} : { stop }),
 	});
 	if (Object.keys(others).length > 0) add("lookups.json", lookupsFormat, { lookups: sortedByKey(others) });
 	for (const [image, file] of images) add(`images/${image}.json`, imageFormat, file);
@@ -169,7 +179,7 @@ export function joinState(files: ReadonlyMap<string, unknown>): State {
 		);
 	const { lookups: others } = (files.get("lookups.json") ?? { lookups: {} }) as { lookups: Record<string, Index> };
 	const { sources, builds, lookups } = joinImages({ images: folder<ImageFile>("images"), others });
-	const { forced, shrink, holds, rollbacks } = files.get("decisions.json") as Decisions;
+	const { forced, shrink, holds, rollbacks, stop } = files.get("decisions.json") as Decisions;
 	const queue = [...folder<QueueFile>("queue")];
 	return {
 		sources,
@@ -184,6 +194,6 @@ export function joinState(files: ReadonlyMap<string, unknown>): State {
 		published: orderedObject(
 			[...folder<{ tags: Record<string, PublishedTag> }>("published")].map(([name, { tags }]) => [name, tags]),
 		),
-		decisions: { forced, shrink, holds, rollbacks },
+		decisions: { forced, shrink, holds, rollbacks, ...(stop === undefined ? {} : { stop }) },
 	};
 }

@@ -2,10 +2,10 @@ import * as z from "zod/mini";
 import type { Builds, LookupCache, QueueRecord } from "../builds/index.ts";
 import { orderedEntries, orderedObject } from "../json/index.ts";
 import type { Sources } from "../sources/index.ts";
-import { digest as digestText, platformString } from "../plan/grammar.ts";
+import { digest as digestText, platformString, sha256Hex } from "../plan/grammar.ts";
 import { pairOf, predecessorOf, type Predecessor } from "../plan/index.ts";
 import { allRecords, imageOf, ownerOf, recordsByImage } from "./order.ts";
-import type { PublishedTag, State } from "./types.ts";
+import type { Held, PublishedTag, State } from "./types.ts";
 
 /** A try of a build that did not succeed. */
 export interface FailedTry {
@@ -29,8 +29,8 @@ export interface Happened {
 	readonly tries: readonly FailedTry[];
 	/** Ids of builds that were made since `builds` was computed. */
 	readonly built: ReadonlySet<string>;
-	/** What tags hold now, by full tag (`NAME:TAG`). */
-	readonly tags: Readonly<Record<string, Omit<PublishedTag, "when">>>;
+	/** What tags hold now, by full tag (`NAME:TAG`); without what was not looked at. */
+	readonly tags: Readonly<Record<string, Omit<PublishedTag, "when" | "before">>>;
 	/** ISO 8601, UTC. */
 	readonly when: string;
 }
@@ -101,19 +101,32 @@ function replacedAfter(before: State, { sources, builds }: Happened): State["rep
 	return orderedObject([...images]);
 }
 
-const sound = z.object({ digest: digestText, platforms: z.array(platformString) });
+const sound = z.object({ digest: digestText, platforms: z.array(platformString), from: z.optional(sha256Hex) });
+/** As far back as a tag can be taken. */
+const maxBefore = 5;
+
+function heldBy({ digest, platforms, when }: PublishedTag): Held {
+	return { digest, platforms, when };
+}
 
 function publishedAfter(before: State["published"], { tags, when }: Happened): State["published"] {
 	const images = new Map(orderedEntries(before).map(([image, known]) => [image, new Map(orderedEntries(known))]));
-	for (const [tag, { digest, platforms }] of orderedEntries(tags)) {
+	for (const [tag, { digest, platforms, from }] of orderedEntries(tags)) {
 		// A report may be anybody's: what is none of a tag's must not keep all the rest from being written.
-		if (!sound.safeParse({ digest, platforms }).success) continue;
+		if (!sound.safeParse({ digest, platforms, from }).success) continue;
 		const image = imageOf(tag);
 		const ofImage = images.get(image) ?? new Map<string, PublishedTag>();
 		images.set(image, ofImage);
 		const known = ofImage.get(tag);
 		const same = known?.digest === digest && known.platforms.join() === platforms.join();
-		ofImage.set(tag, { digest, platforms, when: same ? known.when : when });
+		const earlier = same ? known.before : known && [heldBy(known), ...(known.before ?? [])].slice(0, maxBefore);
+		ofImage.set(tag, {
+			digest,
+			platforms,
+			when: same ? known.when : when,
+			...(from === undefined ? {} : { from }),
+			...(earlier === undefined ? {} : { before: earlier }),
+		});
 	}
 	return orderedObject([...images].map(([image, ofImage]) => [image, orderedObject([...ofImage])]));
 }

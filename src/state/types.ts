@@ -2,13 +2,21 @@ import type { Builds, LookupCache, QueueRecords } from "../builds/index.ts";
 import type { Predecessor } from "../plan/index.ts";
 import type { Sources } from "../sources/index.ts";
 
-/** What one published tag held when it was last published. */
-export interface PublishedTag {
+/** What a tag held from some time on. */
+export interface Held {
 	readonly digest: string;
 	/** `OS/ARCHITECTURE[/VARIANT]`, sorted. */
 	readonly platforms: readonly string[];
 	/** ISO 8601, UTC. */
 	readonly when: string;
+}
+
+/** What one published tag held when it was last published. */
+export interface PublishedTag extends Held {
+	/** The SHA-256 of what it was made from (`fingerprint` of publish); only where it lacked nothing. */
+	readonly from?: string;
+	/** What it held before, the latest first: some of it. */
+	readonly before?: readonly Held[];
 }
 
 /** Who decided something, when (ISO 8601, UTC) and why. */
@@ -31,10 +39,12 @@ export interface Decisions {
 	readonly forced: Readonly<Record<string, ForcedBuild>>;
 	/** By tag: platforms that it may lose although its definition still has them. */
 	readonly shrink: Readonly<Record<string, Decided & { readonly platforms: readonly string[] }>>;
-	/** By tag: it stays as it is. */
+	/** By tag, or by image for all of its tags: it stays as it is. */
 	readonly holds: Readonly<Record<string, Decided>>;
 	/** By tag: what it is to hold again. */
 	readonly rollbacks: Readonly<Record<string, Decided & { readonly digest: string }>>;
+	/** Nothing at all is published. */
+	readonly stop?: Decided;
 }
 
 /** All that is kept between runs. */

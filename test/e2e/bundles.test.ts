@@ -64,7 +64,7 @@ function work(of: Job, ...names: string[]): string {
 function handOver(from: Job, to: Job): void {
 	mkdirSync(work(to), { recursive: true });
 	for (const name of ["plan.json", "sources.json", "legs"])
-		cpSync(work(from, name), work(to, name), { recursive: true });
+		if (existsSync(work(from, name))) cpSync(work(from, name), work(to, name), { recursive: true });
 }
 
 function handResult(from: Job, to: Job, { id }: MatrixLeg): void {
@@ -168,7 +168,13 @@ describe("plan, one build for each leg, publish", () => {
 		const publish = await last.run("publish", { digest: plan.outputs["digest"]! });
 		expect(publish.exitCode).toBe(0);
 		expect(Object.keys(publish.outputs)).toEqual(outputsOf("publish"));
-		expect(publish.outputs).toEqual({ changed: "3", held: "0", again: "false", report: work(last, "report.json") });
+		expect(publish.outputs).toEqual({
+			changed: "3",
+			held: "0",
+			again: "false",
+			report: work(last, "report.json"),
+			"report-digest": sha256(readFileSync(work(last, "report.json"))),
+		});
 		const report = reportOf(last);
 		expect(report).toMatchObject({ outcome: "complete", library: "0123456789abcdef0123456789abcdef01234567" });
 		expect(report.builds.map(({ state }) => state)).toEqual(["built", "built", "built"]);
@@ -843,6 +849,40 @@ describe("what is remembered", () => {
 		expect(annotations(step, "warning").join()).toMatch(/not used: .*report\.json/);
 		// What the legs say is still known.
 		expect(Object.values(run.records())).toMatchObject([{ count: 1 }, { count: 0 }, { count: 0 }]);
+	});
+
+	it("tells publishing what tags are made from, if the report is the one that its job names, and what was decided", async () => {
+		const place = await world.place();
+		const served = mkdtempSync(path.join(folder, "state-"));
+		makeRepository(path.join(served, "images.git"));
+		await using server = await startGitServer({ root: served, push: true });
+		const state = `${server.url}/images.git`;
+		/** A run of the workflow; its report, with what the next one knows of it. */
+		const run = async (believed: (digest: string) => Record<string, string>): Promise<Report> => {
+			await using first = await job(place);
+			await using last = await job(place);
+			const plan = await first.run("plan", { state });
+			const digest = plan.outputs["digest"]!;
+			handOver(first, last);
+			for (const name of ["builds.json", "cache.json"]) copyFileSync(work(first, name), work(last, name));
+			for (const leg of legsOf(plan)) await last.run("build", { leg: leg.id, digest: leg.digest });
+			const publish = await last.run("publish", { digest, state });
+			expect(publish.exitCode).toBe(0);
+			const given = { digest, state, ...believed(publish.outputs["report-digest"]!) };
+			expect((await last.run("remember", given)).exitCode).toBe(0);
+			return reportOf(last);
+		};
+		const remembered = ({ tags }: Report): number => tags.filter((tag) => tag.remembered).length;
+		await run(() => ({}));
+		expect(remembered(await run(() => ({ "report-digest": sha256("another") })))).toBe(0);
+		expect(remembered(await run((digest) => ({ "report-digest": digest })))).toBe(0);
+		expect(remembered(await run(() => ({})))).toBeGreaterThan(0);
+
+		await place.configure({ state: { ...place.program.state, repository: state } });
+		expect((await place.brewline("hold --all --reason incident --by me")).code).toBe(0);
+		const { tags, outcome } = await run(() => ({}));
+		expect(new Set(tags.map(({ change, decision }) => `${change} ${decision}`))).toEqual(new Set(["held stop"]));
+		expect(outcome).toBe("complete");
 	});
 
 	it("needs a repository that is named, by an address", async () => {

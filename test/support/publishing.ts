@@ -1,8 +1,17 @@
 import { Readable } from "node:stream";
+import { builds as buildsOf, registryLookup, type Builds } from "../../src/builds/index.ts";
 import { dockerProgram, type Program } from "../../src/config/index.ts";
 import { nodeIo, type HttpRequest, type Io } from "../../src/io/index.ts";
 import { tabJson } from "../../src/json/index.ts";
-import { mediaTypes, parseReference, sha256Of, type Descriptor, type Platform } from "../../src/oci/index.ts";
+import {
+	mediaTypes,
+	parseReference,
+	sha256Of,
+	type Descriptor,
+	type Index,
+	type Platform,
+} from "../../src/oci/index.ts";
+import { publish, type PublishOptions, type PublishResult } from "../../src/publish/index.ts";
 import {
 	createRegistryClient,
 	startRegistry,
@@ -63,12 +72,13 @@ export async function world(): Promise<World> {
 
 const predicate = { "in-toto.io/predicate-type": "https://slsa.dev/provenance/v1" };
 
-/** A small image with its attestation, as an index under a reference; `content` makes it differ from others. */
+/** A small image with its attestation, as an index under a reference; `content` makes it differ from others, `version` is what it says of itself. */
 export async function stageImage(
 	client: RegistryClient,
 	reference: string,
 	platform: Platform,
 	content: string,
+	version?: string,
 ): Promise<{ readonly image: Descriptor; readonly attestation: Descriptor }> {
 	const target = parseReference(reference);
 	const blob = async (mediaType: string, text: string): Promise<Descriptor> => {
@@ -88,7 +98,8 @@ export async function stageImage(
 	};
 	const layer = await blob("application/vnd.oci.image.layer.v1.tar+gzip", `layer of ${content}`);
 	const config = await blob(mediaTypes.ociConfig, JSON.stringify({ ...platform, content }));
-	const image = { ...(await manifest({ config, layers: [layer] })), platform };
+	const annotations = version === undefined ? {} : { annotations: { "org.opencontainers.image.version": version } };
+	const image = { ...(await manifest({ config, layers: [layer] })), platform, ...annotations };
 	const statement = { ...(await blob(mediaTypes.inToto, `statement of ${content}`)), annotations: predicate };
 	const attestation = {
 		...(await manifest({ config: await blob(mediaTypes.ociConfig, `{"content":"${content}"}`), layers: [statement] })),
@@ -145,4 +156,61 @@ export function sourcesOf(program: Pick<Program, "architectures">, images: reado
 		return [sourceId, { sourceId, reproducibleGitChecksum: checksum, entries: [], arches: Object.fromEntries(of) }];
 	});
 	return Object.fromEntries(list);
+}
+
+/** The world with a program, and what a test does in it again and again. */
+export async function pipeline() {
+	const at = await world();
+	const program = programAt(at);
+	const find = async (sources: Sources, client: RegistryClient = at.client): Promise<Builds> =>
+		(await buildsOf({ sources }, at.io, { program, lookup: registryLookup(client, program) })).builds;
+	return {
+		...at,
+		program,
+		find,
+		/** Stages what is defined for an architecture; `osVersion` and `as` make its platform another one. */
+		stage: async (
+			sources: Sources,
+			arch: string,
+			change: { osVersion?: string; as?: string; only?: string; version?: string } = {},
+		) => {
+			for (const { build, source } of Object.values(await find(sources))) {
+				if (
+					build.arch !== arch ||
+					(change.only !== undefined && !source.arches[arch]!.tags[0]!.includes(change.only))
+				) {
+					continue;
+				}
+				const { platform } = program.architectures[change.as ?? arch]!;
+				const full = { ...platform, ...(change.osVersion === undefined ? {} : { "os.version": change.osVersion }) };
+				await stageImage(at.client, build.img, full, `${source.reproducibleGitChecksum} ${arch}`, change.version);
+			}
+		},
+		/** Stages the one build whose first tag this is. */
+		stageOne: async (sources: Sources, tag: string, arch: string): Promise<void> => {
+			for (const { build, source } of Object.values(await find(sources))) {
+				if (build.arch !== arch || source.arches[arch]!.tags[0] !== tag) continue;
+				const { platform } = program.architectures[arch]!;
+				await stageImage(at.client, build.img, platform, `${source.reproducibleGitChecksum} ${arch}`);
+			}
+		},
+		publish: async (
+			sources: Sources,
+			{ io = at.io, ...options }: Partial<PublishOptions> & { readonly io?: Io } = {},
+			builds?: Builds,
+		): Promise<PublishResult> => {
+			const client = options.client ?? at.client;
+			return publish({ sources, builds: builds ?? (await find(sources)) }, io, {
+				program,
+				client,
+				lookup: registryLookup(client, program),
+				...options,
+			});
+		},
+		index: async (reference: string): Promise<Index | undefined> => {
+			const found = await at.client.getManifest(parseReference(`${at.registry.host}/${reference}`));
+			return found && (JSON.parse(Buffer.from(found.bytes).toString()) as Index);
+		},
+		[Symbol.asyncDispose]: () => at[Symbol.asyncDispose](),
+	};
 }

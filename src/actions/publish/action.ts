@@ -1,4 +1,6 @@
+import { readFile } from "node:fs/promises";
 import * as z from "zod/mini";
+import { sha256Of } from "../../oci/index.ts";
 import { filesOf, finishReport, openWorkspace, publishPlanned, startReport } from "../../pipeline/index.ts";
 import type { Report } from "../../report/index.ts";
 import { flag, sha256Digest } from "../inputs.ts";
@@ -6,12 +8,16 @@ import { loggedIn, loginInputs } from "../login.ts";
 import { configInput, programOf } from "../program.ts";
 import { runOf } from "../run.ts";
 import type { Action } from "../runner.ts";
+import { stateInputs, withState } from "../state.ts";
 
 export const inputs = z.object({
 	config: configInput,
 	work: z._default(z.string(), ".brewline"),
 	digest: sha256Digest,
 	"dry-run": flag,
+	audit: flag,
+	"allow-older": flag,
+	...stateInputs,
 	...loginInputs,
 });
 
@@ -25,10 +31,15 @@ export const action: Action<typeof inputs> = {
 	inputs,
 	run: async (given, plain) => {
 		const io = await loggedIn(plain, given);
-		const program = await programOf(given.config, io);
-		await using workspace = openWorkspace(program, io, { work: given.work, kept: "none" });
+		const { program, gitCredentials } = withState(await programOf(given.config, io), given, io);
+		await using workspace = openWorkspace(program, io, { work: given.work, kept: "remote", gitCredentials });
 		const report = startReport(program.name, io, { dryRun: given["dry-run"], library: io.env["GITHUB_SHA"] });
-		await publishPlanned(workspace, report, { planDigest: given.digest, run: runOf(io).run });
+		await publishPlanned(workspace, report, {
+			planDigest: given.digest,
+			run: runOf(io).run,
+			audit: given.audit,
+			allowOlder: given["allow-older"],
+		});
 		const count = (...changes: string[]): string =>
 			String(report.tags.filter(({ change }) => changes.includes(change)).length);
 		const again = canGoOn(report);
@@ -36,8 +47,9 @@ export const action: Action<typeof inputs> = {
 			const text = "what could not be built before its bases were there can be built now: start the workflow again";
 			io.log({ type: "message", level: "notice", text });
 		}
+		const finished = await finishReport(workspace.work, io, report);
 		return {
-			report: await finishReport(workspace.work, io, report),
+			report: finished,
 			// What backs off or lacks a base from outside is not mended by a run that follows at once.
 			goesOn: again && report.waiting.every(({ wave, unserved }) => wave !== null || unserved === true),
 			outputs: {
@@ -45,6 +57,7 @@ export const action: Action<typeof inputs> = {
 				held: count("held", "failed"),
 				again: String(again),
 				report: filesOf(workspace.work).report,
+				"report-digest": sha256Of(await readFile(filesOf(workspace.work).report)),
 			},
 		};
 	},

@@ -11,6 +11,7 @@ export const inputs = z.object({
 	config: configInput,
 	work: z._default(z.string(), ".brewline"),
 	digest: sha256Digest,
+	"report-digest": z.optional(sha256Digest),
 	...stateInputs,
 });
 
@@ -30,6 +31,7 @@ export const action: Action<typeof inputs> = {
 		const { tries, tags } = await rememberRun(workspace, {
 			planDigest: given.digest,
 			run,
+			...(given["report-digest"] === undefined ? {} : { reportDigest: given["report-digest"] }),
 			...(logAddress === undefined ? {} : { logAddress }),
 		});
 		return {

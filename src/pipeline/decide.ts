@@ -1,0 +1,168 @@
+import { BrewlineError } from "../errors.ts";
+import { nearest } from "../definition/text.ts";
+import { printable } from "../io/printable.ts";
+import {
+	isDigest,
+	parseReference,
+	platformString,
+	printReference,
+	repositoryOf,
+	underNamespace,
+	withDigest,
+} from "../oci/index.ts";
+import { timeOf } from "../plan/index.ts";
+import { emptyState, type Decided, type Decisions, type Held, imageOf, type State } from "../state/index.ts";
+import type { Workspace } from "./workspace.ts";
+
+export interface DecisionRequest {
+	/** One line. */
+	readonly reason: string;
+	readonly by: string;
+}
+
+/** Everything that was decided and is in force. */
+export async function decisions(workspace: Workspace): Promise<Decisions> {
+	return ((await workspace.memory.read()) ?? emptyState).decisions;
+}
+
+/** Decides that no tag of an image (`NAME`), or one (`NAME:TAG`), is moved until it is released; without a name, none at all. */
+export async function hold(workspace: Workspace, name: string | undefined, request: DecisionRequest): Promise<void> {
+	const decided = decidedBy(workspace, request);
+	if (name !== undefined) requireKnown(await known(workspace), name);
+	await decide(workspace, `Hold ${name ?? "everything"}: ${request.reason}`, (before) =>
+		name === undefined ? { ...before, stop: decided } : { ...before, holds: { ...before.holds, [name]: decided } },
+	);
+}
+
+/**
+ * Decides that a tag holds again what it held: `to`, or without it what it held before what it holds now, or before what it was
+ * taken back to already. What that is must be in the registry still.
+ */
+export async function rollback(
+	workspace: Workspace,
+	tag: string,
+	request: DecisionRequest & { readonly to?: string },
+): Promise<{ readonly digest: string; readonly since: string | null }> {
+	const decided = decidedBy(workspace, request);
+	const state = await known(workspace);
+	if (!tag.includes(":")) {
+		throw new BrewlineError("usage", `${printable(tag)} is an image, and not a tag`, { hint: "write NAME:TAG" });
+	}
+	const target = request.to === undefined ? earlier(state, tag) : { digest: request.to, when: null };
+	if (!isDigest(target.digest)) {
+		throw new BrewlineError("usage", `${printable(target.digest, 150)} is no digest`, { hint: "write sha256:…" });
+	}
+	const repository = repositoryOf(parseReference(underNamespace(workspace.program.registries.namespace, tag)));
+	const at = withDigest(repository, target.digest);
+	if ((await workspace.client.headManifest(at)) === undefined) {
+		throw new BrewlineError("registry", `${printReference(at)} is not there any more`, {
+			hint: "choose another one that is: --to DIGEST",
+		});
+	}
+	await decide(workspace, `Take ${tag} back to ${target.digest}: ${request.reason}`, (before) => ({
+		...before,
+		rollbacks: { ...before.rollbacks, [tag]: { digest: target.digest, ...decided } },
+	}));
+	return { digest: target.digest, since: target.when };
+}
+
+/** What a tag held before. Throws `usage` where that is not known. */
+function earlier({ published, decisions: { rollbacks } }: State, tag: string): Held {
+	const image = imageOf(tag);
+	const ofImage = Object.hasOwn(published, image) ? published[image]! : {};
+	const now = Object.hasOwn(ofImage, tag) ? ofImage[tag] : undefined;
+	const held = now === undefined ? [] : [now, ...(now.before ?? [])];
+	// A tag that was taken back holds something else than what is known, or will soon.
+	const last = Object.hasOwn(rollbacks, tag) ? rollbacks[tag]!.digest : now?.digest;
+	const found = held.slice(held.findLastIndex(({ digest }) => digest === last) + 1)[0];
+	if (found !== undefined) return found;
+	throw new BrewlineError("usage", `it is not known what ${printable(tag)} held before`, {
+		hint: "name the digest: --to sha256:…",
+	});
+}
+
+/** Decides that tags go without platforms that are defined, as long as these are not there as they are defined. */
+export async function shrink(
+	workspace: Workspace,
+	name: string,
+	platforms: readonly string[],
+	request: DecisionRequest,
+): Promise<void> {
+	const decided = decidedBy(workspace, request);
+	const all = Object.values(workspace.program.architectures).map(({ platform }) => platformString(platform));
+	for (const platform of platforms) {
+		if (!all.includes(platform)) {
+			throw new BrewlineError("usage", `${printable(platform)} is no platform of this program`, {
+				hint: `its platforms are: ${[...new Set(all)].sort().join(", ")}`,
+			});
+		}
+	}
+	requireKnown(await known(workspace), name);
+	await decide(workspace, `Let ${name} go without ${platforms.join(", ")}: ${request.reason}`, (before) => ({
+		...before,
+		shrink: { ...before.shrink, [name]: { platforms: [...new Set(platforms)].sort(), ...decided } },
+	}));
+}
+
+/** Ends what was decided of an image or a tag, or without a name the stop of everything; what it was, in words. */
+export async function release(workspace: Workspace, name: string | undefined, by: string): Promise<readonly string[]> {
+	const { decisions: now } = await known(workspace);
+	const ended: string[] = [];
+	if (name === undefined) {
+		if (now.stop !== undefined) ended.push("the stop of everything");
+	} else {
+		if (Object.hasOwn(now.holds, name)) ended.push("a hold");
+		if (Object.hasOwn(now.rollbacks, name)) ended.push("a rollback");
+		if (Object.hasOwn(now.shrink, name)) ended.push("leave to shrink");
+	}
+	if (ended.length > 0) {
+		const without = <T>(values: Readonly<Record<string, T>>) =>
+			Object.fromEntries(Object.entries(values).filter(([key]) => key !== name));
+		await decide(workspace, `Release ${name ?? "everything"}, by ${by}`, ({ stop, ...before }) => ({
+			...before,
+			holds: without(before.holds),
+			rollbacks: without(before.rollbacks),
+			shrink: without(before.shrink),
+			...(name === undefined || stop === undefined ? {} : { stop }),
+		}));
+	}
+	return ended;
+}
+
+function decidedBy({ io, memory }: Workspace, { reason, by }: DecisionRequest): Decided {
+	for (const text of [reason, by]) {
+		if (text.trim() === "" || /\p{Cc}/u.test(text) || text.length > 1000) {
+			throw new BrewlineError("usage", "a reason, and who decides, must be one line of text", {
+				hint: "it is recorded, and shown wherever the tag is: --reason TEXT",
+			});
+		}
+	}
+	if (memory.where === undefined) {
+		throw new BrewlineError("config", "there is no state that a decision could be written into", {
+			hint: "name its repository in the configuration: program.state.repository",
+		});
+	}
+	return { by, when: timeOf(Math.floor(io.clock.now() / 1000)), why: reason };
+}
+
+async function known(workspace: Workspace): Promise<State> {
+	return (await workspace.memory.read()) ?? emptyState;
+}
+
+/** A name that nothing has is a mistake, as far as it is known what there is. */
+function requireKnown({ sources, published }: State, name: string): void {
+	const tags = new Set([
+		...Object.values(sources).flatMap(({ arches }) => Object.values(arches).flatMap((ofArch) => ofArch.tags)),
+		...Object.values(published).flatMap((ofImage) => Object.keys(ofImage)),
+	]);
+	const names = new Set([...tags].map(imageOf));
+	if (tags.size === 0 || tags.has(name) || names.has(name)) return;
+	const near = nearest(name, name.includes(":") ? tags : names);
+	throw new BrewlineError("usage", `there is no ${name.includes(":") ? "tag" : "image"} ${printable(name)}`, {
+		hint: near === undefined ? "write NAME or NAME:TAG, as the definitions have it" : `did you mean ${near}?`,
+	});
+}
+
+async function decide(workspace: Workspace, message: string, change: (before: Decisions) => Decisions): Promise<void> {
+	await workspace.memory.update((state) => ({ ...state, decisions: change(state.decisions) }), message);
+}

@@ -1,0 +1,229 @@
+import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import path from "node:path";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { type Report, reportSchema } from "../../src/report/index.ts";
+import { makeLayout } from "../fixtures/layouts/make-layout.ts";
+import {
+	type CommandWorld,
+	commitFolder,
+	definition,
+	type Ended,
+	openCommandWorld,
+	type Place,
+} from "../support/command.ts";
+import { makeRepository, type TestRepository } from "../support/git-repository.ts";
+
+// What people decide about tags, and what a run does not ask for, by the commands as a user starts them.
+
+const address = "https://github.com/brewline/samples-hello.git";
+let world: CommandWorld;
+let place: Place;
+let repository: TestRepository;
+beforeAll(async () => {
+	world = await openCommandWorld();
+	repository = makeRepository(path.join(world.repositories, "samples-hello.git"));
+});
+afterAll(() => world[Symbol.asyncDispose]());
+beforeEach(async () => {
+	place = await world.place();
+	await nextVersion();
+});
+
+const reportOf = ({ stdout }: Ended): Report => reportSchema.parse(JSON.parse(stdout));
+
+async function succeed(args: string | readonly string[]): Promise<Ended> {
+	const ended = await place.brewline(args);
+	if (ended.code !== 0) throw new Error(`${String(args)}: ${ended.code}: ${ended.stderr}`);
+	return ended;
+}
+
+const decide = (command: string, ...more: string[]) =>
+	place.brewline([...command.split(" "), "--by", "Somebody", ...more]);
+
+let made = 0;
+
+/** Defines another version of the image, of other content. */
+async function nextVersion(): Promise<void> {
+	made++;
+	const folder = path.join(world.folder, `version-${made}`);
+	for (const architecture of ["amd64", "s390x"]) {
+		const layout = path.join(folder, architecture);
+		const { image } = await makeLayout("provenance-v1", layout, {
+			platform: { os: "linux", architecture },
+			tags: ["hello:1"],
+			layers: [{ version: String(made) }],
+		});
+		// An import is of one image.
+		writeFileSync(path.join(layout, "index.json"), JSON.stringify({ schemaVersion: 2, manifests: [image] }));
+	}
+	const commit = commitFolder(repository, folder);
+	const fields = { Architectures: "amd64, s390x", GitCommit: commit, Directory: "amd64", "s390x-Directory": "s390x" };
+	await place.define({ hello: definition(address, fields) });
+}
+
+const tagOf = (report: Report, tag: string) =>
+	report.tags.find(({ reference }) => reference.endsWith(`/hello:${tag}`))!;
+
+describe("a bad day", () => {
+	it("a hold holds, a stop stops everything, and a release lets go on", async () => {
+		const before = reportOf(await succeed("run --json"));
+		await nextVersion();
+		const held = await decide("hold hello", "--reason", "upstream withdrew it");
+		expect(held).toMatchObject({
+			code: 0,
+			stdout: expect.stringMatching(
+				/^hello is not moved until it is released: brewline release hello; it is in the state at /,
+			),
+		});
+		const during = reportOf(await succeed("run --json"));
+		expect(during.builds.some(({ state }) => state === "built")).toBe(true);
+		expect(tagOf(during, "latest")).toMatchObject({
+			change: "held",
+			decision: "hold",
+			digest: tagOf(before, "latest").digest,
+			notes: [expect.stringMatching(/^held by Somebody, .*Z: upstream withdrew it$/)],
+		});
+		expect((await succeed("decisions")).stdout).toMatch(/hello is held, by Somebody, .*: upstream withdrew it\n/);
+		expect((await succeed("release hello")).stdout).toBe("ended: a hold\n");
+		expect((await place.brewline("release hello")).code).toBe(7);
+
+		await decide("hold --all", "--reason", "an incident");
+		place.requests.length = 0;
+		const stopped = reportOf(await succeed("run --json"));
+		expect(stopped.tags.map(({ change, decision }) => `${change} ${decision}`)).toEqual(
+			stopped.tags.map(() => "held stop"),
+		);
+		expect(place.writes()).toEqual([]);
+		expect((await succeed("run")).stdout).toContain("publishing is stopped by Somebody");
+		expect((await succeed("release --all")).stdout).toBe("ended: the stop of everything\n");
+		expect(tagOf(reportOf(await succeed("run --json")), "latest")).toMatchObject({ change: "updated", notes: [] });
+		expect((await succeed("decisions --json")).stdout).toContain('"holds": {}');
+	});
+
+	it("a rollback takes a tag to what it held before, and before that, until it is released", async () => {
+		const digests = [tagOf(reportOf(await succeed("run --json")), "latest").digest!];
+		for (let number = 2; number <= 3; number++) {
+			await nextVersion();
+			digests.push(tagOf(reportOf(await succeed("run --json")), "latest").digest!);
+		}
+		expect(new Set(digests).size).toBe(3);
+		const back = JSON.parse((await decide("--json rollback hello:latest", "--reason", "it crashes")).stdout) as object;
+		expect(back).toMatchObject({ digest: digests[1], dryRun: false });
+		const after = reportOf(await succeed("publish --json"));
+		expect(tagOf(after, "latest")).toMatchObject({ change: "updated", digest: digests[1], decision: "rollback" });
+		expect(tagOf(after, "1")).toMatchObject({ change: "unchanged", digest: digests[2] });
+		expect(tagOf(reportOf(await succeed("run --json")), "latest")).toMatchObject({
+			change: "unchanged",
+			digest: digests[1],
+		});
+		const further = await decide("rollback hello:latest", "--reason", "that one too");
+		expect(further.stdout).toContain(`hello:latest is to hold ${digests[0]}, which it held from `);
+		expect(tagOf(reportOf(await succeed("run --json")), "latest")).toMatchObject({
+			change: "updated",
+			digest: digests[0],
+		});
+		await succeed("release hello:latest");
+		expect(tagOf(reportOf(await succeed("run --json")), "latest")).toMatchObject({
+			change: "updated",
+			digest: digests[2],
+			notes: [],
+		});
+	});
+
+	it("what cannot be decided is said, with what can; a dry run decides nothing", async () => {
+		await succeed("run");
+		const wrong: readonly (readonly [string[], number, string])[] = [
+			[["hold", "helo", "--reason", "x"], 2, "there is no image helo\n  did you mean hello?"],
+			[["hold", "hello:x", "--reason", "x"], 2, "there is no tag hello:x"],
+			[["hold", "--reason", "x"], 2, "neither an image nor a tag is named"],
+			[["hold", "hello", "--all", "--reason", "x"], 2, "--all is for all images"],
+			[["hold", "hello", "--reason", "two\nlines"], 2, "must be one line"],
+			[
+				["rollback", "hello:latest", "--reason", "x"],
+				2,
+				"it is not known what hello:latest held before\n  name the digest",
+			],
+			[["rollback", "hello", "--reason", "x"], 2, "hello is an image, and not a tag"],
+			[["rollback", "hello:latest", "--to", "sha256:1", "--reason", "x"], 2, "sha256:1 is no digest"],
+			[["rollback", "hello:latest", "--to", `sha256:${"1".repeat(64)}`, "--reason", "x"], 5, "is not there any more"],
+			[
+				["shrink", "hello", "linux/vax", "--reason", "x"],
+				2,
+				"linux/vax is no platform of this program\n  its platforms are: linux/",
+			],
+		];
+		for (const [args, code, text] of wrong) {
+			const ended = await place.brewline([...args, "--by", "me"]);
+			expect({ args, code: ended.code, stderr: ended.stderr }).toEqual({
+				args,
+				code,
+				stderr: expect.stringContaining(text),
+			});
+		}
+		expect((await decide("hold hello --dry-run", "--reason", "x")).stdout).toContain("nothing was written");
+		expect((await succeed("decisions")).stdout).toBe("nothing is decided\n");
+	});
+
+	it("a tag goes without a platform that is not built, where that was decided", async () => {
+		await succeed("run");
+		await nextVersion();
+		await place.configure({ library: path.join(place.folder, "library"), policies: [{ platforms: "required" }] });
+		place.fail(({ method, path }) =>
+			method === "POST" && path.startsWith("/v2/staging-s390x/") ? { kind: "answer", status: 403 } : undefined,
+		);
+		expect(tagOf(reportOf(await place.brewline("run --json")), "latest").change).toBe("held");
+		await decide("shrink hello linux/s390x", "--reason", "the old one has a hole");
+		const without = reportOf(await place.brewline("run --json"));
+		expect(tagOf(without, "latest")).toMatchObject({ change: "updated", decision: "shrink", removed: ["linux/s390x"] });
+		place.fail(() => undefined);
+		const whole = tagOf(reportOf(await succeed("run --json --retry")), "latest");
+		expect(whole.platforms).toContain("linux/s390x");
+		expect(whole.notes).toEqual([]);
+	});
+});
+
+describe("what is known to be the same", () => {
+	it("is not asked for; an audit finds what somebody moved", async () => {
+		const first = reportOf(await succeed("run --json"));
+		place.requests.length = 0;
+		const again = reportOf(await succeed("run --json"));
+		expect(again.tags.some(({ remembered }) => remembered)).toBe(true);
+		expect(again.tags.map(({ digest, change }) => [digest, change])).toEqual(
+			first.tags.map(({ digest }) => [digest, "unchanged"]),
+		);
+		expect(place.requests.filter((request) => request.includes("/library/")).length).toBeLessThanOrEqual(1);
+		const git = [
+			"--git-dir",
+			place.file("state/repository.git"),
+			"log",
+			"-1",
+			"--format=%H",
+			"brewline-state",
+			"--",
+			"published",
+		];
+		const head = execFileSync("git", git, { encoding: "utf8" });
+		await succeed("run");
+		expect(execFileSync("git", git, { encoding: "utf8" })).toBe(head);
+		expect(reportOf(await succeed("publish --audit --json")).tags.some(({ remembered }) => remembered)).toBe(false);
+	});
+
+	it("a report that is no report's is not believed to say what tags are made from", async () => {
+		await succeed("sources");
+		await succeed("plan");
+		await succeed("build");
+		await succeed("publish");
+		const report = reportOf({
+			stdout: execFileSync("cat", [place.file("report.json")], { encoding: "utf8" }),
+		} as Ended);
+		const from = tagOf(report, "latest").from;
+		expect(from).toMatch(/^[0-9a-f]{64}$/);
+		writeFileSync(
+			place.file("report.json"),
+			JSON.stringify({ ...report, tags: report.tags.map((tag) => ({ ...tag, from: "x" })) }),
+		);
+		await succeed("remember");
+		expect(reportOf(await succeed("publish --json")).tags.some(({ remembered }) => remembered)).toBe(false);
+	});
+});
