@@ -20,11 +20,12 @@ const cases: Readonly<Record<string, (...args: string[]) => Promise<string>>> = 
 		const lookup = (reference: string) => Promise.reject(new Error(`${reference} is not cached`));
 		return writeBuilds((await builds(input, io, { program, lookup })).builds);
 	},
-	deploy: async (file) => {
+	deploy: async (file, digest) => {
+		if (file === undefined || digest === undefined) throw new Error("deploy FILE DIGEST");
 		const { readBuilds } = await import("../src/builds/index.ts");
 		const { deployObjects, writeDeployObjects } = await import("../src/publish/index.ts");
 		const { dockerProgram } = await import("../src/config/index.ts");
-		const all = readBuilds(readFileSync(file), { file: "builds.json" });
+		const all = readBuilds(readFileSync(file), { file: "builds.json", digest });
 		const architectureAnnotation = dockerProgram.annotations.architecture;
 		return writeDeployObjects(deployObjects(all, { tags: "tags", architectureAnnotation }));
 	},
