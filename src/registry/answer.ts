@@ -83,7 +83,8 @@ function errorEntries(text: string): { code: string; message: string }[] {
 	});
 }
 
-function parseRetryAfter(value: string | undefined, now: number): number | undefined {
+/** Milliseconds, from seconds or from a date; undefined where it is neither. */
+export function parseRetryAfter(value: string | undefined, now: number): number | undefined {
 	if (value === undefined) return undefined;
 	if (/^\s*\d{1,9}\s*$/.test(value)) return Number(value) * 1000;
 	const date = Date.parse(value);

@@ -201,6 +201,8 @@ describe("tokens", () => {
 	test.each([
 		["a token server that is not HTTPS", "ghcr.io", 'Bearer realm="http://example.org/token"'],
 		["a token server on this machine", "ghcr.io", 'Bearer realm="https://127.0.0.1/token"'],
+		["a token server in a private network", "ghcr.io", 'Bearer realm="https://10.0.0.1/token"'],
+		["a token server with the credentials of a cloud's machine", "ghcr.io", 'Bearer realm="https://169.254.169.254/"'],
 		["a token server with a user", "ghcr.io", 'Bearer realm="https://a:b@example.org/token"'],
 		["nothing at all", "ghcr.io", "Bearer"],
 		["no token server", "ghcr.io", 'Bearer service="x"'],
@@ -323,6 +325,252 @@ describe("tokens", () => {
 		await expect(client.getManifest(reference)).rejects.toThrow("locked");
 		fails = false;
 		expect(await client.getManifest(reference)).toBeUndefined();
+	});
+});
+
+describe("one token for several repositories", () => {
+	const missing = `sha256:${"0".repeat(64)}`;
+
+	/** Token authentication with a record of what was asked; `grants` may take scopes away, or refuse (a status). */
+	async function counting(options: {
+		readonly grants?: (scopes: readonly string[]) => readonly string[] | number;
+		readonly refusal?: number;
+	}) {
+		const asked: (readonly string[])[] = [];
+		const plain: string[] = [];
+		const granted = new Map<string, readonly string[]>();
+		let refused = 0;
+		const server = await scripted((request, response) => {
+			const url = new URL(request.url!, "http://x");
+			if (url.pathname === "/token") {
+				const scopes = url.searchParams.getAll("scope");
+				asked.push(scopes);
+				const given = options.grants?.(scopes) ?? scopes;
+				const value = `t${asked.length}`;
+				if (typeof given === "number") return reply(response, given);
+				granted.set(`Bearer ${value}`, given);
+				return reply(response, 200, {}, JSON.stringify({ token: value, expires_in: 100 }));
+			}
+			const given = granted.get(request.headers.authorization ?? "");
+			if (given === undefined) plain.push(request.url!);
+			const name = /^\/v2\/(.*)\/(?:blobs|manifests)\//.exec(url.pathname)![1]!;
+			if (given?.includes(`repository:${name}:pull`) === true) return reply(response, 200);
+			refused++;
+			reply(response, given === undefined ? 401 : (options.refusal ?? 401), {
+				"www-authenticate": `Bearer realm="${server.url}/token",service="s"${given === undefined ? "" : ',error="insufficient_scope"'}`,
+			});
+		});
+		const io = testIo();
+		const client = createRegistryClient(io, { hides: () => true });
+		const has = (name: string) => client.hasBlob(parseReference(`${server.host}/${name}`), missing);
+		return {
+			io,
+			asked,
+			plain,
+			has,
+			all: (names: readonly string[]) => Promise.all(names.map(has)),
+			refused: () => refused,
+			requests: server.requests,
+			[Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+		};
+	}
+	const names = (count: number, prefix = "name") => Array.from({ length: count }, (_, at) => `org/${prefix}-${at}`);
+
+	test("a hundred repositories at once take seven tokens, of at most 16 scopes, and one request without", async () => {
+		await using server = await counting({});
+		expect(await server.all(names(100))).toEqual(Array(100).fill(true));
+		expect(server.plain).toHaveLength(1);
+		expect(server.asked.map(({ length }) => length)).toEqual([16, 16, 16, 16, 16, 16, 4]);
+		expect(new Set(server.asked.flat()).size).toBe(100);
+		expect(server.requests).toHaveLength(1 + 7 + 100);
+		await server.all(names(100));
+		expect(server.asked).toHaveLength(7);
+	});
+
+	test("those who come while one is asked for go together", async () => {
+		await using server = await counting({});
+		await server.has("first");
+		const rounds = [...names(3, "a"), ...names(3, "b")].map(async (name, at) => {
+			for (let turns = 0; turns < at; turns++)
+				await new Promise((resolve) => {
+					setImmediate(resolve);
+				});
+			return server.has(name);
+		});
+		await Promise.all(rounds);
+		expect(server.asked.length).toBeLessThan(5);
+		expect(server.asked.flat()).toHaveLength(7);
+	});
+
+	test("long names make an address no longer than servers take", async () => {
+		await using server = await counting({});
+		await server.all(names(32, "n".repeat(240)));
+		expect(Math.max(...server.asked.map((scopes) => scopes.join(" ").length))).toBeLessThanOrEqual(2000);
+		expect(server.asked.flat()).toHaveLength(32);
+	});
+
+	test("one that has expired is renewed for all that it was for", async () => {
+		await using server = await counting({});
+		await server.all(names(10));
+		server.io.clock.advance(95_000);
+		await server.has("org/name-3");
+		await server.all(names(10));
+		expect(server.asked.map(({ length }) => length)).toEqual([10, 10]);
+		expect(server.refused()).toBe(1);
+	});
+
+	test.each([400, 401, 403])("a server that refuses several (%i) is asked for each", async (status) => {
+		await using server = await counting({ grants: (scopes) => (scopes.length > 1 ? status : scopes) });
+		expect(await server.all(names(5))).toEqual(Array(5).fill(true));
+		expect(await server.has("another")).toBe(true);
+		expect(server.asked.map(({ length }) => length)).toEqual([5, 1, 1, 1, 1, 1, 1]);
+		server.io.clock.advance(95_000);
+		await server.has("another");
+		await server.has("another");
+		expect(server.asked).toHaveLength(8);
+	});
+
+	test("a server in trouble is not asked one by one", async () => {
+		await using server = await counting({ grants: () => 501 });
+		await expect(Promise.all(names(5).map(server.has))).rejects.toMatchObject({ code: "registry" });
+		expect(server.asked).toHaveLength(1);
+	});
+
+	test("credentials that are refused are refused once for several, and once for one", async () => {
+		await using server = await counting({ grants: () => 401 });
+		const results = await Promise.allSettled(names(20).map(server.has));
+		expect(results).toHaveLength(20);
+		expect(server.asked.map(({ length }) => length).slice(0, 2)).toEqual([16, 1]);
+		expect(server.asked.length).toBeLessThanOrEqual(4);
+	});
+
+	test.each([401, 403])(
+		"a registry that takes a token for several for the last alone (%i) is asked with others",
+		async (refusal) => {
+			await using server = await counting({ grants: (scopes) => scopes.slice(-1), refusal });
+			expect(await server.all(names(4))).toEqual(Array(4).fill(true));
+			const before = server.asked.length;
+			expect(await server.all(names(3, "later"))).toEqual(Array(3).fill(true));
+			// Once that is known, nothing is tried in vain.
+			expect(server.asked.slice(before).map(({ length }) => length)).toEqual([1, 1, 1]);
+		},
+	);
+
+	test("a repository that is hidden costs others nothing, once a token has been seen to work for several", async () => {
+		const visible = (scopes: readonly string[]) => scopes.filter((scope) => !scope.includes("hidden"));
+		await using server = await counting({ grants: visible });
+		await server.all(names(8));
+		const before = server.requests.length;
+		expect(await server.all(names(4, "hidden"))).toEqual(Array(4).fill(false));
+		expect(await server.has("org/hidden-1")).toBe(false);
+		expect(server.requests.length - before).toBe(1 + 4 + 1);
+	});
+
+	test("a hidden one among the first is asked for alone, to be sure", async () => {
+		const visible = (scopes: readonly string[]) => scopes.filter((scope) => !scope.includes("hidden"));
+		await using server = await counting({ grants: visible });
+		expect(await server.all(["org/hidden", "org/hidden-too"])).toEqual([false, false]);
+		expect(server.asked.map(({ length }) => length)).toEqual([2, 1, 1]);
+	});
+});
+
+describe("a registry of which nothing is known", () => {
+	test("is asked by one first; one that fails leaves that to the next", async () => {
+		let underWay = 0;
+		const others: number[] = [];
+		await using server = await scripted((_, response, number) => {
+			others.push(underWay++);
+			setImmediate(() => {
+				underWay--;
+				if (number === 1) response.destroy();
+				else reply(response, number === 2 ? 503 : number === 3 ? 429 : 404);
+			});
+		});
+		const client = createRegistryClient(testIo());
+		const asked = Array.from({ length: 5 }, (_, at) => client.getManifest(parseReference(`${server.host}/name:${at}`)));
+		expect(await Promise.all(asked)).toEqual(Array(5).fill(undefined));
+		expect(others).toHaveLength(3 + 5);
+		expect(others.slice(0, 4)).toEqual([0, 0, 0, 0]);
+	});
+
+	test("and that asks for nothing is not waited for again", async () => {
+		let release = () => {};
+		await using server = await scripted((request, response) => {
+			if (request.url?.endsWith("slow") === true) release = () => reply(response, 404);
+			else reply(response, 404);
+		});
+		const client = createRegistryClient(testIo());
+		const get = (tag: string) => client.getManifest(parseReference(`${server.host}/name:${tag}`));
+		await get("one");
+		const slow = get("slow");
+		await get("two");
+		release();
+		await slow;
+		expect(server.requests.map((line) => line.split("/").at(-1))).toEqual(["one", "slow", "two"]);
+	});
+});
+
+describe("where passwords go for a token", () => {
+	const asking = async (
+		host: string,
+		realm: string,
+		options: { readonly tokenServers?: Record<string, string> } = {},
+	) => {
+		const sent: string[] = [];
+		await using server = await scripted((request, response) => {
+			if (request.url?.startsWith("/token") === true) reply(response, 200, {}, '{"token":"t"}');
+			else if (request.headers.authorization === "Bearer t") reply(response, 404);
+			else reply(response, 401, { "www-authenticate": `Bearer realm="${realm}"` });
+		});
+		const io = testIo();
+		const http: typeof io.http = (request) => {
+			if (request.headers?.["authorization"]?.startsWith("Basic") === true) sent.push(request.url.origin);
+			return io.http({ ...request, url: new URL(request.url.pathname + request.url.search, server.url) });
+		};
+		const get = (credential: Credential | undefined) =>
+			createRegistryClient(
+				{ ...io, http },
+				{ credentials: from(credential), plainHttp: ["plain.internal:5000"], ...options },
+			).getManifest(parseReference(`${host}/org/name:tag`));
+		// Who has none has none to lose.
+		expect(await get(undefined)).toBeUndefined();
+		const result = await get(good).catch((error: unknown) => error);
+		return { sent, result };
+	};
+
+	test.each([
+		["docker.io", "https://auth.docker.io/token"],
+		["ghcr.io", "https://ghcr.io/token"],
+		["quay.io", "https://auth.quay.io/token"],
+		["registry.gitlab.com", "https://gitlab.com/token"],
+		["registry.example.org", "https://sso.example.org/token"],
+		["registry.example.org:5000", "https://registry.example.org:8443/token"],
+		["plain.internal:5000", "http://plain.internal:5001/token"],
+	])("%s: to %s", async (host, realm) => {
+		expect(await asking(host, realm)).toEqual({ sent: [new URL(realm).origin], result: undefined });
+	});
+
+	test.each([
+		["docker.io", "https://auth.docker.io.example.org/token"],
+		["docker.io", "https://ghcr.io/token"],
+		["registry.example.org", "https://example.com/token"],
+		["registry.example.org", "https://badexample.org/token"],
+		["8.8.8.8:5000", "https://9.8.8.8/token"],
+		["plain.internal:5000", "http://other.internal:5001/token"],
+		["plain.internal:5000", "https://sso.example.org/token"],
+	])("%s: not to %s, unless the configuration says so", async (host, realm) => {
+		const { sent, result } = await asking(host, realm);
+		expect(sent).toEqual([]);
+		expect(result).toMatchObject({
+			code: "credentials",
+			message: expect.stringContaining(`from ${good.origin} are not sent`),
+			hint: expect.stringContaining(`tokenServers: { "${host}": "${new URL(realm).origin}" }`),
+		});
+		const { origin } = new URL(realm);
+		expect(await asking(host, realm, { tokenServers: { [host]: origin } })).toEqual({
+			sent: [origin],
+			result: undefined,
+		});
 	});
 });
 

@@ -4,7 +4,8 @@ import { printable } from "../io/printable.ts";
 import type { HttpRequest, HttpResponse, Io } from "../io/types.ts";
 import { answerError, answerOf, readAnswer, readLimited } from "./answer.ts";
 import { parseChallenges, type Challenge } from "./challenge.ts";
-import { isLoopback, type Endpoint } from "./hosts.ts";
+import { isLoopback, isPrivate, type Endpoint } from "./hosts.ts";
+import type { Limiter } from "./limiter.ts";
 import { retrying, type RetryPolicy } from "./retry.ts";
 
 /** A credential for one registry, and where it came from. */
@@ -27,18 +28,27 @@ export interface Authorization {
 	readonly header: string | undefined;
 	/** Whether it was made for this very request, so that a 401 is not because of its age. */
 	readonly fresh: boolean;
+	/** Where it is one of ours, and not of the credential itself. */
+	readonly token?: Token;
 }
 
 export interface Authorizer {
+	/**
+	 * Waits while another request is the first to ask a registry of which nothing is known yet: its answer says what all have to
+	 * bring along. To be released as soon as the answer is there (true: it was one), and whatever happens.
+	 */
+	scout(endpoint: Endpoint): Promise<(answered: boolean) => void>;
 	/** What a request can carry by what is known of the registry so far. Asks for a token where that takes one. */
 	authorize(endpoint: Endpoint, scopes: readonly string[]): Promise<Authorization>;
-	/** What to try again with after a 401; undefined: nothing better is to be had. */
+	/** What to try again with after a 401 or 403; undefined: nothing better is to be had. */
 	challenged(
 		endpoint: Endpoint,
-		header: string | undefined,
+		answer: Pick<HttpResponse, "status" | "headers">,
 		scopes: readonly string[],
 		used: Authorization,
 	): Promise<Authorization | undefined>;
+	/** To be told of what was not refused: whether a token for several repositories is one for each of them shows so. */
+	accepted(endpoint: Endpoint, scopes: readonly string[], used: Authorization): void;
 	/** The credential that requests to this endpoint are made with. */
 	credential(endpoint: Endpoint): Promise<Credential | undefined>;
 	/** Drops the credential, so that the next request asks for it again: somebody may have logged in anew. */
@@ -49,33 +59,84 @@ export interface Authorizer {
 
 interface Token {
 	readonly value: string;
-	/** Milliseconds since the epoch. */
-	readonly expires: number;
+	/** Milliseconds since the epoch; 0: the registry takes it no more. */
+	expires: number;
+	/** Asked for; what of it was granted is not known. */
+	readonly scopes: Scopes;
+	/** Asked for by several who want different things, or for one because such a token had been refused. */
+	readonly kind: "merged" | "alone" | "instead";
+	/** Those that it was accepted for. */
+	readonly worked: Set<string>;
+}
+
+/** A token that is about to be asked for, for all who come before it is. */
+interface Batch {
+	readonly scopes: Map<string, Set<string>>;
+	/** What each of them wants. */
+	readonly wishes: (readonly string[])[];
+	readonly instead: boolean;
+	sent: boolean;
+	token: Promise<Token>;
 }
 
 interface EndpointState {
 	challenge?: Challenge;
+	/** Whether an answer has shown what the registry wants; until then one request goes first. */
+	known: boolean;
+	scouting?: Promise<void>;
 	credential?: Promise<Credential | undefined>;
-	/** By scope; a promise, so that requests which need the same token at the same time share it. */
-	readonly tokens: Map<string, Promise<Token>>;
+	/** Those that have expired, too, until they are renewed with all of their scopes. */
+	tokens: Token[];
+	batches: Batch[];
+	/** Ends when no token is being asked for any more. */
+	turn: Promise<unknown>;
+	/** Whether tokens for several are known to work, or known not to. */
+	merges?: boolean;
 }
 
 const maxTokenAnswer = 1024 * 1024;
 const tokenGrammar = /^[\x21-\x7e]+$/;
 /** Seconds that a token lives where its server does not say (distribution's token specification). */
 const defaultLifetime = 60;
+/** For one token: it names them all again, and must still fit into a header, and they into an address. */
+const maxScopes = 16;
+const maxScopesLength = 2000;
 
-/** Keeps the tokens of a client: one for each endpoint and scope, renewed when it expires. */
+/**
+ * Keeps the tokens of a client: for each endpoint few, since those who want one at the same time get one together, and one
+ * that has expired is renewed for all that it was for. A server or registry that does not do that is asked one by one.
+ */
 export function createAuthorizer(
 	io: Pick<Io, "http" | "clock" | "signal" | "log">,
-	options: { readonly credentials: CredentialSource; readonly userAgent: string; readonly retry: RetryPolicy },
+	options: {
+		readonly credentials: CredentialSource;
+		readonly limiter: Limiter;
+		readonly userAgent: string;
+		readonly retry: RetryPolicy;
+	},
 ): Authorizer {
 	const endpoints = new Map<string, EndpointState>();
 
 	function stateOf(endpoint: Endpoint): EndpointState {
 		let state = endpoints.get(endpoint.origin);
-		if (state === undefined) endpoints.set(endpoint.origin, (state = { tokens: new Map() }));
+		if (state === undefined) {
+			state = { known: false, tokens: [], batches: [], turn: Promise.resolve() };
+			endpoints.set(endpoint.origin, state);
+		}
 		return state;
+	}
+
+	async function scout(endpoint: Endpoint): Promise<(answered: boolean) => void> {
+		const state = stateOf(endpoint);
+		while (!state.known && state.scouting !== undefined) await state.scouting;
+		if (state.known) return () => {};
+		const { promise, resolve } = Promise.withResolvers<void>();
+		state.scouting = promise;
+		return (answered) => {
+			state.known ||= answered;
+			if (state.scouting === promise) delete state.scouting;
+			resolve();
+		};
 	}
 
 	function credential(endpoint: Endpoint): Promise<Credential | undefined> {
@@ -96,67 +157,139 @@ export function createAuthorizer(
 		const found = await credential(endpoint);
 		if (state.challenge.scheme === "basic") return { header: basicHeader(found), fresh: true };
 		if (found?.registryToken !== undefined) return { header: bearer(found.registryToken), fresh: true };
-		const key = scopes.join(" ");
-		const cached = state.tokens.get(key);
-		if (cached !== undefined) {
-			const token = await cached;
-			if (token.expires > io.clock.now()) return { header: bearer(token.value), fresh: false };
-			// Only the first to see that it has expired takes it away; the others find its successor.
-			if (state.tokens.get(key) === cached) state.tokens.delete(key);
-		}
-		let asked = state.tokens.get(key);
-		if (asked === undefined) {
-			asked = fetchToken(endpoint, state.challenge, scopes, found);
-			state.tokens.set(key, asked);
-			asked.catch((error: unknown) => {
-				state.tokens.delete(key);
-				// Who logged in again in the meantime is not held to the old credential.
-				if (answerOf(error)?.status === 401) delete state.credential;
-			});
-		}
-		return { header: bearer((await asked).value), fresh: true };
+		const now = io.clock.now();
+		const known = state.tokens.find((token) => token.expires > now && covers(token.scopes, scopes));
+		if (known !== undefined) return { header: bearer(known.value), fresh: false, token: known };
+		const token = await tokenFor(endpoint, state, scopes);
+		return { header: bearer(token.value), fresh: true, token };
 	}
 
 	async function challenged(
 		endpoint: Endpoint,
-		header: string | undefined,
+		{ status, headers }: Pick<HttpResponse, "status" | "headers">,
 		scopes: readonly string[],
 		used: Authorization,
 	): Promise<Authorization | undefined> {
-		const offered = parseChallenges(header ?? "");
+		const state = stateOf(endpoint);
+		// Some take a token for several as one for none of them, or for the last: it is tried with one for this alone.
+		const doubtful = used.token?.kind === "merged" && state.merges === undefined;
+		const offered = parseChallenges(headers["www-authenticate"] ?? "");
 		const challenge =
 			offered.find(({ scheme }) => scheme === "bearer") ?? offered.find(({ scheme }) => scheme === "basic");
-		if (challenge === undefined) return undefined;
-		const state = stateOf(endpoint);
+		if (status === 401 && challenge === undefined) return undefined;
 		// What another request has learned or fetched while this one was under way is tried before anything is asked.
-		if (state.challenge === undefined || !sameServer(state.challenge, challenge)) {
+		if (challenge !== undefined && (state.challenge === undefined || !sameServer(state.challenge, challenge))) {
 			state.challenge = challenge;
-			state.tokens.clear();
-		} else if (used.header !== undefined && !used.fresh) {
-			const key = scopes.join(" ");
-			const cached = state.tokens.get(key);
-			if (cached !== undefined && bearer((await cached).value) === used.header && state.tokens.get(key) === cached) {
-				state.tokens.delete(key);
-			}
-		} else if (used.fresh) {
+			state.tokens = [];
+			delete state.merges;
+		} else if (doubtful) {
+			const token = await batchOf(endpoint, state, [scopes], true).token;
+			return { header: bearer(token.value), fresh: true, token };
+		} else if (
+			status === 403 ||
+			(used.fresh && !isOld(used)) ||
+			challenge?.parameters["error"] === "insufficient_scope"
+		) {
 			return undefined;
-		}
+		} else if (used.token !== undefined) used.token.expires = 0;
 		const next = await authorize(endpoint, scopes);
 		return next.header === undefined || next.header === used.header ? undefined : next;
 	}
 
-	async function fetchToken(
+	/** Also one that was fetched for this request may be: it may have waited for others. */
+	function isOld({ token }: Authorization): boolean {
+		return token !== undefined && token.expires <= io.clock.now();
+	}
+
+	function accepted(endpoint: Endpoint, scopes: readonly string[], { token }: Authorization): void {
+		if (token === undefined || token.worked.size > 1) return;
+		const state = stateOf(endpoint);
+		for (const scope of scopes) token.worked.add(resourceOf(scope));
+		if (token.kind === "merged" && token.worked.size > scopes.length) state.merges ??= true;
+		if (token.kind !== "instead" || state.merges !== undefined) return;
+		state.merges = false;
+		state.tokens = state.tokens.filter(({ kind }) => kind !== "merged");
+	}
+
+	async function tokenFor(endpoint: Endpoint, state: EndpointState, scopes: readonly string[]): Promise<Token> {
+		const shared = state.batches.find((batch) => covers(batch.scopes, scopes));
+		const token = await (shared ?? join(endpoint, state, scopes)).token;
+		// It is for others where a server that does not take several at once was asked for them.
+		return covers(token.scopes, scopes) ? token : tokenFor(endpoint, state, scopes);
+	}
+
+	function join(endpoint: Endpoint, state: EndpointState, scopes: readonly string[]): Batch {
+		if (state.merges === false) return batchOf(endpoint, state, [scopes]);
+		const before = state.tokens.find((token) => covers(token.scopes, scopes));
+		if (before !== undefined) {
+			state.tokens = state.tokens.filter((token) => token !== before);
+			return batchOf(endpoint, state, [scopes, scopesIn(before.scopes)]);
+		}
+		const open = state.batches.find((batch) => !batch.sent && fits(batch, scopes));
+		if (open === undefined) return batchOf(endpoint, state, [scopes]);
+		addTo(open, scopes);
+		return open;
+	}
+
+	function batchOf(
 		endpoint: Endpoint,
-		challenge: Challenge,
-		scopes: readonly string[],
-		found: Credential | undefined,
-	): Promise<Token> {
+		state: EndpointState,
+		wishes: readonly (readonly string[])[],
+		instead = false,
+	): Batch {
+		const { promise, resolve, reject } = Promise.withResolvers<Token>();
+		const batch: Batch = { scopes: new Map(), wishes: [], instead, sent: false, token: promise };
+		for (const wish of wishes) addTo(batch, wish);
+		state.batches.push(batch);
+		// One after the other, so that those who come in the meantime go together.
+		const sent = (state.merges === false ? Promise.resolve() : state.turn).then(() => send(endpoint, state, batch));
+		state.turn = sent.then(resolve, reject);
+		return batch;
+	}
+
+	async function send(endpoint: Endpoint, state: EndpointState, batch: Batch): Promise<Token> {
+		// Those who found out at the same time that they need one are one batch.
+		await new Promise((resolve) => {
+			setImmediate(resolve);
+		});
+		batch.sent = true;
+		try {
+			const kind = batch.instead ? "instead" : batch.wishes.length > 1 ? "merged" : "alone";
+			const token = await fetchToken(endpoint, batch.scopes, kind).catch(async (error: unknown) => {
+				const status = answerOf(error)?.status ?? 500;
+				if (kind !== "merged" || status >= 500 || status === 429) throw error;
+				// A server that refuses all where one is refused. If it gives this one, it is asked for each alone from now on.
+				const alone = { scopes: new Map<string, Set<string>>(), wishes: [] };
+				addTo(alone, batch.wishes[0]!);
+				const token = await fetchToken(endpoint, alone.scopes, "alone");
+				state.merges = false;
+				return token;
+			});
+			const now = io.clock.now();
+			const replaced = ({ expires, scopes }: Token) => expires <= now && covers(token.scopes, scopesIn(scopes));
+			state.tokens = [token, ...state.tokens.filter((other) => !replaced(other))];
+			return token;
+		} catch (error) {
+			// Who logged in again in the meantime is not held to the old credential.
+			if (answerOf(error)?.status === 401) delete state.credential;
+			throw error;
+		} finally {
+			state.batches = state.batches.filter((other) => other !== batch);
+		}
+	}
+
+	async function fetchToken(endpoint: Endpoint, scopes: Scopes, kind: Token["kind"]): Promise<Token> {
 		const what = `asking for a token for ${endpoint.name}`;
-		const realm = tokenServer(challenge.parameters["realm"], endpoint);
-		const request = tokenRequest(realm, challenge.parameters["service"], scopes, found, options.userAgent);
+		const found = await credential(endpoint);
+		const { parameters } = stateOf(endpoint).challenge!;
+		const realm = tokenServer(parameters["realm"], endpoint, found);
+		const request = tokenRequest(realm, parameters["service"], scopesIn(scopes), found, options.userAgent);
 		return retrying(io, options.retry, what, async () => {
+			const perMinute = realm.origin === endpoint.origin ? endpoint.perMinute : undefined;
+			const admission = await options.limiter.admit(realm.host, perMinute, true);
 			const asked = io.clock.now();
 			const response = await io.http({ ...request, signal: io.signal });
+			admission.answered(response);
 			if (response.status !== 200) {
 				const answer = await readAnswer(response, io.clock.now());
 				const refused = [401, 403].includes(answer.status) || (answer.status === 400 && request.method === "POST");
@@ -169,19 +302,58 @@ export function createAuthorizer(
 					refused ? loginHint(endpoint) : undefined,
 				);
 			}
-			return readToken(response, asked, what);
+			const { value, expires } = await readToken(response, asked, what);
+			return { value, expires, scopes, kind, worked: new Set() };
 		});
 	}
 
 	return {
+		scout,
 		authorize,
 		challenged,
+		accepted,
 		credential,
 		forget: (endpoint) => {
 			delete stateOf(endpoint).credential;
 		},
 		isBasic: (endpoint) => stateOf(endpoint).challenge?.scheme === "basic",
 	};
+}
+
+/** By resource (`repository:NAME`), the actions. */
+type Scopes = ReadonlyMap<string, ReadonlySet<string>>;
+
+function resourceOf(scope: string): string {
+	return scope.slice(0, scope.lastIndexOf(":"));
+}
+
+function actionsOf(scope: string): readonly string[] {
+	return scope.slice(scope.lastIndexOf(":") + 1).split(",");
+}
+
+function covers(scopes: Scopes, wanted: readonly string[]): boolean {
+	return wanted.every((scope) => {
+		const actions = scopes.get(resourceOf(scope));
+		return actions !== undefined && actionsOf(scope).every((action) => actions.has(action));
+	});
+}
+
+function scopesIn(scopes: Scopes): readonly string[] {
+	return [...scopes].map(([resource, actions]) => `${resource}:${[...actions].join(",")}`);
+}
+
+function fits({ scopes }: Batch, wanted: readonly string[]): boolean {
+	const length = [...scopesIn(scopes), ...wanted].join(" ").length;
+	return scopes.size + wanted.length <= maxScopes && length <= maxScopesLength;
+}
+
+function addTo(batch: Pick<Batch, "scopes" | "wishes">, wish: readonly string[]): void {
+	if (batch.wishes.length > 0 && covers(batch.scopes, wish)) return;
+	batch.wishes.push(wish);
+	for (const scope of wish) {
+		const resource = resourceOf(scope);
+		batch.scopes.set(resource, new Set([...(batch.scopes.get(resource) ?? []), ...actionsOf(scope)]));
+	}
 }
 
 export function loginHint(endpoint: Endpoint): string {
@@ -206,10 +378,11 @@ function bearer(token: string): string {
 }
 
 /**
- * Where a registry may send us, and its credentials, for a token: to another host, as Docker Hub does, but never from
- * HTTPS to plain HTTP, and never from elsewhere to this machine.
+ * Where a registry may send us for a token: to another host, as Docker Hub does, but never from HTTPS to plain HTTP, and
+ * never from a public registry to this machine or a private network. A credential goes along only to the registry's own
+ * origin, to what is known or configured of it, and over HTTPS to its own domain.
  */
-function tokenServer(realm: string | undefined, endpoint: Endpoint): URL {
+function tokenServer(realm: string | undefined, endpoint: Endpoint, found: Credential | undefined): URL {
 	const url = URL.parse(realm ?? "");
 	const from = new URL(endpoint.origin);
 	const secure = url?.protocol === "https:" || (url?.protocol === "http:" && from.protocol === "http:");
@@ -218,15 +391,42 @@ function tokenServer(realm: string | undefined, endpoint: Endpoint): URL {
 		!secure ||
 		url.username !== "" ||
 		url.password !== "" ||
-		(isLoopback(url.hostname) && !isLoopback(from.hostname))
+		(isPrivate(url.hostname) && !endpoint.internal)
 	) {
 		throw new BrewlineError(
 			"registry",
 			`${endpoint.name} sends us for a token to "${printable(realm ?? "", 200)}", where we do not go`,
 		);
 	}
+	if (found !== undefined && !isTrusted(url, from, endpoint.tokenServers)) {
+		throw new BrewlineError(
+			"credentials",
+			`${endpoint.name} sends us for a token to ${printable(url.origin, 200)}, where the credentials from ${found.origin} are not sent`,
+			{ hint: `If it is right, say so: registries: { tokenServers: { "${endpoint.host}": "${url.origin}" } }` },
+		);
+	}
 	url.hash = "";
 	return url;
+}
+
+function isTrusted(realm: URL, registry: URL, known: readonly string[]): boolean {
+	if (realm.origin === registry.origin || known.includes(realm.origin)) return true;
+	// A plain registry's own machine: the password went over this wire before.
+	if (realm.hostname === registry.hostname || (isLoopback(realm.hostname) && isLoopback(registry.hostname)))
+		return true;
+	const domain = domainOf(registry.hostname);
+	return (
+		realm.protocol === "https:" &&
+		domain !== undefined &&
+		(realm.hostname === domain || realm.hostname.endsWith(`.${domain}`))
+	);
+}
+
+/** `example.org` for `registry.example.org` and for itself; none of an address, and of a name without a dot. */
+function domainOf(hostname: string): string | undefined {
+	if (/^[\d.]+$|^\[/.test(hostname)) return undefined;
+	const labels = hostname.split(".");
+	return labels.length < 2 ? undefined : labels.slice(labels.length > 2 ? 1 : 0).join(".");
 }
 
 function tokenRequest(
@@ -259,7 +459,11 @@ function tokenRequest(
 	return { method: "GET", url, headers: { ...headers, ...(authorization === undefined ? {} : { authorization }) } };
 }
 
-async function readToken(response: HttpResponse, asked: number, what: string): Promise<Token> {
+async function readToken(
+	response: HttpResponse,
+	asked: number,
+	what: string,
+): Promise<{ readonly value: string; readonly expires: number }> {
 	const { bytes, more } = await readLimited(response.body, maxTokenAnswer);
 	if (more) throw new BrewlineError("registry", `${what}: the answer is longer than ${maxTokenAnswer} bytes`);
 	const body = parseJsonObject(bytes, { what: `${what}: the answer`, maxBytes: maxTokenAnswer, code: "registry" });

@@ -7,6 +7,7 @@ import { answerOf, discard, readLimited, saysDenied, saysMissing } from "./answe
 import { createAuthorizer, type CredentialSource } from "./auth.ts";
 import { algorithmOf, checkBytes, checkedStream, digestOfBytes } from "./digest.ts";
 import { canonicalHost, endpointOf, repositoryPath, type Endpoint, type HostOptions } from "./hosts.ts";
+import { createLimiter, type Limiter } from "./limiter.ts";
 import { backOff, isConnectionError, retrying, type RetryPolicy } from "./retry.ts";
 import { listTags, readTagsPage, type TagsPage } from "./tags.ts";
 import { createTransport, redirectTarget, type Ask } from "./transport.ts";
@@ -24,6 +25,8 @@ export interface RegistryClientOptions extends HostOptions {
 	 */
 	readonly hides?: (reference: Reference) => boolean;
 	readonly retry?: RetryPolicy;
+	/** To be shared by the clients of one process, so that together they keep to the rates. Default: one of its own. */
+	readonly limiter?: Limiter;
 	/** Blobs of more bytes are uploaded in pieces of so many. Default: never in pieces. */
 	readonly chunkSize?: number;
 }
@@ -48,8 +51,9 @@ export function createRegistryClient(
 	const retry = options.retry ?? {};
 	const userAgent = options.userAgent ?? "brewline";
 	const credentials = options.credentials ?? (() => Promise.resolve(undefined));
-	const authorizer = createAuthorizer(io, { credentials, userAgent, retry });
-	const transport = createTransport(io, authorizer, userAgent);
+	const limiter = options.limiter ?? createLimiter(io, retry);
+	const authorizer = createAuthorizer(io, { credentials, limiter, userAgent, retry });
+	const transport = createTransport(io, authorizer, limiter, userAgent);
 
 	/** Undefined where the registry says, or hides, that it is not there. */
 	async function readOrMissing<T>(

@@ -1,8 +1,9 @@
 import { BrewlineError } from "../errors.ts";
 import { printable } from "../io/printable.ts";
 import { hubHost, hubHosts, tryParseReference, type Reference } from "../oci/index.ts";
+import { capabilitiesOf } from "./capabilities.ts";
 
-/** Docker Hub (spec/publish.md, References): the only registry that needs a table. */
+/** Docker Hub (spec/publish.md, References): the only registry that is not spoken to at its own name. */
 export const dockerHub = {
 	canonical: hubHost,
 	connect: "registry-1.docker.io",
@@ -20,6 +21,12 @@ export interface Endpoint {
 	readonly host: string;
 	/** For messages. */
 	readonly name: string;
+	/** Requests that it takes in any minute; undefined: as many as there are. */
+	readonly perMinute: number | undefined;
+	/** Origins, besides its own and those of its domain, that name and password may go to for a token. */
+	readonly tokenServers: readonly string[];
+	/** Whether its answers may send us to addresses that are not public. */
+	readonly internal: boolean;
 }
 
 export interface HostOptions {
@@ -27,6 +34,10 @@ export interface HostOptions {
 	readonly mirrors?: Readonly<Record<string, string>>;
 	/** Hosts to be spoken to in plain HTTP, besides loopback addresses and `localhost:PORT`. */
 	readonly plainHttp?: readonly string[];
+	/** By canonical host: requests in any minute; null: no limit. Default: what is known of it (capabilities.ts). */
+	readonly rates?: Readonly<Record<string, number | null>>;
+	/** By canonical host: an origin that name and password go to for a token, besides those that are known. */
+	readonly tokenServers?: Readonly<Record<string, string>>;
 }
 
 /** `docker.io` for every name of Docker Hub; others as they are. */
@@ -42,8 +53,8 @@ export function endpointOf(host: string, use: "read" | "write", options: HostOpt
 	const canonical = canonicalHost(host);
 	const mirror = use === "read" ? options.mirrors?.[canonical] : undefined;
 	if (mirror !== undefined) {
-		const origin = mirrorOrigin(mirror, `the mirror of ${canonical}`);
-		return { origin, host: new URL(origin).host, name: `${new URL(origin).host} (mirror of ${canonical})` };
+		const { origin, host: own } = new URL(mirrorOrigin(mirror, `the mirror of ${canonical}`));
+		return endpointAt(origin, own, `${own} (mirror of ${canonical})`, options);
 	}
 	const address = canonical === dockerHub.canonical ? dockerHub.connect : host;
 	// Of a URL, only the host may be chosen by a reference: no user, path or query can be smuggled in.
@@ -52,7 +63,23 @@ export function endpointOf(host: string, use: "read" | "write", options: HostOpt
 		throw new BrewlineError("reference", `"${printable(host, 100)}" is not a registry's host`);
 	}
 	const plain = isPlainHttp(host, url.hostname, options.plainHttp ?? []);
-	return { origin: new URL(`${plain ? "http" : "https"}://${address}/`).origin, host: canonical, name: canonical };
+	return endpointAt(new URL(`${plain ? "http" : "https"}://${address}/`).origin, canonical, canonical, options);
+}
+
+function endpointAt(origin: string, host: string, name: string, options: HostOptions): Endpoint {
+	const { requestsPerMinute, tokenServers } = capabilitiesOf(host);
+	const rate = options.rates?.[host];
+	const server = options.tokenServers?.[host];
+	const url = new URL(origin);
+	return {
+		origin,
+		host,
+		name,
+		perMinute: (rate === undefined ? requestsPerMinute : rate) ?? undefined,
+		tokenServers: server === undefined ? tokenServers : [...tokenServers, new URL(server).origin],
+		// Plain HTTP to anything but this machine is what its owner chose for a network of theirs.
+		internal: url.protocol === "http:" || isPrivate(url.hostname),
+	};
 }
 
 /**
@@ -99,6 +126,30 @@ export function isLoopback(hostname: string): boolean {
 		/^\[::ffff:7f[\da-f]{2}:[\da-f]{1,4}\]$/.test(hostname) ||
 		/^(?:.*\.)?localhost\.?$/.test(hostname)
 	);
+}
+
+const privateSuffixes = /\.(?:corp|home\.arpa|internal|intranet|lan|local|test)\.?$/;
+
+/**
+ * Whether a URL's `hostname` is of a network that is not public: addresses for private use, of the link (where clouds have
+ * the credentials of their machines) and of this machine, names without a dot, and those under suffixes that nobody sells.
+ */
+export function isPrivate(hostname: string): boolean {
+	if (isLoopback(hostname)) return true;
+	if (hostname.startsWith("[")) {
+		const mapped = /^\[(?:::ffff:|64:ff9b::)([\da-f]{1,4}):([\da-f]{1,4})\]$/.exec(hostname);
+		if (mapped !== null) {
+			const [high, low] = [parseInt(mapped[1]!, 16), parseInt(mapped[2]!, 16)];
+			return isPrivate([high >> 8, high & 255, low >> 8, low & 255].join("."));
+		}
+		return /^\[f(?:[cd]|e[89a-f])/.test(hostname);
+	}
+	if (/^\d+(?:\.\d+){3}$/.test(hostname)) {
+		return /^(?:0|10|127|169\.254|192\.168|172\.(?:1[6-9]|2\d|3[01])|100\.(?:6[4-9]|[7-9]\d|1[01]\d|12[0-7]))\./.test(
+			hostname,
+		);
+	}
+	return !hostname.includes(".") || privateSuffixes.test(hostname);
 }
 
 /** Whether a text is a repository's name (spec/publish.md, References). */

@@ -16,6 +16,12 @@ export interface RetryPolicy {
 
 const maxDelay = 30_000;
 
+export const rateLimitHint = "The registry's rate limit is used up: log in, wait, or set a mirror.";
+
+export function patienceOf(policy: RetryPolicy): number {
+	return policy.patience ?? 15 * 60_000;
+}
+
 /** Statuses of a registry or proxy in trouble that may be gone the next time. */
 const passing = new Set([408, 500, 502, 503, 504]);
 
@@ -83,12 +89,12 @@ export async function retrying<T>(
 			delay += Math.round((policy.random ?? Math.random)() * 1000);
 			throttled++;
 			waited += delay;
-			if (waited > (policy.patience ?? 15 * 60_000)) throw failure;
+			if (waited > patienceOf(policy)) throw failure;
 		} else if (answer === undefined ? isConnectionError(failure) : isPassing(answer)) {
 			failures++;
 			delay = Math.max(answer?.retryAfter ?? 0, backOff(policy, failures - 1));
 			waited += delay;
-			if (failures >= tries || waited > (policy.patience ?? 15 * 60_000)) throw explained(failure, what, failures);
+			if (failures >= tries || waited > patienceOf(policy)) throw explained(failure, what, failures);
 		} else {
 			throw explained(failure, what, 1);
 		}

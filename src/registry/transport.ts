@@ -4,7 +4,9 @@ import { printable } from "../io/printable.ts";
 import type { HttpRequest, HttpResponse, Io } from "../io/types.ts";
 import { answerError, discard, maxErrorBody, readAnswer, readLimited } from "./answer.ts";
 import { loginHint, type Authorization, type Authorizer } from "./auth.ts";
-import { isLoopback, type Endpoint } from "./hosts.ts";
+import { isPrivate, type Endpoint } from "./hosts.ts";
+import type { Limiter } from "./limiter.ts";
+import { rateLimitHint } from "./retry.ts";
 
 export interface Ask {
 	readonly endpoint: Endpoint;
@@ -27,44 +29,74 @@ export interface Transport {
 
 const maxRedirects = 5;
 
+/** Nothing, a token for several, and one for this alone are tried in turn; who wants more asks for ever. */
+const maxChallenges = 3;
+
 export function createTransport(
 	io: Pick<Io, "http" | "clock" | "signal">,
 	authorizer: Authorizer,
+	limiter: Limiter,
 	userAgent: string,
 ): Transport {
 	async function ask(request: Ask): Promise<HttpResponse> {
 		const url = new URL(request.path, request.endpoint.origin);
-		if (url.origin !== request.endpoint.origin) return follow(request, await send(request, url, undefined), url);
-		const authorization = await authorizer.authorize(request.endpoint, request.scopes);
-		const answer = await send(request, url, authorization);
-		if (answer.status !== 401) return follow(request, answer, url);
-		// Read now: a connection that waits for a token could be the one that the token is waiting for.
-		const { bytes } = await readLimited(answer.body, maxErrorBody);
-		const response = { ...answer, body: Readable.from([bytes], { objectMode: false }) };
-		// A body that is still being sent is cut off with its connection.
-		if (isStream(request.body)) answer.body.destroy();
-		const next = await authorizer.challenged(
-			request.endpoint,
-			response.headers["www-authenticate"],
-			request.scopes,
-			authorization,
-		);
-		if (next === undefined) return response;
-		return follow(request, await send(request, url, next), url);
+		if (url.origin !== request.endpoint.origin) return follow(request, (await send(request, url)).response, url);
+		const release = await authorizer.scout(request.endpoint);
+		try {
+			let authorization = await authorizer.authorize(request.endpoint, request.scopes);
+			for (let tries = 1; ; tries++) {
+				const { response: answer, used } = await send(request, url, authorization, tries > 1);
+				if (answer.status !== 401 && answer.status !== 403) {
+					release(answer.status < 500 && answer.status !== 429);
+					return await follow(request, answer, url);
+				}
+				// Read now: a connection that waits for a token could be the one that the token is waiting for.
+				const { bytes } = await readLimited(answer.body, maxErrorBody).catch(() => ({ bytes: Buffer.alloc(0) }));
+				// A body that is still being sent is cut off with its connection.
+				if (isStream(request.body)) answer.body.destroy();
+				const asked = authorizer.challenged(request.endpoint, answer, request.scopes, used);
+				release(true);
+				const next = await asked;
+				if (next === undefined || tries === maxChallenges) {
+					return { ...answer, body: Readable.from([bytes], { objectMode: false }) };
+				}
+				authorization = next;
+			}
+		} finally {
+			release(false);
+		}
 	}
 
-	function send(request: Ask, url: URL, authorization: Authorization | undefined): Promise<HttpResponse> {
-		return io.http({
+	async function send(
+		request: Ask,
+		url: URL,
+		authorization: Authorization = { header: undefined, fresh: false },
+		waited = false,
+	): Promise<{ readonly response: HttpResponse; readonly used: Authorization }> {
+		const { endpoint, scopes } = request;
+		const perMinute = url.origin === endpoint.origin ? endpoint.perMinute : undefined;
+		let admission = await limiter.admit(url.host, perMinute, waited);
+		let used = authorization;
+		// It may have expired while others went first.
+		if ((used.token?.expires ?? Infinity) <= io.clock.now()) {
+			used = await authorizer.authorize(endpoint, scopes);
+			admission = await limiter.admit(url.host, perMinute, true);
+		}
+		const response = await io.http({
 			method: request.method,
 			url,
 			headers: {
 				"user-agent": userAgent,
 				...request.headers,
-				...(authorization?.header === undefined ? {} : { authorization: authorization.header }),
+				...(used.header === undefined ? {} : { authorization: used.header }),
 			},
 			...(request.body === undefined ? {} : { body: request.body }),
 			signal: io.signal,
 		});
+		admission.answered(response);
+		const { status } = response;
+		if (status < 500 && ![401, 403, 429].includes(status)) authorizer.accepted(endpoint, scopes, used);
+		return { response, used };
 	}
 
 	/** Redirects of reads, by hand: credentials go to the registry's own origin and nowhere else. */
@@ -78,11 +110,8 @@ export function createTransport(
 			}
 			url = redirectTarget(request.endpoint, response.headers["location"], url);
 			const own = url.origin === request.endpoint.origin;
-			response = await send(
-				request,
-				url,
-				own ? await authorizer.authorize(request.endpoint, request.scopes) : undefined,
-			);
+			const authorization = own ? await authorizer.authorize(request.endpoint, request.scopes) : undefined;
+			({ response } = await send(request, url, authorization));
 		}
 		return response;
 	}
@@ -91,8 +120,7 @@ export function createTransport(
 		const answer = await readAnswer(response, io.clock.now());
 		if (isStream(request.body)) response.body.destroy();
 		if (answer.status !== 401 && answer.status !== 403) {
-			const hint =
-				answer.status === 429 ? "The registry's rate limit is used up: log in, wait, or set a mirror." : undefined;
+			const hint = answer.status === 429 ? rateLimitHint : undefined;
 			return answerError("registry", `${doing} failed`, answer, hint);
 		}
 		const credential = await authorizer.credential(request.endpoint);
@@ -123,8 +151,8 @@ function isRedirect(request: Ask, response: HttpResponse): boolean {
 }
 
 /**
- * Where a `Location` leads: relative to where it was said, over the same protocol or a safer one, and from elsewhere
- * never to this machine. An error of code `registry` where it leads anywhere else.
+ * Where a `Location` leads: relative to where it was said, over the same protocol or a safer one, and from a public
+ * registry never to this machine or a private network. An error of code `registry` where it leads anywhere else.
  */
 export function redirectTarget(endpoint: Endpoint, location: string | undefined, from: URL): URL {
 	const url = URL.parse(location ?? "", from.href);
@@ -135,7 +163,7 @@ export function redirectTarget(endpoint: Endpoint, location: string | undefined,
 		(url.protocol === "http:" && from.protocol === "https:") ||
 		url.username !== "" ||
 		url.password !== "" ||
-		(isLoopback(url.hostname) && !isLoopback(new URL(endpoint.origin).hostname))
+		(isPrivate(url.hostname) && !endpoint.internal)
 	) {
 		throw new BrewlineError(
 			"registry",

@@ -90,3 +90,66 @@ export function testIo(options: { readonly env?: Io["env"]; readonly signal?: Ab
 	});
 	return { ...io, clock: virtualClock(), logged };
 }
+
+export interface EventClock extends Clock {
+	/** Lets time pass, sleeper by sleeper in order, until nobody sleeps. */
+	run(): Promise<void>;
+	/** Lets time pass until something has ended that asks servers, too: never while one is to answer. */
+	runWith<T>(io: Pick<Io, "http">, work: (io: Pick<Io, "http">) => Promise<T>): Promise<T>;
+}
+
+/** Time for many who sleep at once: it moves on to the next who wants to wake when nothing else is left to do. */
+export function eventClock(start = Date.UTC(2026, 0, 1)): EventClock {
+	let now = start;
+	const sleepers: { readonly until: number; readonly wake: () => void }[] = [];
+	/** Wakes the next sleeper; false where there is none. */
+	const step = (): boolean => {
+		const next = sleepers.shift();
+		now = Math.max(now, next?.until ?? 0);
+		next?.wake();
+		return next !== undefined;
+	};
+	return {
+		now: () => now,
+		sleep: (milliseconds, signal) =>
+			new Promise((resolve, reject) => {
+				signal?.throwIfAborted();
+				signal?.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
+				sleepers.push({ until: now + Math.max(0, milliseconds), wake: resolve });
+				sleepers.sort((one, other) => one.until - other.until);
+			}),
+		run: async () => {
+			do await turns(1);
+			while (step());
+		},
+		runWith: async (io, work) => {
+			let answering = 0;
+			const state = { ended: false };
+			const working = work({
+				http: async (request) => {
+					answering++;
+					const response = await io.http(request).finally(() => answering--);
+					// An answer is under way until all of it is there.
+					answering++;
+					response.body.once("close", () => answering--);
+					return response;
+				},
+			}).finally(() => {
+				state.ended = true;
+			});
+			while (!state.ended) {
+				await turns(20);
+				if (answering === 0) step();
+			}
+			return working;
+		},
+	};
+}
+
+/** Lets all else go on that has something to do now. */
+async function turns(count: number): Promise<void> {
+	for (let turn = 0; turn < count; turn++)
+		await new Promise((resolve) => {
+			setImmediate(resolve);
+		});
+}
