@@ -10,9 +10,17 @@ import { canonicalHost, endpointOf, repositoryPath, type Endpoint, type HostOpti
 import { createLimiter, type Limiter } from "./limiter.ts";
 import { backOff, isConnectionError, retrying, type RetryPolicy } from "./retry.ts";
 import { listTags, readTagsPage, type TagsPage } from "./tags.ts";
-import { createTransport, redirectTarget, type Ask } from "./transport.ts";
+import { createTransport, type Ask } from "./transport.ts";
 import type { BlobSource, RegistryClient, RegistryManifest } from "./types.ts";
-import { checkStatedDigest, sendBlob } from "./upload.ts";
+import {
+	checkStatedDigest,
+	isThere,
+	openedSession,
+	resumeSession,
+	sendBlob,
+	type Session,
+	type Upload,
+} from "./upload.ts";
 
 export interface RegistryClientOptions extends HostOptions {
 	/** Default: none; `dockerCredentials` reads Docker's. */
@@ -261,14 +269,13 @@ export function createRegistryClient(
 
 	/** Opens an upload, with a mount where there is something to mount from; undefined: it was mounted. */
 	async function openUpload(
+		upload: Pick<Upload, "endpoint" | "scopes" | "doing">,
 		repository: Reference,
 		digest: string,
 		from: Reference | undefined,
-		doing: string,
-	): Promise<{ endpoint: Endpoint; session: URL } | undefined> {
-		const endpoint = endpointOf(repository.host, "write", options);
+	): Promise<Session | undefined> {
+		const { endpoint, scopes, doing } = upload;
 		const path = `${repositoryPath(repository)}/blobs/uploads/`;
-		const scopes = pushScopes(repository);
 		const plain: Ask = { endpoint, method: "POST", path, scopes, body: new Uint8Array() };
 		const ask: Ask =
 			from === undefined
@@ -286,16 +293,17 @@ export function createRegistryClient(
 		}
 		if (response.status !== 202) throw await transport.failure(ask, response, doing);
 		await discard(response.body);
-		const session = redirectTarget(endpoint, response.headers["location"], new URL(path, endpoint.origin));
-		return { endpoint, session };
+		return openedSession(endpoint, response, new URL(path, endpoint.origin));
 	}
 
 	async function mountBlob(repository: Reference, digest: string, from: Reference): Promise<boolean> {
 		algorithmOf(digest);
 		if (canonicalHost(repository.host) !== canonicalHost(from.host)) return false;
-		const doing = `mounting ${digest} from ${from.repository} in ${show(endpointOf(repository.host, "write", options), repository)}`;
+		const endpoint = endpointOf(repository.host, "write", options);
+		const doing = `mounting ${digest} from ${from.repository} in ${show(endpoint, repository)}`;
+		const upload = { endpoint, scopes: pushScopes(repository), doing };
 		try {
-			const session = await retrying(io, retry, doing, () => openUpload(repository, digest, from, doing));
+			const session = await retrying(io, retry, doing, () => openUpload(upload, repository, digest, from));
 			return session === undefined;
 		} catch (error) {
 			if (isNoMount(error)) return false;
@@ -310,30 +318,51 @@ export function createRegistryClient(
 		from?: Reference,
 	): Promise<void> {
 		algorithmOf(blob.digest);
-		const doing = `uploading ${blob.digest} to ${show(endpointOf(repository.host, "write", options), repository)}`;
+		const endpoint = endpointOf(repository.host, "write", options);
+		const doing = `uploading ${blob.digest} to ${show(endpoint, repository)}`;
+		const chunkSize = options.chunkSize ?? Infinity;
+		const upload: Upload = { transport, endpoint, scopes: pushScopes(repository), blob, source, doing, chunkSize };
 		let mountable =
 			from !== undefined && canonicalHost(from.host) === canonicalHost(repository.host) ? from : undefined;
-		await retrying(io, retry, doing, async () => {
-			let opened: Awaited<ReturnType<typeof openUpload>>;
+		let session: Session | undefined;
+
+		const open = async (): Promise<Session | undefined> => {
 			try {
-				opened = await openUpload(repository, blob.digest, mountable, doing);
+				return await openUpload(upload, repository, blob.digest, mountable);
 			} catch (error) {
 				if (mountable === undefined || !isNoMount(error)) throw error;
 				mountable = undefined;
-				opened = await openUpload(repository, blob.digest, undefined, doing);
+				return openUpload(upload, repository, blob.digest, undefined);
 			}
-			if (opened === undefined) return;
-			const scopes = pushScopes(repository);
-			await sendBlob({
-				transport,
-				...opened,
-				scopes,
-				blob,
-				source,
-				doing,
-				chunkSize: options.chunkSize ?? Infinity,
-			});
-		});
+		};
+
+		/** Goes on with what the registry has of an earlier try; false where there is nothing to go on with. */
+		const goOn = async (begun: Session): Promise<boolean> => {
+			if (await resumeSession(upload, begun)) {
+				try {
+					await sendBlob(upload, begun);
+					return true;
+				} catch (error) {
+					// What is wrong with the session is not wrong with another one.
+					const status = answerOf(error)?.status ?? 0;
+					if (status < 400 || status >= 500 || status === 429 || answerOf(error)?.wrongCredentials === true)
+						throw error;
+				}
+			}
+			return begun.closing && isThere(upload, `${repositoryPath(repository)}/blobs/${blob.digest}`);
+		};
+
+		await retrying(
+			io,
+			retry,
+			doing,
+			async () => {
+				if (session !== undefined && (await goOn(session))) return;
+				session = await open();
+				if (session !== undefined) await sendBlob(upload, session);
+			},
+			() => session?.offset ?? 0,
+		);
 	}
 
 	return {

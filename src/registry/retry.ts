@@ -62,14 +62,17 @@ export function isConnectionError(error: unknown): boolean {
  * obeyed; without it the delay grows and is spread. Wrong digests, and answers that mean no, are never tried again.
  * Errors that are not ours already become ours, of code `registry`.
  * @param what What is done, for messages: `reading alpine:3 from docker.io`.
+ * @param progress How far it is: tries that get further are not counted.
  */
 export async function retrying<T>(
 	io: Pick<Io, "clock" | "signal" | "log">,
 	policy: RetryPolicy,
 	what: string,
 	attempt: () => Promise<T>,
+	progress: () => number = () => 0,
 ): Promise<T> {
 	const tries = policy.tries ?? 5;
+	let furthest = progress();
 	let failures = 0;
 	let throttled = 0;
 	let waited = 0;
@@ -91,7 +94,8 @@ export async function retrying<T>(
 			waited += delay;
 			if (waited > patienceOf(policy)) throw failure;
 		} else if (answer === undefined ? isConnectionError(failure) : isPassing(answer)) {
-			failures++;
+			failures = progress() > furthest ? 1 : failures + 1;
+			furthest = Math.max(furthest, progress());
 			delay = Math.max(answer?.retryAfter ?? 0, backOff(policy, failures - 1));
 			waited += delay;
 			if (failures >= tries || waited > patienceOf(policy)) throw explained(failure, what, failures);

@@ -3,6 +3,7 @@ import { BrewlineError } from "../errors.ts";
 import type { HttpResponse } from "../io/types.ts";
 import type { Descriptor } from "../oci/index.ts";
 import { discard } from "./answer.ts";
+import { capabilitiesOf } from "./capabilities.ts";
 import { checkedStream } from "./digest.ts";
 import { redirectTarget, type Ask, type Transport } from "./transport.ts";
 import type { BlobSource } from "./types.ts";
@@ -11,8 +12,6 @@ export interface Upload {
 	readonly transport: Transport;
 	readonly endpoint: Ask["endpoint"];
 	readonly scopes: readonly string[];
-	/** Where the registry opened the session. */
-	readonly session: URL;
 	readonly blob: Pick<Descriptor, "digest" | "size">;
 	readonly source: BlobSource;
 	/** Larger blobs go up in pieces of so many bytes. */
@@ -21,20 +20,53 @@ export interface Upload {
 	readonly doing: string;
 }
 
+/** What a registry has of an upload; it outlives a try. */
+export interface Session {
+	/** Where it goes on. */
+	url: URL;
+	/** How many bytes the registry has. */
+	offset: number;
+	/** The registry may have closed it, although its answer did not arrive. */
+	closing: boolean;
+	/** Bytes that each piece must have, but for the last. */
+	readonly least: number;
+}
+
 const contentType = { "content-type": "application/octet-stream" };
 
-/** Sends a blob into an open session, whole or in pieces, and closes it. */
-export async function sendBlob(upload: Upload): Promise<void> {
+/** How often a registry may say within one try that it is elsewhere than we thought. */
+const maxCorrections = 5;
+
+/** An upload as the registry opened it. */
+export function openedSession(endpoint: Ask["endpoint"], response: HttpResponse, from: URL): Session {
+	const least = response.headers["oci-chunk-min-length"] ?? "";
+	return {
+		url: redirectTarget(endpoint, response.headers["location"], from),
+		offset: 0,
+		closing: false,
+		least: /^\d{1,9}$/.test(least) ? Number(least) : 0,
+	};
+}
+
+/** Sends a blob into an open session from where it is, whole or in pieces, and closes it. */
+export async function sendBlob(upload: Upload, session: Session): Promise<void> {
 	const { blob, chunkSize } = upload;
+	const { least, most } = capabilitiesOf(upload.endpoint.host).pieces;
+	const piece = Math.max(session.least, Math.min(most ?? Infinity, Math.max(least, chunkSize)));
 	const read = sequentialReader(upload.source, blob, upload.doing);
 	try {
-		if (blob.size <= chunkSize) {
-			await close(upload, upload.session, { length: blob.size, open: () => read.open(0, blob.size) });
+		if (session.offset === 0 && blob.size <= Math.max(chunkSize, session.least)) {
+			await close(upload, session, { length: blob.size, open: () => read.open(0, blob.size) });
 			return;
 		}
-		let session = upload.session;
-		for (let start = 0; start < blob.size; start += chunkSize) {
-			session = await patch(upload, session, start, Math.min(chunkSize, blob.size - start), read);
+		for (let corrections = 0; session.offset < blob.size;) {
+			const length = Math.min(piece, blob.size - session.offset);
+			if (!(await patch(upload, session, length, read)) && ++corrections > maxCorrections) {
+				throw new BrewlineError(
+					"registry",
+					`${upload.doing}: the registry says again and again that it has something else`,
+				);
+			}
 		}
 		await close(upload, session, new Uint8Array());
 	} finally {
@@ -42,36 +74,78 @@ export async function sendBlob(upload: Upload): Promise<void> {
 	}
 }
 
-async function patch(
-	upload: Upload,
-	session: URL,
-	start: number,
-	length: number,
-	read: SequentialReader,
-): Promise<URL> {
+/**
+ * Asks the registry how far a session is, after something went wrong in it. False where it is no more, or nothing of use: then
+ * another one takes its place. Throws where there is no such answer.
+ */
+export async function resumeSession(upload: Upload, session: Session): Promise<boolean> {
+	const { transport, endpoint, scopes, doing } = upload;
+	// Somebody else's storage knows no such question.
+	if (session.url.origin !== endpoint.origin) return false;
+	const ask: Ask = { endpoint, scopes, method: "GET", path: session.url };
+	const response = await transport.ask(ask);
+	if (response.status >= 500 || response.status === 429) throw await transport.failure(ask, response, doing);
+	await discard(response.body);
+	const kept = keptIn(response);
+	// None and one byte are the same: `0-0` (distribution).
+	if (response.status !== 204 || kept === undefined || kept < 2 || kept > upload.blob.size) return false;
+	session.offset = kept;
+	if (response.headers["location"] !== undefined) {
+		session.url = redirectTarget(endpoint, response.headers["location"], session.url);
+	}
+	return true;
+}
+
+/** Whether the registry has the blob after all, where the answer to the end of its upload was lost. */
+export async function isThere({ transport, endpoint, scopes, blob }: Upload, path: string): Promise<boolean> {
+	const response = await transport.ask({ endpoint, scopes, method: "HEAD", path });
+	await discard(response.body);
+	const { "content-length": length = "", "docker-content-digest": digest = blob.digest } = response.headers;
+	return response.status === 200 && length === String(blob.size) && digest === blob.digest;
+}
+
+/** The bytes that an answer's `Range` says are there. */
+function keptIn({ headers }: HttpResponse): number | undefined {
+	const last = /^(?:bytes=)?0-(\d{1,15})$/.exec(headers["range"] ?? "")?.[1];
+	return last === undefined ? undefined : Number(last) + 1;
+}
+
+/** Sends a piece. False where the registry has something else than was to be expected; the session says so then. */
+async function patch(upload: Upload, session: Session, length: number, read: SequentialReader): Promise<boolean> {
+	const { endpoint, scopes, transport, doing } = upload;
+	const { url, offset: start } = session;
 	const ask: Ask = {
-		endpoint: upload.endpoint,
-		scopes: upload.scopes,
+		endpoint,
+		scopes,
 		method: "PATCH",
-		path: session,
+		path: url,
 		headers: { ...contentType, "content-range": `${start}-${start + length - 1}` },
 		body: { length, open: () => read.open(start, length) },
 	};
-	const response = await upload.transport.ask(ask);
-	if (response.status !== 202) throw await upload.transport.failure(ask, response, upload.doing);
-	await discard(response.body);
-	const kept = /-(\d+)$/.exec(response.headers["range"] ?? "")?.[1];
-	if (kept !== undefined && Number(kept) !== start + length - 1) {
-		throw new BrewlineError("registry", `${upload.doing}: of ${start + length} bytes the registry has ${kept} + 1`);
+	const response = await transport.ask(ask);
+	if (response.status === 416) {
+		const failure = await transport.failure(ask, response, doing);
+		if (!(await resumeSession(upload, session)) || session.offset === start) throw failure;
+		return false;
 	}
-	return redirectTarget(upload.endpoint, response.headers["location"], session);
+	// ECR answers 201 to a piece.
+	if (![201, 202, 204].includes(response.status)) throw await transport.failure(ask, response, doing);
+	await discard(response.body);
+	const kept = keptIn(response) ?? start + length;
+	if (kept <= start || kept > start + length) {
+		throw new BrewlineError("registry", `${doing}: of ${start + length} bytes the registry has ${kept}`);
+	}
+	session.offset = kept;
+	session.url = redirectTarget(endpoint, response.headers["location"] ?? url.href, url);
+	return kept === start + length;
 }
 
-async function close(upload: Upload, session: URL, body: NonNullable<Ask["body"]>): Promise<void> {
+async function close(upload: Upload, session: Session, body: NonNullable<Ask["body"]>): Promise<void> {
 	const { blob, doing } = upload;
 	// What stands in the query is the registry's: it is kept to the byte.
-	const path = new URL(session);
-	path.search = `${session.search === "" ? "?" : `${session.search}&`}digest=${blob.digest}`;
+	const path = new URL(session.url);
+	path.search = `${path.search === "" ? "?" : `${path.search}&`}digest=${blob.digest}`;
+	session.closing = true;
 	const ask: Ask = {
 		endpoint: upload.endpoint,
 		scopes: upload.scopes,
