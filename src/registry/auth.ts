@@ -6,6 +6,7 @@ import { answerError, answerOf, readAnswer, readLimited } from "./answer.ts";
 import { parseChallenges, type Challenge } from "./challenge.ts";
 import { isLoopback, isPrivate, type Endpoint } from "./hosts.ts";
 import type { Limiter } from "./limiter.ts";
+import { paced } from "./pace.ts";
 import { retrying, type RetryPolicy } from "./retry.ts";
 
 /** A credential for one registry, and where it came from. */
@@ -288,8 +289,9 @@ export function createAuthorizer(
 			const perMinute = realm.origin === endpoint.origin ? endpoint.perMinute : undefined;
 			const admission = await options.limiter.admit(realm.host, perMinute, true);
 			const asked = io.clock.now();
-			const response = await io.http({ ...request, signal: io.signal });
-			admission.answered(response);
+			const answered = await io.http({ ...request, signal: io.signal });
+			admission.answered(answered);
+			const response = { ...answered, body: paced(answered.body, io.clock) };
 			if (response.status !== 200) {
 				const answer = await readAnswer(response, io.clock.now());
 				const refused = [401, 403].includes(answer.status) || (answer.status === 400 && request.method === "POST");

@@ -8,6 +8,7 @@ import { createAuthorizer, type CredentialSource } from "./auth.ts";
 import { algorithmOf, checkBytes, checkedStream, digestOfBytes } from "./digest.ts";
 import { canonicalHost, endpointOf, repositoryPath, type Endpoint, type HostOptions } from "./hosts.ts";
 import { createLimiter, type Limiter } from "./limiter.ts";
+import { createPace } from "./pace.ts";
 import { backOff, isConnectionError, retrying, type RetryPolicy } from "./retry.ts";
 import { listTags, readTagsPage, type TagsPage } from "./tags.ts";
 import { createTransport, type Ask } from "./transport.ts";
@@ -220,7 +221,8 @@ export function createRegistryClient(
 		const open = (start: number) =>
 			readOrMissing(repository, doing, async () => {
 				const headers = start === 0 ? undefined : { range: `bytes=${start}-` };
-				const response = await read(askFor(repository, "GET", path, headers), doing, 200, 206);
+				const ask = { ...askFor(repository, "GET", path, headers), paced: false };
+				const response = await read(ask, doing, 200, 206);
 				if (response.status === 200) return { body: response.body, at: 0 };
 				if (response.headers["content-range"]?.startsWith(`bytes ${start}-`) === true) {
 					return { body: response.body, at: start };
@@ -238,12 +240,16 @@ export function createRegistryClient(
 			for (let failures = 0; ; failures++) {
 				try {
 					let at = answer.at;
+					const pace = createPace(io.clock);
 					for await (const chunk of answer.body as AsyncIterable<Buffer>) {
+						pace.received(chunk.length);
 						const skipped = Math.min(chunk.length, position - at);
 						at += chunk.length;
-						if (skipped === chunk.length) continue;
-						position += chunk.length - skipped;
-						yield skipped === 0 ? chunk : chunk.subarray(skipped);
+						if (skipped < chunk.length) {
+							position += chunk.length - skipped;
+							yield skipped === 0 ? chunk : chunk.subarray(skipped);
+						}
+						pace.waiting();
 					}
 					// A body that ends early without an error is as cut off as one that breaks.
 					if (position >= blob.size || failures + 1 >= (retry.tries ?? 5)) return;

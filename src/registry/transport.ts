@@ -6,6 +6,7 @@ import { answerError, discard, maxErrorBody, readAnswer, readLimited } from "./a
 import { loginHint, type Authorization, type Authorizer } from "./auth.ts";
 import { isPrivate, type Endpoint } from "./hosts.ts";
 import type { Limiter } from "./limiter.ts";
+import { paced } from "./pace.ts";
 import { rateLimitHint } from "./retry.ts";
 
 export interface Ask {
@@ -17,6 +18,8 @@ export interface Ask {
 	readonly body?: HttpRequest["body"];
 	/** Of the token that it takes, like `repository:library/alpine:pull`. */
 	readonly scopes: readonly string[];
+	/** Whether a body that comes in too slowly fails; default: yes. No: whoever reads it sees to that. */
+	readonly paced?: boolean;
 }
 
 /** One request with authentication and redirects; retries are around it (retry.ts). */
@@ -96,7 +99,10 @@ export function createTransport(
 		admission.answered(response);
 		const { status } = response;
 		if (status < 500 && ![401, 403, 429].includes(status)) authorizer.accepted(endpoint, scopes, used);
-		return { response, used };
+		return {
+			response: request.paced === false ? response : { ...response, body: paced(response.body, io.clock) },
+			used,
+		};
 	}
 
 	/** Redirects of reads, by hand: credentials go to the registry's own origin and nowhere else. */

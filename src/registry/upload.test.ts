@@ -21,7 +21,8 @@ async function uploads(
 	trouble: (method: string, number: number, has: number) => Trouble | undefined,
 	options: { readonly opened?: Record<string, string>; readonly status?: Trouble; readonly patched?: number } = {},
 ) {
-	const sessions: Buffer[] = [];
+	const sessions = new Map<number, Buffer>();
+	let count = 0;
 	const stored = new Set<string>();
 	const seen: string[] = [];
 	let received = 0;
@@ -34,7 +35,7 @@ async function uploads(
 		const url = new URL(request.url!, "http://x");
 		const id = Number(url.pathname.split("/").at(-1));
 		seen.push(`${method} ${request.headers["content-range"] ?? ""}`.trim());
-		const wrong = trouble(method, number, sessions[id]?.length ?? 0);
+		const wrong = trouble(method, number, sessions.get(id)?.length ?? 0);
 		if (wrong !== undefined && wrong !== "lost" && "status" in wrong) {
 			request.resume();
 			reply(response, wrong.status, wrong.headers);
@@ -47,38 +48,37 @@ async function uploads(
 			received += piece.length;
 			if (method === "PATCH" && taken === piece.length) {
 				const start = Number(request.headers["content-range"]?.split("-")[0]);
-				if (start !== sessions[id]!.length) {
+				if (start !== sessions.get(id)!.length) {
 					request.resume();
-					reply(response, 416, range(sessions[id]!.length));
+					reply(response, 416, range(sessions.get(id)!.length));
 					return;
 				}
 			}
-			sessions[id] = Buffer.concat([sessions[id]!, piece]);
+			sessions.set(id, Buffer.concat([sessions.get(id)!, piece]));
 			if (piece.length < chunk.length) {
 				request.socket.destroy();
 				return;
 			}
 		}
 		if (method === "PUT") {
-			const body = sessions[id];
+			const body = sessions.get(id);
 			if (body === undefined) return reply(response, 404);
 			const right = `sha256:${createHash("sha256").update(body).digest("hex")}` === url.searchParams.get("digest");
 			if (right) stored.add(url.searchParams.get("digest")!);
-			delete sessions[id];
+			sessions.delete(id);
 			if (wrong === "lost") return request.socket.destroy();
 			return reply(response, right ? 201 : 400);
 		}
 		if (wrong === "lost") return request.socket.destroy();
 		if (method === "HEAD")
 			return response.writeHead(stored.has(digest) ? 200 : 404, { "content-length": content.length }).end();
-		if (method === "POST") sessions.push(Buffer.alloc(0));
-		const at = method === "POST" ? sessions.length - 1 : id;
-		if (sessions[at] === undefined) return reply(response, 404);
+		if (method === "POST") sessions.set(count++, Buffer.alloc(0));
+		const at = method === "POST" ? count - 1 : id;
+		const has = sessions.get(at)?.length;
+		if (has === undefined) return reply(response, 404);
 		const status = method === "GET" ? 204 : method === "PATCH" ? (options.patched ?? 202) : 202;
 		const opened = method === "POST" ? options.opened : {};
-		response
-			.writeHead(status, { location: `/v2/name/blobs/uploads/${at}`, ...range(sessions[at].length), ...opened })
-			.end();
+		response.writeHead(status, { location: `/v2/name/blobs/uploads/${at}`, ...range(has), ...opened }).end();
 	}
 	const io = testIo();
 	let opened = 0;
