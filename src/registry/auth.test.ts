@@ -328,9 +328,9 @@ describe("tokens", () => {
 	});
 });
 
-describe("one token for several repositories", () => {
-	const missing = `sha256:${"0".repeat(64)}`;
+const missing = `sha256:${"0".repeat(64)}`;
 
+describe("one token for several repositories", () => {
 	/** Token authentication with a record of what was asked; `grants` may take scopes away, or refuse (a status). */
 	async function counting(options: {
 		readonly grants?: (scopes: readonly string[]) => readonly string[] | number;
@@ -466,6 +466,21 @@ describe("one token for several repositories", () => {
 		expect(server.requests.length - before).toBe(1 + 4 + 1);
 	});
 
+	test("a repository that comes into being is seen with the next token, which leaves that of the others alone", async () => {
+		let made = false;
+		const visible = (scopes: readonly string[]) => scopes.filter((scope) => made || !scope.includes("new"));
+		await using server = await counting({ grants: visible });
+		await server.all(names(8));
+		expect(await server.has("org/new")).toBe(false);
+		made = true;
+		expect(await server.has("org/new")).toBe(false);
+		server.io.clock.advance(11_000);
+		const before = server.asked.length;
+		expect(await server.has("org/new")).toBe(true);
+		await server.all([...names(8), "org/new"]);
+		expect(server.asked.slice(before)).toEqual([["repository:org/new:pull"]]);
+	});
+
 	test("a hidden one among the first is asked for alone, to be sure", async () => {
 		const visible = (scopes: readonly string[]) => scopes.filter((scope) => !scope.includes("hidden"));
 		await using server = await counting({ grants: visible });
@@ -491,6 +506,23 @@ describe("a registry of which nothing is known", () => {
 		expect(await Promise.all(asked)).toEqual(Array(5).fill(undefined));
 		expect(others).toHaveLength(3 + 5);
 		expect(others.slice(0, 4)).toEqual([0, 0, 0, 0]);
+	});
+
+	test("and that lets anybody read is asked for few tokens when several want to write", async () => {
+		await using open = await scripted((request, response) => {
+			const guardedPath = request.method === "POST" || request.url?.startsWith("/token") === true;
+			if (request.url?.startsWith("/token") === true) reply(response, 200, {}, '{"token":"t"}');
+			else if (guardedPath && request.headers.authorization === undefined)
+				reply(response, 401, { "www-authenticate": `Bearer realm="${open.url}/token"` });
+			else reply(response, guardedPath ? 201 : 404);
+		});
+		const client = createRegistryClient(testIo());
+		const reference = (name: string) => parseReference(`${open.host}/${name}`);
+		await client.getManifest(reference("name"));
+		const mounts = ["a", "b", "c"].map((name) => client.mountBlob(reference(name), missing, reference("name")));
+		expect(await Promise.all(mounts)).toEqual([true, true, true]);
+		// Who finds out after the first was asked for goes with the next.
+		expect(open.requests.filter((line) => line.includes("/token")).length).toBeLessThan(3);
 	});
 
 	test("and that asks for nothing is not waited for again", async () => {
@@ -546,6 +578,7 @@ describe("where passwords go for a token", () => {
 		["registry.example.org", "https://sso.example.org/token"],
 		["registry.example.org:5000", "https://registry.example.org:8443/token"],
 		["plain.internal:5000", "http://plain.internal:5001/token"],
+		["127.0.0.1:5000", "http://localhost:5001/token"],
 	])("%s: to %s", async (host, realm) => {
 		expect(await asking(host, realm)).toEqual({ sent: [new URL(realm).origin], result: undefined });
 	});
@@ -556,6 +589,7 @@ describe("where passwords go for a token", () => {
 		["registry.example.org", "https://example.com/token"],
 		["registry.example.org", "https://badexample.org/token"],
 		["8.8.8.8:5000", "https://9.8.8.8/token"],
+		["registry:5000", "https://sso.example.org/token"],
 		["plain.internal:5000", "http://other.internal:5001/token"],
 		["plain.internal:5000", "https://sso.example.org/token"],
 	])("%s: not to %s, unless the configuration says so", async (host, realm) => {

@@ -62,6 +62,8 @@ interface Token {
 	readonly value: string;
 	/** Milliseconds since the epoch; 0: the registry takes it no more. */
 	expires: number;
+	/** When it was asked for. */
+	readonly asked: number;
 	/** Asked for; what of it was granted is not known. */
 	readonly scopes: Scopes;
 	/** Asked for by several who want different things, or for one because such a token had been refused. */
@@ -99,6 +101,8 @@ const maxTokenAnswer = 1024 * 1024;
 const tokenGrammar = /^[\x21-\x7e]+$/;
 /** Seconds that a token lives where its server does not say (distribution's token specification). */
 const defaultLifetime = 60;
+/** Milliseconds for which it is believed that a token was given for less than was asked for. */
+const believed = 10_000;
 /** For one token: it names them all again, and must still fit into a header, and they into an address. */
 const maxScopes = 16;
 const maxScopesLength = 2000;
@@ -186,13 +190,17 @@ export function createAuthorizer(
 		} else if (doubtful) {
 			const token = await batchOf(endpoint, state, [scopes], true).token;
 			return { header: bearer(token.value), fresh: true, token };
-		} else if (
-			status === 403 ||
-			(used.fresh && !isOld(used)) ||
-			challenge?.parameters["error"] === "insufficient_scope"
-		) {
+		} else if (status === 403 || (used.fresh && !isOld(used))) {
 			return undefined;
-		} else if (used.token !== undefined) used.token.expires = 0;
+		} else if (used.token !== undefined) {
+			// It is good, but not for this, as it was when it was given: a repository may have come into being since.
+			if (challenge?.parameters["error"] === "insufficient_scope") {
+				if (io.clock.now() - used.token.asked < believed) return undefined;
+				const token = await batchOf(endpoint, state, [scopes]).token;
+				return { header: bearer(token.value), fresh: true, token };
+			}
+			used.token.expires = 0;
+		}
 		const next = await authorize(endpoint, scopes);
 		return next.header === undefined || next.header === used.header ? undefined : next;
 	}
@@ -305,7 +313,7 @@ export function createAuthorizer(
 				);
 			}
 			const { value, expires } = await readToken(response, asked, what);
-			return { value, expires, scopes, kind, worked: new Set() };
+			return { value, asked, expires, scopes, kind, worked: new Set() };
 		});
 	}
 

@@ -136,6 +136,21 @@ describe("429", () => {
 		expect(waits).toEqual([500, 1000, 0, 0, 500]);
 	});
 
+	test("a good answer to what was under way before does not end it", async () => {
+		const { clock, ask, sent, limiter } = limited(undefined);
+		const [one, two, three] = await Promise.all([1, 2, 3].map(() => limiter.admit("docker.io", undefined)));
+		one!.answered(refusal());
+		two!.answered(ok);
+		const asked = ask(0, (admission) => admission.answered(refusal()));
+		await clock.run();
+		await asked;
+		three!.answered(ok);
+		const again = ask(1);
+		await clock.run();
+		await again;
+		expect(sent.map(({ at }) => at)).toEqual([500, 1500]);
+	});
+
 	test("a later time that is stated while others wait holds these, too; an earlier one lets nobody through", async () => {
 		const { clock, ask, sent, limiter } = limited(undefined);
 		const [one, two, three] = await Promise.all([1, 2, 3].map(() => limiter.admit("docker.io", undefined)));

@@ -19,7 +19,7 @@ type Trouble =
 /** A registry with one session after another, which says what it has of each; `trouble` comes by number of request. */
 async function uploads(
 	trouble: (method: string, number: number, has: number) => Trouble | undefined,
-	options: { readonly opened?: Record<string, string>; readonly status?: Trouble; readonly patched?: number } = {},
+	options: { readonly opened?: Record<string, string>; readonly patched?: number; readonly silent?: boolean } = {},
 ) {
 	const sessions = new Map<number, Buffer>();
 	let count = 0;
@@ -72,6 +72,7 @@ async function uploads(
 		if (wrong === "lost") return request.socket.destroy();
 		if (method === "HEAD")
 			return response.writeHead(stored.has(digest) ? 200 : 404, { "content-length": content.length }).end();
+		if (method === "PATCH" && options.silent === true) return response.writeHead(202).end();
 		if (method === "POST") sessions.set(count++, Buffer.alloc(0));
 		const at = method === "POST" ? count - 1 : id;
 		const has = sessions.get(at)?.length;
@@ -243,6 +244,13 @@ describe("pieces", () => {
 		await using odd = await uploads(() => undefined, { opened: { "oci-chunk-min-length": "many" }, patched: 201 });
 		await odd.put({ chunkSize: 10_000 });
 		expect(odd.seen).toEqual(["POST", "PATCH 0-9999", "PATCH 10000-19999", "PUT"]);
+	});
+
+	test("stay where they are where the registry says nothing else", async () => {
+		await using server = await uploads(() => undefined, { silent: true });
+		await server.put({ chunkSize: 12_000 });
+		expect(server.seen).toEqual(["POST", "PATCH 0-11999", "PATCH 12000-19999", "PUT"]);
+		expect(server.stored.size).toBe(1);
 	});
 
 	test("are refused where the registry is elsewhere: it says where, and what does not help is an error", async () => {
