@@ -1,25 +1,22 @@
-import { parseJsonObject } from "../json/index.ts";
-import { BrewlineError } from "../errors.ts";
-import { printable } from "../io/printable.ts";
-import type { HttpRequest, HttpResponse, Io } from "../io/types.ts";
-import { answerError, answerOf, readAnswer, readLimited } from "./answer.ts";
+import type { HttpResponse, Io } from "../io/types.ts";
+import { answerError, answerOf, readAnswer } from "./answer.ts";
 import { parseChallenges, type Challenge } from "./challenge.ts";
-import { isLoopback, isPrivate, type Endpoint } from "./hosts.ts";
+import type { Endpoint } from "./hosts.ts";
 import type { Limiter } from "./limiter.ts";
 import { paced } from "./pace.ts";
 import { retrying, type RetryPolicy } from "./retry.ts";
-
-/** A credential for one registry, and where it came from. */
-export interface Credential {
-	readonly username?: string;
-	readonly password?: string;
-	/** An OAuth 2 refresh token, which is exchanged for tokens of one scope. */
-	readonly identityToken?: string;
-	/** A bearer token that is used as it is. */
-	readonly registryToken?: string;
-	/** For messages, such as `/home/me/.docker/config.json`; never a secret. */
-	readonly origin: string;
-}
+import {
+	actionsOf,
+	basicHeader,
+	covers,
+	readToken,
+	resourceOf,
+	scopesIn,
+	tokenRequest,
+	tokenServer,
+	type Credential,
+	type Scopes,
+} from "./token.ts";
 
 /** The credential for a canonical host (`docker.io`, `ghcr.io`, `localhost:5000`); undefined: go without. */
 export type CredentialSource = (host: string) => Promise<Credential | undefined>;
@@ -97,10 +94,6 @@ interface EndpointState {
 	merges?: boolean;
 }
 
-const maxTokenAnswer = 1024 * 1024;
-const tokenGrammar = /^[\x21-\x7e]+$/;
-/** Seconds that a token lives where its server does not say (distribution's token specification). */
-const defaultLifetime = 60;
 /** Milliseconds for which it is believed that a token was given for less than was asked for. */
 const believed = 10_000;
 /** For one token: it names them all again, and must still fit into a header, and they into an address. */
@@ -330,28 +323,6 @@ export function createAuthorizer(
 	};
 }
 
-/** By resource (`repository:NAME`), the actions. */
-type Scopes = ReadonlyMap<string, ReadonlySet<string>>;
-
-function resourceOf(scope: string): string {
-	return scope.slice(0, scope.lastIndexOf(":"));
-}
-
-function actionsOf(scope: string): readonly string[] {
-	return scope.slice(scope.lastIndexOf(":") + 1).split(",");
-}
-
-function covers(scopes: Scopes, wanted: readonly string[]): boolean {
-	return wanted.every((scope) => {
-		const actions = scopes.get(resourceOf(scope));
-		return actions !== undefined && actionsOf(scope).every((action) => actions.has(action));
-	});
-}
-
-function scopesIn(scopes: Scopes): readonly string[] {
-	return [...scopes].map(([resource, actions]) => `${resource}:${[...actions].join(",")}`);
-}
-
 function fits({ scopes }: Batch, wanted: readonly string[]): boolean {
 	const length = [...scopesIn(scopes), ...wanted].join(" ").length;
 	return scopes.size + wanted.length <= maxScopes && length <= maxScopesLength;
@@ -378,111 +349,6 @@ function sameServer(one: Challenge, other: Challenge): boolean {
 	);
 }
 
-function basicHeader(found: Credential | undefined): string | undefined {
-	if (found?.username === undefined || found.password === undefined) return undefined;
-	return `Basic ${Buffer.from(`${found.username}:${found.password}`).toString("base64")}`;
-}
-
 function bearer(token: string): string {
 	return `Bearer ${token}`;
-}
-
-/**
- * Where a registry may send us for a token: to another host, as Docker Hub does, but never from HTTPS to plain HTTP, and
- * never from a public registry to this machine or a private network. A credential goes along only to the registry's own
- * origin, to what is known or configured of it, and over HTTPS to its own domain.
- */
-function tokenServer(realm: string | undefined, endpoint: Endpoint, found: Credential | undefined): URL {
-	const url = URL.parse(realm ?? "");
-	const from = new URL(endpoint.origin);
-	const secure = url?.protocol === "https:" || (url?.protocol === "http:" && from.protocol === "http:");
-	if (
-		url === null ||
-		!secure ||
-		url.username !== "" ||
-		url.password !== "" ||
-		(isPrivate(url.hostname) && !endpoint.internal)
-	) {
-		throw new BrewlineError(
-			"registry",
-			`${endpoint.name} sends us for a token to "${printable(realm ?? "", 200)}", where we do not go`,
-		);
-	}
-	if (found !== undefined && !isTrusted(url, from, endpoint.tokenServers)) {
-		throw new BrewlineError(
-			"credentials",
-			`${endpoint.name} sends us for a token to ${printable(url.origin, 200)}, where the credentials from ${found.origin} are not sent`,
-			{ hint: `If it is right, say so: registries: { tokenServers: { "${endpoint.host}": "${url.origin}" } }` },
-		);
-	}
-	url.hash = "";
-	return url;
-}
-
-function isTrusted(realm: URL, registry: URL, known: readonly string[]): boolean {
-	if (realm.origin === registry.origin || known.includes(realm.origin)) return true;
-	// A plain registry's own machine: the password went over this wire before.
-	if (realm.hostname === registry.hostname || (isLoopback(realm.hostname) && isLoopback(registry.hostname)))
-		return true;
-	const domain = domainOf(registry.hostname);
-	return (
-		realm.protocol === "https:" &&
-		domain !== undefined &&
-		(realm.hostname === domain || realm.hostname.endsWith(`.${domain}`))
-	);
-}
-
-/** `example.org` for `registry.example.org` and for itself; none of an address, and of a name without a dot. */
-function domainOf(hostname: string): string | undefined {
-	if (/^[\d.]+$|^\[/.test(hostname)) return undefined;
-	const labels = hostname.split(".");
-	return labels.length < 2 ? undefined : labels.slice(labels.length > 2 ? 1 : 0).join(".");
-}
-
-function tokenRequest(
-	realm: URL,
-	service: string | undefined,
-	scopes: readonly string[],
-	found: Credential | undefined,
-	userAgent: string,
-): HttpRequest {
-	const headers = { accept: "application/json", "user-agent": userAgent };
-	if (found?.identityToken !== undefined) {
-		const form = new URLSearchParams({
-			grant_type: "refresh_token",
-			service: service ?? "",
-			client_id: "brewline",
-			scope: scopes.join(" "),
-			refresh_token: found.identityToken,
-		});
-		return {
-			method: "POST",
-			url: realm,
-			headers: { ...headers, "content-type": "application/x-www-form-urlencoded" },
-			body: Buffer.from(form.toString()),
-		};
-	}
-	const url = new URL(realm);
-	if (service !== undefined) url.searchParams.set("service", service);
-	for (const scope of scopes) url.searchParams.append("scope", scope);
-	const authorization = basicHeader(found);
-	return { method: "GET", url, headers: { ...headers, ...(authorization === undefined ? {} : { authorization }) } };
-}
-
-async function readToken(
-	response: HttpResponse,
-	asked: number,
-	what: string,
-): Promise<{ readonly value: string; readonly expires: number }> {
-	const { bytes, more } = await readLimited(response.body, maxTokenAnswer);
-	if (more) throw new BrewlineError("registry", `${what}: the answer is longer than ${maxTokenAnswer} bytes`);
-	const body = parseJsonObject(bytes, { what: `${what}: the answer`, maxBytes: maxTokenAnswer, code: "registry" });
-	const value = body["token"] ?? body["access_token"];
-	if (typeof value !== "string" || !tokenGrammar.test(value)) {
-		throw new BrewlineError("registry", `${what}: the answer has no token`);
-	}
-	const lifetime = body["expires_in"];
-	const seconds = typeof lifetime === "number" && lifetime > 0 ? lifetime : defaultLifetime;
-	// Not used in its last tenth: it must still be good when it gets there.
-	return { value, expires: asked + seconds * 900 };
 }

@@ -6,8 +6,9 @@ import type { Io } from "../io/types.ts";
 import { parseJsonObject, type JsonObject, type JsonValue } from "../json/index.ts";
 import { hubHosts } from "../oci/index.ts";
 import { readLimited } from "./answer.ts";
-import type { Credential, CredentialSource } from "./auth.ts";
+import type { CredentialSource } from "./auth.ts";
 import { canonicalHost, dockerHub } from "./hosts.ts";
+import type { Credential } from "./token.ts";
 
 const maxConfig = 4 * 1024 * 1024;
 const maxHelperOutput = 1024 * 1024;

@@ -1,6 +1,7 @@
 export type * from "./types.ts";
 export { createRegistryClient, type RegistryClientOptions } from "./client.ts";
-export type { Credential, CredentialSource } from "./auth.ts";
+export type { CredentialSource } from "./auth.ts";
+export type { Credential } from "./token.ts";
 export { dockerCredentials } from "./credentials.ts";
 export { answerOf, type RegistryAnswer } from "./answer.ts";
 export type { RetryPolicy } from "./retry.ts";
