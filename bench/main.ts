@@ -18,6 +18,7 @@ import { parseArgs } from "node:util";
 import { build, bundleProgram } from "../scripts/build.ts";
 import { sha256Of } from "../src/oci/index.ts";
 import { conformance } from "../test/support/conformance-data.ts";
+import { publishedLibrary } from "../test/support/published-library.ts";
 import { startGitServer } from "../test/support/git-server.ts";
 import { measure, type Contender, type Figure } from "./measure.ts";
 
@@ -207,6 +208,20 @@ function line({ title, peer, goal, megabytes }: Case, [ours, theirs]: readonly (
 	return `${title}: ${own}; ${peer.name}: ${other}; ratio ${ratio.toFixed(3)} (goal: ${goal})${tooLarge}`;
 }
 
+/** 3,700 tags in a registry that takes 20 ms to answer, and asks for tokens, which are counted, too. */
+async function publishing(): Promise<void> {
+	await using library = await publishedLibrary(370, 20);
+	await library.publish();
+	for (const changed of [0, 37]) {
+		await library.change(changed);
+		const { requests, seconds } = await library.publish();
+		const most = changed === 0 ? " (goal: 37)" : "";
+		console.log(
+			`3700 tags, ${changed * 10} of them changed: ${requests.length} requests${most}, ${seconds.toFixed(1)} s; the existing program: 540 s, recorded, of one request or more for each tag`,
+		);
+	}
+}
+
 if (!existsSync(production))
 	throw new Error(`no conformance data in ${conformance()}: BREWLINE_CONFORMANCE says where`);
 await build();
@@ -217,6 +232,7 @@ try {
 		const figures = await measure(contender === undefined ? [one.ours] : [one.ours, contender], runs);
 		console.log(line(one, figures));
 	}
+	if (options.only?.split(",").includes("publish") ?? true) await publishing();
 } finally {
 	await rm(scratch, { recursive: true, force: true });
 }
