@@ -1,6 +1,7 @@
+import { existsSync } from "node:fs";
 import type { Run } from "../build/index.ts";
-import type { Builds } from "../builds/index.ts";
-import { pairOf } from "../plan/index.ts";
+import type { Builds, LookupCache } from "../builds/index.ts";
+import { pairOf, type Plan } from "../plan/index.ts";
 import { type Ledger, publish, type PublishResult, waitingRule } from "../publish/index.ts";
 import type { Sources } from "../sources/index.ts";
 import { noMemory } from "./memory.ts";
@@ -11,10 +12,11 @@ import {
 	openLookups,
 	readLegs,
 	readPlanFile,
+	readPlanned,
 	readResults,
 	readSourcesFile,
 } from "./steps.ts";
-import type { Workspace } from "./workspace.ts";
+import { filesOf, type Workspace } from "./workspace.ts";
 
 export interface PublishChoice {
 	/** Whether every tag is looked at, also those that are made from what they were made from before. Default: no. */
@@ -67,7 +69,10 @@ export async function publishPlanned(
 	const sources = await readSourcesFile(workspace, strict ? planned?.sources : undefined);
 	// Those of the plan where it is the one that is to be published.
 	const forced = strict ? planned?.forced : undefined;
-	const output = await computeBuilds(dry, sources, openLookups(workspace), { forced });
+	const output = await computeBuilds(dry, sources, openLookups(workspace), {
+		forced,
+		planned: strict && planned !== undefined ? await plannedLookups(workspace, planned) : undefined,
+	});
 	const { builds } = output;
 	const legs = planned === undefined ? [] : await readLegs(work, [], { plan: planned });
 	const reasons = planned === undefined ? new Map<string, string>() : reasonsIn(planned);
@@ -88,4 +93,11 @@ export async function publishPlanned(
 		},
 	);
 	Object.assign(report, tagReports(published));
+}
+
+/** What the plan looked up, where its job handed that over. */
+async function plannedLookups(workspace: Workspace, plan: Plan): Promise<LookupCache | undefined> {
+	const { builds, cache } = filesOf(workspace.work);
+	if (!existsSync(builds) || !existsSync(cache)) return undefined;
+	return (await readPlanned(workspace, plan)).cache;
 }

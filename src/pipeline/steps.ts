@@ -145,6 +145,8 @@ export function openLookups({ client, program, io }: Workspace): Lookups {
 export interface BuildsChoice {
 	/** The texts of forced builds by the id that each replaces; default: what is remembered. */
 	readonly forced?: Readonly<Record<string, string>> | undefined;
+	/** What a plan of this run looked up: only what it did not find is asked for. Default: what is remembered, confirmed anew. */
+	readonly planned?: LookupCache | undefined;
 	/** Whether much that was known may be missing (`checkMissing`). Default: yes. */
 	readonly acceptMissing?: boolean;
 }
@@ -165,12 +167,15 @@ export async function computeBuilds(
 	const files = filesOf(work);
 	const state = await workspace.memory.read();
 	const read = (bytes: Buffer): LookupCache => readLookupCache(bytes, { file: files.cache });
-	const cache = (await remembered(workspace, files.cache, read)) ?? state?.cache ?? { indexes: {} };
+	const cache = options.planned ?? (await remembered(workspace, files.cache, read)) ?? state?.cache ?? { indexes: {} };
 	for (const reference of [...Object.keys(cache.indexes), ...publishedReferences(state, program)]) {
 		// Without a digest only staging references are kept, and these are ours (spec/builds.md, Cache).
 		if (!reference.includes("@")) everRead.add(repositoryKey(parseReference(reference)));
 	}
-	const staging = openStaging(all, cache, io, { ...lookups, template: program.registries.staging });
+	const staging =
+		options.planned === undefined
+			? openStaging(all, cache, io, { ...lookups, template: program.registries.staging })
+			: { cache: options.planned, lookup: lookups.lookup, found: () => ({ known: 0, missing: [] }) };
 	const input = { sources: all, cache: staging.cache, forced: options.forced ?? forcedTexts(state) };
 	const output = await builds(input, io, { program, lookup: staging.lookup });
 	if (options.acceptMissing === false) checkMissing(staging.found());

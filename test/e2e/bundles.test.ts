@@ -857,6 +857,8 @@ describe("what is remembered", () => {
 		makeRepository(path.join(served, "images.git"));
 		await using server = await startGitServer({ root: served, push: true });
 		const state = `${server.url}/images.git`;
+		/** Of publishing, about staging. */
+		let asked = Infinity;
 		/** A run of the workflow; its report, with what the next one knows of it. */
 		const run = async (believed: (digest: string) => Record<string, string>): Promise<Report> => {
 			await using first = await job(place);
@@ -866,7 +868,9 @@ describe("what is remembered", () => {
 			handOver(first, last);
 			for (const name of ["builds.json", "cache.json"]) copyFileSync(work(first, name), work(last, name));
 			for (const leg of legsOf(plan)) await last.run("build", { leg: leg.id, digest: leg.digest });
+			place.requests.length = 0;
 			const publish = await last.run("publish", { digest, state });
+			asked = place.requests.filter((request) => request.includes("/staging-")).length;
 			expect(publish.exitCode).toBe(0);
 			const given = { digest, state, ...believed(publish.outputs["report-digest"]!) };
 			expect((await last.run("remember", given)).exitCode).toBe(0);
@@ -876,7 +880,10 @@ describe("what is remembered", () => {
 		await run(() => ({}));
 		expect(remembered(await run(() => ({ "report-digest": sha256("another") })))).toBe(0);
 		expect(remembered(await run((digest) => ({ "report-digest": digest })))).toBe(0);
+		expect(asked).toBeGreaterThan(0);
 		expect(remembered(await run(() => ({})))).toBeGreaterThan(0);
+		// What the plan found, and nothing has to be done for, is not asked for.
+		expect(asked).toBe(0);
 
 		await place.configure({ state: { ...place.program.state, repository: state } });
 		expect((await place.brewline("hold --all --reason incident --by me")).code).toBe(0);
