@@ -1,3 +1,4 @@
+import { registries } from "../registry/capabilities.ts";
 import type { Program } from "./types.ts";
 
 /** Docker's own values: the defaults of every program (spec/README.md, Architectures; spec/build.md). */
@@ -27,7 +28,14 @@ export const dockerProgram: Program = {
 		},
 	},
 	defaultArchitecture: "amd64",
-	registries: { staging: "oisupport/staging-ARCH:BUILD", namespace: "library", mirrors: {}, plainHttp: [] },
+	registries: {
+		staging: "oisupport/staging-ARCH:BUILD",
+		namespace: "library",
+		mirrors: {},
+		plainHttp: [],
+		rates: { "docker.io": registries.hub.requestsPerMinute },
+		tokenServers: {},
+	},
 	annotations: {
 		architecture: "com.docker.official-images.bashbrew.arch",
 		pageOfOfficial: "https://hub.docker.com/_/{name}",

@@ -31,7 +31,11 @@ export function defineProgram(input: ProgramInput = {}): Program {
 		}),
 		...architecturesOf(input),
 		policies: (input.policies ?? []).map((rule) => defined(rule) as PolicyRule),
-		registries: { ...base.registries, ...defined(input.registries ?? {}) },
+		registries: {
+			...base.registries,
+			...defined(input.registries ?? {}),
+			rates: { ...base.registries.rates, ...input.registries?.rates },
+		},
 		annotations: { ...base.annotations, ...defined(input.annotations ?? {}) },
 		buildkit: { ...base.buildkit, ...defined(input.buildkit ?? {}) },
 		sbom: { ...base.sbom, ...defined(input.sbom ?? {}) },

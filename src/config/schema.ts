@@ -77,6 +77,8 @@ const program = z.strictObject({
 			namespace: z.optional(repository),
 			mirrors: z.optional(z.record(host, origin)),
 			plainHttp: z.optional(z.array(host)),
+			rates: z.optional(z.record(host, z.nullable(z.int().check(z.minimum(1), z.maximum(100_000))))),
+			tokenServers: z.optional(z.record(host, origin)),
 		}),
 	),
 	annotations: z.optional(

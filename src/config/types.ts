@@ -58,6 +58,10 @@ export interface Program {
 		readonly mirrors: Readonly<Record<string, string>>;
 		/** Hosts to be spoken to in plain HTTP, besides loopback addresses and `localhost:PORT`. */
 		readonly plainHttp: readonly string[];
+		/** By canonical host: requests that it takes in any minute; null: as many as there are. */
+		readonly rates: Readonly<Record<string, number | null>>;
+		/** By canonical host: an origin elsewhere that name and password are sent to for a token. */
+		readonly tokenServers: Readonly<Record<string, string>>;
 	};
 	readonly annotations: {
 		/** Carries the bashbrew architecture of a manifest. */

@@ -16,8 +16,9 @@ const nothing = createHash("sha256").update("brewline doctor").digest("hex");
  */
 export async function checkRegistries(io: Io, program: Program, images: readonly string[]): Promise<Check[]> {
 	const credentials = dockerCredentials(io);
-	const { mirrors, plainHttp } = program.registries;
-	const client = createRegistryClient(io, { credentials, mirrors, plainHttp, retry: { tries: 2, patience: 10_000 } });
+	const { mirrors, plainHttp, rates, tokenServers } = program.registries;
+	const retry = { tries: 2, patience: 10_000 };
+	const client = createRegistryClient(io, { credentials, mirrors, plainHttp, rates, tokenServers, retry });
 	const repositories = repositoriesOf(program, images);
 	const checks: Check[] = [];
 	for (const host of new Set(repositories.map((reference) => reference.host))) {

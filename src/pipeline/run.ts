@@ -14,7 +14,13 @@ import type { BuildsOutput } from "../builds/index.ts";
 import type { Program } from "../config/index.ts";
 import { type Io, isRunning } from "../io/index.ts";
 import { type Leg, pairOf, type Plan, titleOf } from "../plan/index.ts";
-import { createRegistryClient, dockerCredentials, mirrorsFromEnvironment } from "../registry/index.ts";
+import {
+	createLimiter,
+	createRegistryClient,
+	dockerCredentials,
+	mirrorsFromEnvironment,
+	type Limiter,
+} from "../registry/index.ts";
 import type { Report } from "../report/index.ts";
 import type { Sources } from "../sources/index.ts";
 import { failedTries, type Learned, recordLearned } from "./memory.ts";
@@ -43,6 +49,8 @@ export interface BuildChoice extends Omit<WorkspaceOptions, "dryRun"> {
 	readonly run?: Run;
 	/** Where people find the log; default: the file. */
 	readonly logAddress?: string;
+	/** Shared with whoever else asks registries in this process; default: one for all legs. */
+	readonly limiter?: Limiter;
 }
 
 export interface RunOptions extends BuildChoice, PublishChoice, WorkspaceOptions {
@@ -131,6 +139,7 @@ async function buildAll(workspace: Workspace, sources: Sources, options: RunOpti
 		});
 		const made = await buildLegs(legs, workspace.io, {
 			...options,
+			limiter: workspace.limiter,
 			gitCredentials: { ...workspace.program.git.credentials, ...options.gitCredentials },
 		});
 		if (workspace.io.signal.aborted) {
@@ -149,9 +158,10 @@ async function buildAll(workspace: Workspace, sources: Sources, options: RunOpti
 /** What `buildLegs` would find to be there already, as results; what it would build has none. */
 export async function findStaged(legs: readonly Leg[], io: Io): Promise<LegResult[]> {
 	const credentials = dockerCredentials(io);
+	const limiter = createLimiter(io);
 	const results: LegResult[] = [];
 	for (const leg of legs.map((leg) => withMirrors(leg, io))) {
-		const client = createRegistryClient(io, { credentials, ...registryOptionsOf(leg) });
+		const client = createRegistryClient(io, { credentials, limiter, ...registryOptionsOf(leg) });
 		const builds: BuildResult[] = [];
 		for (const { buildId, staging } of leg.builds) {
 			const digest = await stagedDigest(client, staging.reference, leg.platform);
@@ -173,6 +183,7 @@ export async function buildLegs(legs: readonly Leg[], io: Io, choice: BuildChoic
 	await removeLeftovers(files.scratch);
 	const workDirectory = path.join(files.scratch, String(process.pid));
 	const credentials = dockerCredentials(io);
+	const limiter = choice.limiter ?? createLimiter(io);
 	const queue = legs.map((leg) => withMirrors(leg, io)).values();
 	const results: LegResult[] = [];
 	const worker = async (): Promise<void> => {
@@ -181,7 +192,7 @@ export async function buildLegs(legs: readonly Leg[], io: Io, choice: BuildChoic
 			const builder = needsEngine && !io.signal.aborted ? await choice.findBuilder(leg) : undefined;
 			results.push(
 				await build(leg, io, {
-					client: createRegistryClient(io, { credentials, ...registryOptionsOf(leg) }),
+					client: createRegistryClient(io, { credentials, limiter, ...registryOptionsOf(leg) }),
 					git: {
 						directory: files.git,
 						...(choice.gitCredentials === undefined ? {} : { credentials: choice.gitCredentials }),

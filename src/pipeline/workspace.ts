@@ -5,9 +5,11 @@ import { openGitStore, type GitCredential, type GitStore } from "../git/index.ts
 import type { Io } from "../io/index.ts";
 import { tryParseReference, type Reference } from "../oci/index.ts";
 import {
+	createLimiter,
 	createRegistryClient,
 	dockerCredentials,
 	mirrorsFromEnvironment,
+	type Limiter,
 	type RegistryClient,
 } from "../registry/index.ts";
 import { openMemory, type Memory, type MemoryOptions } from "./memory.ts";
@@ -19,6 +21,8 @@ export interface Workspace extends AsyncDisposable {
 	/** The absolute path of the folder for hand-over files, git objects and logs. */
 	readonly work: string;
 	readonly client: RegistryClient;
+	/** For other clients of this process, so that all together keep to the registries' rates. */
+	readonly limiter: Limiter;
 	readonly git: GitStore;
 	/** Nothing is written to a registry or into `work`, but for git objects and, while they are read, locks. */
 	readonly dryRun: boolean;
@@ -41,10 +45,14 @@ export interface WorkspaceOptions {
 export function openWorkspace(program: Program, io: Io, options: WorkspaceOptions): Workspace {
 	const everRead = new Set<string>();
 	const work = path.resolve(options.work);
+	const limiter = createLimiter(io);
 	const asked = createRegistryClient(io, {
+		limiter,
 		credentials: dockerCredentials(io),
 		mirrors: { ...mirrorsFromEnvironment(io.env), ...program.registries.mirrors },
 		plainHttp: program.registries.plainHttp,
+		rates: program.registries.rates,
+		tokenServers: program.registries.tokenServers,
 		hides: (reference) => !everRead.has(repositoryKey(reference)),
 	});
 	const isOurs = ownRepositories(program);
@@ -71,6 +79,7 @@ export function openWorkspace(program: Program, io: Io, options: WorkspaceOption
 		io,
 		work,
 		client,
+		limiter,
 		git,
 		dryRun,
 		everRead,

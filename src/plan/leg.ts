@@ -91,6 +91,8 @@ const leg = z.strictObject({
 	registries: z.strictObject({
 		mirrors: z.record(host, origin),
 		plainHttp: z.array(host),
+		rates: z.record(host, z.nullable(z.int().check(z.minimum(1), z.maximum(100_000)))),
+		tokenServers: z.record(host, origin),
 	}),
 	/** The annotation that carries the architecture of a manifest. */
 	architectureAnnotation: line,

@@ -335,7 +335,12 @@ function legOf(
 		},
 		timeLimit: policy.timeLimit,
 		buildkit: program.buildkit,
-		registries: { mirrors: program.registries.mirrors, plainHttp: program.registries.plainHttp },
+		registries: {
+			mirrors: program.registries.mirrors,
+			plainHttp: program.registries.plainHttp,
+			rates: program.registries.rates,
+			tokenServers: program.registries.tokenServers,
+		},
 		architectureAnnotation: program.annotations.architecture,
 		attestations: program.attestations,
 		builds: builds.map((build) => legBuildOf(build, program, read)),

@@ -1,4 +1,6 @@
 import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import path from "node:path";
 import { Readable } from "node:stream";
 import { describe, expect, test } from "vitest";
 import { reply, scripted, testIo } from "../../test/support/scripted.ts";
@@ -51,6 +53,14 @@ describe("manifests", () => {
 			digest: sha256(emptyIndex),
 		});
 		await expect(client.getManifest(name)).rejects.toThrow("HTTP 403");
+	});
+
+	test("the registry is told who asks, in which version", async () => {
+		await using server = await scripted((_, response) => reply(response, 404));
+		await createRegistryClient(testIo()).getManifest(parseReference(`${server.host}/name`));
+		const manifest = await readFile(path.join(import.meta.dirname, "../../package.json"), "utf8");
+		const { version } = JSON.parse(manifest) as { version: string };
+		expect(server.headers[0]!["user-agent"]).toBe(`brewline/${version}`);
 	});
 
 	test("without tag and digest latest is asked for, and what is put lies under its digest", async () => {

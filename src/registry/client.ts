@@ -3,6 +3,7 @@ import { BrewlineError } from "../errors.ts";
 import { printable } from "../io/printable.ts";
 import type { HttpResponse, Io } from "../io/types.ts";
 import { isDigest, isTag, maxManifestSize, mediaTypes, type Descriptor, type Reference } from "../oci/index.ts";
+import { version } from "../version.ts";
 import { answerOf, discard, readLimited, saysDenied, saysMissing } from "./answer.ts";
 import { createAuthorizer, type CredentialSource } from "./auth.ts";
 import { algorithmOf, checkBytes, checkedStream, digestOfBytes } from "./digest.ts";
@@ -26,7 +27,7 @@ import {
 export interface RegistryClientOptions extends HostOptions {
 	/** Default: none; `dockerCredentials` reads Docker's. */
 	readonly credentials?: CredentialSource;
-	/** Default: `brewline`. */
+	/** Default: `brewline/VERSION`. */
 	readonly userAgent?: string;
 	/**
 	 * Whether 401 and 403 mean "not there" for reads of a repository (docs/design.md, 401 and 403). Default: for none.
@@ -58,7 +59,7 @@ export function createRegistryClient(
 	options: RegistryClientOptions = {},
 ): RegistryClient {
 	const retry = options.retry ?? {};
-	const userAgent = options.userAgent ?? "brewline";
+	const userAgent = options.userAgent ?? `brewline/${version}`;
 	const credentials = options.credentials ?? (() => Promise.resolve(undefined));
 	const limiter = options.limiter ?? createLimiter(io, retry);
 	const authorizer = createAuthorizer(io, { credentials, limiter, userAgent, retry });

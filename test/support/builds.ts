@@ -120,7 +120,7 @@ export function makeLeg(build: Partial<LegBuild> & Pick<LegBuild, "git" | "stagi
 		runner: { label: "ubuntu-24.04", builder: null, emulate: false, via: null },
 		timeLimit: 60,
 		buildkit: { syntax: null, image: "moby/buildkit:x", provenanceBuilderId: "https://example.org/builder" },
-		registries: { mirrors: {}, plainHttp: [] },
+		registries: { mirrors: {}, plainHttp: [], rates: {}, tokenServers: {} },
 		architectureAnnotation: "com.docker.official-images.bashbrew.arch",
 		attestations: "current",
 		...leg,
