@@ -62,8 +62,8 @@ export function openWorkspace(program: Program, io: Io, options: WorkspaceOption
 	};
 	const client: RegistryClient = {
 		...asked,
-		headManifest: async (reference) => remembered(reference, await asked.headManifest(reference)),
-		getManifest: async (reference) => remembered(reference, await asked.getManifest(reference)),
+		headManifest: async (reference, how) => remembered(reference, await asked.headManifest(reference, how)),
+		getManifest: async (reference, how) => remembered(reference, await asked.getManifest(reference, how)),
 	};
 	const credentials = { ...program.git.credentials, ...options.gitCredentials };
 	const git = openGitStore(io, { directory: filesOf(work).git, rewrite: program.git.rewrite, credentials });

@@ -1,10 +1,11 @@
 import { pipeline, Readable } from "node:stream";
-import { BrewlineError } from "../errors.ts";
+import { BrewlineError, messageOf } from "../errors.ts";
 import { printable } from "../io/printable.ts";
 import type { HttpResponse, Io } from "../io/types.ts";
 import { isDigest, isTag, maxManifestSize, mediaTypes, type Descriptor, type Reference } from "../oci/index.ts";
 import { version } from "../version.ts";
 import { answerOf, discard, readLimited, saysDenied, saysMissing } from "./answer.ts";
+import { capabilitiesOf } from "./capabilities.ts";
 import { createAuthorizer, type CredentialSource } from "./auth.ts";
 import { algorithmOf, checkBytes, checkedStream, digestOfBytes } from "./digest.ts";
 import { canonicalHost, endpointOf, repositoryPath, type Endpoint, type HostOptions } from "./hosts.ts";
@@ -13,7 +14,7 @@ import { createPace } from "./pace.ts";
 import { backOff, isConnectionError, retrying, type RetryPolicy } from "./retry.ts";
 import { listTags, readTagsPage, type TagsPage } from "./tags.ts";
 import { createTransport, type Ask } from "./transport.ts";
-import type { BlobSource, RegistryClient, RegistryManifest } from "./types.ts";
+import type { BlobSource, ReadOptions, RegistryClient, RegistryManifest } from "./types.ts";
 import {
 	checkStatedDigest,
 	isThere,
@@ -93,23 +94,25 @@ export function createRegistryClient(
 		method: "GET" | "HEAD",
 		path: string,
 		headers?: Readonly<Record<string, string>>,
+		{ direct = false }: ReadOptions = {},
 	): Ask {
-		const endpoint = endpointOf(reference.host, "read", options);
+		const endpoint = endpointOf(reference.host, direct ? "write" : "read", options);
 		const scopes = [`repository:${reference.repository}:pull`];
 		return { endpoint, method, path, scopes, ...(headers === undefined ? {} : { headers }) };
 	}
 
-	function manifestAsk(reference: Reference, method: "GET" | "HEAD"): Ask {
+	function manifestAsk(reference: Reference, method: "GET" | "HEAD", how: ReadOptions | undefined): Ask {
 		const what = reference.digest ?? reference.tag ?? "latest";
 		if (reference.digest !== undefined) algorithmOf(reference.digest);
 		else if (!isTag(what)) throw new BrewlineError("reference", `"${printable(what, 150)}" is not a tag`);
-		return askFor(reference, method, `${repositoryPath(reference)}/manifests/${what}`, { accept: manifestTypes });
+		return askFor(reference, method, `${repositoryPath(reference)}/manifests/${what}`, { accept: manifestTypes }, how);
 	}
 
 	async function headManifest(
 		reference: Reference,
+		how?: ReadOptions,
 	): Promise<{ mediaType: string; digest: string; size: number } | undefined> {
-		const ask = manifestAsk(reference, "HEAD");
+		const ask = manifestAsk(reference, "HEAD", how);
 		const doing = `asking for ${show(ask.endpoint, reference)}`;
 		const found = await readOrMissing(reference, doing, async () => {
 			const response = await read(ask, doing, 200);
@@ -121,7 +124,7 @@ export function createRegistryClient(
 		const length = found["content-length"] ?? "";
 		if (!isDigest(digest) || !/^\d{1,15}$/.test(length)) {
 			// Not all registries state both; the content does.
-			const manifest = await getManifest(reference);
+			const manifest = await getManifest(reference, how);
 			return manifest && { mediaType: manifest.mediaType, digest: manifest.digest, size: manifest.bytes.length };
 		}
 		if (reference.digest !== undefined && digest !== reference.digest) {
@@ -130,8 +133,8 @@ export function createRegistryClient(
 		return { mediaType: found["content-type"] ?? "", digest, size: Number(length) };
 	}
 
-	async function getManifest(reference: Reference): Promise<RegistryManifest | undefined> {
-		const ask = manifestAsk(reference, "GET");
+	async function getManifest(reference: Reference, how?: ReadOptions): Promise<RegistryManifest | undefined> {
+		const ask = manifestAsk(reference, "GET", how);
 		const doing = `reading ${show(ask.endpoint, reference)}`;
 		return readOrMissing(reference, doing, async () => {
 			const response = await read(ask, doing, 200);
@@ -185,7 +188,10 @@ export function createRegistryClient(
 		} catch (error) {
 			const answer = answerOf(error);
 			if (answer !== undefined && saysMissing(answer)) return false;
-			throw error;
+			const { name, deletes } = capabilitiesOf(endpoint.host);
+			if (answer === undefined || deletes !== "nothing") throw error;
+			const hint = `${name} deletes through its own pages and API only; give staging there an age after which it deletes itself, where it has that.`;
+			throw new BrewlineError("registry", messageOf(error), { cause: error, hint });
 		}
 	}
 

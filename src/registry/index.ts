@@ -5,6 +5,7 @@ export type { Credential } from "./token.ts";
 export { dockerCredentials } from "./credentials.ts";
 export { answerOf, type RegistryAnswer } from "./answer.ts";
 export { createLimiter, type Limiter } from "./limiter.ts";
+export { readBack, type ReadBackOptions } from "./readBack.ts";
 export { capabilitiesOf, registries, type Capabilities, type RegistryKind } from "./capabilities.ts";
 export type { RetryPolicy } from "./retry.ts";
 export { mirrorsFromEnvironment, type HostOptions } from "./hosts.ts";

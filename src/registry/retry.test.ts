@@ -168,7 +168,7 @@ describe("retries", () => {
 describe("mirrors", () => {
 	test("take the reads of Docker Hub, HEADs included, and their 404 counts; writes go to the Hub", async () => {
 		await using mirror = await scripted((_, response) => reply(response, 404));
-		await using hub = await scripted((_, response) => reply(response, 201));
+		await using hub = await scripted((request, response) => reply(response, request.method === "PUT" ? 201 : 200));
 		const io = testIo();
 		const asked: string[] = [];
 		const client = createRegistryClient(
@@ -185,10 +185,15 @@ describe("mirrors", () => {
 		expect(await client.getManifest(parseReference("alpine"))).toBeUndefined();
 		expect(await client.headManifest(parseReference("index.docker.io/alpine:3"))).toBeUndefined();
 		await client.putManifest(parseReference("org/name:tag"), "x/y", Buffer.from("{}"));
+		expect(await client.headManifest(parseReference("org/name:tag"), { direct: true })).toMatchObject({
+			mediaType: "",
+		});
 		expect(asked).toEqual([
 			"GET mirror/v2/library/alpine/manifests/latest",
 			"HEAD mirror/v2/library/alpine/manifests/3",
 			"PUT https://registry-1.docker.io/v2/org/name/manifests/tag",
+			"HEAD https://registry-1.docker.io/v2/org/name/manifests/tag",
+			"GET https://registry-1.docker.io/v2/org/name/manifests/tag",
 		]);
 	});
 

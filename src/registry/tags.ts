@@ -4,11 +4,12 @@ import type { HttpResponse } from "../io/types.ts";
 import { parseJsonObject } from "../json/index.ts";
 import { readLimited } from "./answer.ts";
 import { isTag } from "../oci/index.ts";
+import { capabilitiesOf } from "./capabilities.ts";
 import { redirectTarget, type Ask } from "./transport.ts";
 
 const maxPage = 16 * 1024 * 1024;
 
-/** How many tags are asked for at once. */
+/** Tags; what is allowed in all, for each page that is. */
 const pageSize = 1000;
 
 /** An answer to a question for tags. */
@@ -41,7 +42,8 @@ export async function* listTags(
 	const seen = new Set<string>();
 	let count = 0;
 	let linked = false;
-	let size = pageSize;
+	const most = capabilitiesOf(first.endpoint.host).tagsPerPage;
+	let size = most;
 	/** The first tag of all, once pages are asked for by the last tag of the one before. */
 	let begin: string | undefined;
 	const pageAt = (query: string): Ask => ({ ...first, path: `${String(first.path)}?${query}` });
@@ -78,7 +80,7 @@ export async function* listTags(
 		} else if (!linked && tags.length === size) {
 			begin ??= tags[0]!;
 			// One less than in the first question: it tells apart a registry without pages that has just so many tags.
-			size = pageSize - 1;
+			size = most - 1;
 			page = pageAt(`n=${size}&last=${tags.at(-1)!}`);
 		}
 	}

@@ -9,6 +9,11 @@ export interface RegistryManifest {
 	readonly bytes: Uint8Array;
 }
 
+export interface ReadOptions {
+	/** The registry itself is asked, also where a mirror is set: a mirror may not have what was just written. Default: no. */
+	readonly direct?: boolean;
+}
+
 export type BlobSource = () => Readable;
 
 /**
@@ -18,9 +23,12 @@ export type BlobSource = () => Readable;
  */
 export interface RegistryClient {
 	/** What a tag or digest points at, without its content; undefined where it is missing. */
-	headManifest(reference: Reference): Promise<{ mediaType: string; digest: string; size: number } | undefined>;
+	headManifest(
+		reference: Reference,
+		options?: ReadOptions,
+	): Promise<{ mediaType: string; digest: string; size: number } | undefined>;
 	/** Undefined where it is missing. At most 4 MiB. */
-	getManifest(reference: Reference): Promise<RegistryManifest | undefined>;
+	getManifest(reference: Reference, options?: ReadOptions): Promise<RegistryManifest | undefined>;
 	/** Puts under the tag, or under the digest where there is no tag. The registry's digest must equal ours. */
 	putManifest(reference: Reference, mediaType: string, bytes: Uint8Array): Promise<{ digest: string }>;
 	/**
