@@ -139,8 +139,12 @@ export async function recordLearned(workspace: Where, learned: Learned): Promise
 
 type Where = Pick<Workspace, "memory" | "io" | "program">;
 
-/** Writes what was learned into the state, for whom nothing else is to be done. */
+/**
+ * Writes what was learned into the state, for whom nothing else is to be done. Where nothing is defined nothing was learned:
+ * that is another folder than the one that was meant, and must not empty the state.
+ */
 export async function writeLearned({ memory, io, program }: Where, learned: Learned): Promise<void> {
+	if (Object.keys(learned.sources).length === 0) return;
 	const when = timeOf(Math.floor(io.clock.now() / 1000));
 	const happened: Happened = {
 		sources: learned.sources,

@@ -35,9 +35,13 @@ export interface Happened {
 	readonly when: string;
 }
 
+/** In seconds, so long stays what is known of a build that a run does not know: an older or a newer library may have it. */
+const keptUnknown = 30 * 24 * 3600;
+
 /**
  * The state after a run. Decisions stay as they are; a try that is known already counts once; of tags that hold what they
- * held the time stays, so that only what changed changes a file.
+ * held the time stays, so that only what changed changes a file. Tries of builds that this run does not know stay for 30 days
+ * after the last of them: it may be an old run that was started again, or a laptop beside the workflow.
  */
 export function remember(state: State, happened: Happened): State {
 	const records = new Map(orderedEntries(allRecords(state.queue)));
@@ -62,15 +66,30 @@ export function remember(state: State, happened: Happened): State {
 			reason: before.reason ?? attempt.reason,
 		});
 	}
+	for (const id of happened.built) records.delete(id);
 	return {
 		sources: happened.sources,
 		builds: happened.builds,
 		cache: happened.cache,
 		replaced: replacedAfter(state, happened),
-		queue: recordsByImage(orderedObject([...records]), happened.builds),
+		queue: withUnknown(recordsByImage(orderedObject([...records]), happened.builds), state, happened.builds, seen),
 		published: publishedAfter(state.published, happened),
 		decisions: state.decisions,
 	};
+}
+
+/** Adds the records of builds that are not among these, as long as they are kept, where they were. `now` in Unix seconds. */
+function withUnknown(queue: State["queue"], before: State, builds: Builds, now: number): State["queue"] {
+	const images = new Map(orderedEntries(queue));
+	for (const [image, records] of orderedEntries(before.queue)) {
+		const unknown = orderedEntries(records).filter(([id, { lastTime, firstTime }]) => {
+			const last = Math.max(lastTime ?? -Infinity, firstTime ?? -Infinity);
+			return !Object.hasOwn(builds, id) && now - last <= keptUnknown;
+		});
+		if (unknown.length === 0) continue;
+		images.set(image, orderedObject([...orderedEntries(images.get(image) ?? {}), ...unknown]));
+	}
+	return orderedObject([...images]);
 }
 
 /** All that was built and is known: what the next builds can be compared with. */

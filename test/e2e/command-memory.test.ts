@@ -219,6 +219,19 @@ describe("the state", () => {
 		expect(existsSync(place.file("state/repository.git"))).toBe(false);
 	});
 
+	it("is not emptied by a run where nothing is defined", async () => {
+		await succeed("run");
+		const head = (): string =>
+			execFileSync("git", ["--git-dir", place.file("state/repository.git"), "rev-parse", "brewline-state"], {
+				encoding: "utf8",
+			});
+		const before = head();
+		await place.define({});
+		const ended = await succeed("run");
+		expect(ended.stderr).toContain("holds no definitions");
+		expect(head()).toBe(before);
+	});
+
 	it("that is damaged is refused, with the way out, and not begun anew", async () => {
 		await succeed("run");
 		const repository = place.file("state/repository.git");

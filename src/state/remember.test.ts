@@ -1,0 +1,63 @@
+import { describe, expect, test } from "vitest";
+import { planWorld, type PlannedImage, type PlanWorld } from "../../test/support/plan-world.ts";
+import { allRecords, emptyState, remember } from "./index.ts";
+
+const hour = 3_600_000;
+const image = (content: string): PlannedImage => ({ name: "app", tags: ["1"], arches: ["amd64"], content });
+
+/** Two runs of a definition, without success. */
+async function failTwice(w: PlanWorld, content: string): Promise<void> {
+	w.define([image(content)]);
+	for (let run = 0; run < 2; run++) await w.carryOut(await w.plan(), () => false);
+}
+
+const recordsOf = (w: PlanWorld) => Object.values(allRecords(w.state!.queue));
+
+describe("a run that does not know a build", () => {
+	test("leaves its tries, back-off and first-seen time alone", async () => {
+		const w = planWorld();
+		await failTwice(w, "new");
+		const [before] = recordsOf(w);
+		// An old run is started again, or somebody's laptop has another commit; once it fails, once it succeeds.
+		for (const succeeds of [false, true]) {
+			w.define([image("old")]);
+			await w.carryOut(await w.plan(), () => succeeds);
+			expect(recordsOf(w)).toContainEqual(before);
+		}
+		w.define([image("new")]);
+		const { plan } = await w.plan();
+		expect(plan.waiting.map(({ why }) => why)).toEqual(["back-off"]);
+	});
+
+	test("forgets it 30 days after its last try", async () => {
+		const w = planWorld();
+		await failTwice(w, "new");
+		w.define([image("old")]);
+		await w.carryOut(await w.plan());
+		w.clock.advance(30 * 24 * hour - 60_000);
+		await w.carryOut(await w.plan());
+		expect(recordsOf(w)).toMatchObject([{ count: 2 }]);
+		w.clock.advance(60_000);
+		await w.carryOut(await w.plan());
+		expect(recordsOf(w)).toEqual([]);
+	});
+
+	test("forgets at once what has no time at all", async () => {
+		const w = planWorld();
+		w.define([image("new")]);
+		const { sources, builds, cache } = await w.plan();
+		const state = { ...emptyState, queue: { app: { ["0".repeat(64)]: { count: 2, lastTime: null } } } };
+		const when = "2026-01-01T00:00:00Z";
+		const after = remember(state, { sources, builds, cache, tries: [], built: new Set(), tags: {}, when });
+		expect(Object.keys(allRecords(after.queue))).toEqual(Object.keys(builds));
+	});
+});
+
+test("what was made since the plan needs no record any more", async () => {
+	const w = planWorld();
+	await failTwice(w, "new");
+	const { sources, builds, cache } = await w.plan();
+	const happened = { sources, builds, cache, tries: [], tags: {}, when: "2026-01-02T00:00:00Z" };
+	expect(remember(w.state!, { ...happened, built: new Set() }).queue).toEqual(w.state!.queue);
+	expect(remember(w.state!, { ...happened, built: new Set(Object.keys(builds)) }).queue).toEqual({});
+});
