@@ -55,6 +55,7 @@ export async function builds(
 	const { program } = options;
 	checkStagingTemplate(program.registries.staging);
 	const registry = lookups(input.cache, io, options);
+	const parents = parentPairs(input.sources);
 	const outcomes = new Map<Source, Map<string, Promise<Outcome>>>();
 	const all: Promise<Outcome>[] = [];
 
@@ -88,12 +89,12 @@ export async function builds(
 	const outcomeOf = async (source: Source, arch: string, ofArch: SourceArch): Promise<Outcome> => {
 		const { sourceId } = source;
 		const froms = orderedEntries(ofArch.parents).filter(([from]) => from !== "scratch");
-		const parents = await Promise.all(
+		const found = await Promise.all(
 			froms.map(async ([from, parent]) => [from, await parentOf(from, parent, arch)] as const),
 		);
 		const resolvedParents: [string, Index][] = [];
 		const missing: Waiting[] = [];
-		for (const [from, parent] of parents) {
+		for (const [from, parent] of found) {
 			if ("missing" in parent) missing.push({ sourceId, arch, parent: from, ...parent.missing });
 			else resolvedParents.push([from, parent.index]);
 		}
@@ -101,7 +102,7 @@ export async function builds(
 		const digests = orderedObject(resolvedParents.map(([from, index]) => [from, index.manifests[0]!.digest]));
 		const { buildId, force } = forcedId({ sourceId, arch, parents: digests }, input.forced ?? {});
 		const img = stagingReference(program.registries.staging, buildId, arch);
-		const resolved = await registry.staged(img, arch);
+		const resolved = await registry.staged(img, arch, parents.has(`${sourceId} ${arch}`));
 		const build = {
 			img,
 			resolved,
@@ -125,6 +126,17 @@ export async function builds(
 		outcomes.set(source, ofSource);
 	}
 	return { ...collected(await settled(all)), cache: registry.cache() };
+}
+
+/** Sources and architectures that others are built from. */
+function parentPairs(sources: Sources): ReadonlySet<string> {
+	const pairs = new Set<string>();
+	for (const { arches } of Object.values(sources)) {
+		for (const [arch, { parents }] of Object.entries(arches)) {
+			for (const { sourceId } of Object.values(parents)) if (sourceId !== null) pairs.add(`${sourceId} ${arch}`);
+		}
+	}
+	return pairs;
 }
 
 /** Whether no build of ours can change it. */
@@ -164,15 +176,15 @@ function lookups(cache: LookupCache | undefined, io: Pick<Io, "signal">, options
 	const restrictions = new Map<string, Promise<Parent>>();
 	const lasting: [string, Index][] = [];
 
-	const fresh = async (reference: string): Promise<Index | undefined> => {
-		const found = await limited(() => options.lookup(reference));
+	const fresh = async (reference: string, parent: boolean): Promise<Index | undefined> => {
+		const found = await limited(() => options.lookup(reference, { parent }));
 		return found === undefined ? undefined : goIndex(found);
 	};
-	const find = async (reference: string, lasts: boolean): Promise<Index | undefined> => {
+	const find = async (reference: string, lasts: boolean, parent: boolean): Promise<Index | undefined> => {
 		const cached =
 			cache !== undefined && Object.hasOwn(cache.indexes, reference) ? cache.indexes[reference] : undefined;
 		// What stands in a cache stood in this form when it was written.
-		const index = cached === undefined ? await fresh(reference) : (cached ?? undefined);
+		const index = cached === undefined ? await fresh(reference, parent) : (cached ?? undefined);
 		if (lasts && index !== undefined) {
 			lasting.push([reference, index]);
 		}
@@ -187,13 +199,14 @@ function lookups(cache: LookupCache | undefined, io: Pick<Io, "signal">, options
 		known.set(key, made);
 		return made;
 	};
-	const ask = (reference: string, lasts: boolean) => once(asked, reference, () => find(reference, lasts));
+	const ask = (reference: string, lasts: boolean, parent: boolean) =>
+		once(asked, reference, () => find(reference, lasts, parent));
 
 	return {
 		/** What an image of others holds for the architecture; the same object for all who ask. */
 		outside: (reference: string, arch: string): Promise<Parent> =>
 			once(restrictions, `${arch} ${reference}`, async () => {
-				const index = await ask(reference, reference.includes("@"));
+				const index = await ask(reference, reference.includes("@"), true);
 				if (index === undefined) {
 					return { missing: { parentSourceId: null, reason: "parent-missing" } };
 				}
@@ -202,8 +215,8 @@ function lookups(cache: LookupCache | undefined, io: Pick<Io, "signal">, options
 					? { missing: { parentSourceId: null, reason: "parent-lacks-architecture" } }
 					: { index: restricted };
 			}),
-		staged: async (reference: string, arch: string): Promise<Index | null> => {
-			const index = await ask(reference, true);
+		staged: async (reference: string, arch: string, parent: boolean): Promise<Index | null> => {
+			const index = await ask(reference, true, parent);
 			return (index && restrictedTo(index, arch, annotation)) ?? null;
 		},
 		cache: (): LookupCache => ({ indexes: sortedByKey(Object.fromEntries(lasting)) }),

@@ -4,7 +4,15 @@ import { describe, expect, test } from "vitest";
 import { testIo } from "../../test/support/scripted.ts";
 import { dockerProgram } from "../config/index.ts";
 import { BrewlineError } from "../errors.ts";
-import { mediaTypes, parseReference, sha256Of, type Index } from "../oci/index.ts";
+import {
+	mediaTypes,
+	parseReference,
+	printReference,
+	repositoryOf,
+	sha256Of,
+	withDigest,
+	type Index,
+} from "../oci/index.ts";
 import { createRegistryClient, startRegistry, type Fault } from "../registry/index.ts";
 import type { Source, Sources } from "../sources/types.ts";
 import {
@@ -21,16 +29,23 @@ const seed = Number(process.env["BREWLINE_SEED"] ?? 20_260_901);
 const program = dockerProgram;
 const usual = "registry.example.org/staging-ARCH:BUILD";
 
-const indexOf = (reference: string): Index => ({
+/** What is staged under a reference; `again`: as another run wrote it later. */
+const indexOf = (reference: string, again = false): Index => ({
 	schemaVersion: 2,
 	mediaType: mediaTypes.ociIndex,
 	manifests: ["amd64", "s390x"].map((arch) => ({
 		mediaType: mediaTypes.ociManifest,
-		digest: sha256Of(`${reference} ${arch}`),
+		digest: sha256Of(`${reference} ${arch} ${again}`),
 		size: 5,
 		annotations: { [program.annotations.architecture]: arch },
 	})),
+	annotations: {
+		"org.opencontainers.image.ref.name": printReference(
+			withDigest(repositoryOf(parseReference(reference)), digestOf(reference, again)),
+		),
+	},
 });
+const digestOf = (reference: string, again: boolean): string => sha256Of(`${reference} ${again}`);
 
 /** Sources, each on `scratch` or on one before it. */
 function sourcesOf(parents: readonly (number | null)[], arches: readonly string[] = ["amd64"]): Sources {
@@ -52,16 +67,28 @@ function sourcesOf(parents: readonly (number | null)[], arches: readonly string[
 	return Object.fromEntries(list);
 }
 
-/** A registry that counts questions; `lists` says how it answers a list. */
-function registryOf(held: ReadonlySet<string>, lists: "all" | "lagging" | "refused" | "endless" = "all") {
+const never = (_reference: string): boolean => false;
+
+/** A registry that counts questions; `lists` says how it answers a list, `again` what was overwritten. */
+function registryOf(
+	held: ReadonlySet<string>,
+	lists: "all" | "lagging" | "refused" | "endless" = "all",
+	again: (reference: string) => boolean = never,
+) {
 	const asked: string[] = [];
+	const heads: string[] = [];
 	const pages: string[] = [];
 	return {
 		asked,
+		heads,
 		pages,
 		lookup: async (reference: string) => {
 			asked.push(reference);
-			return held.has(reference) ? indexOf(reference) : undefined;
+			return held.has(reference) ? indexOf(reference, again(reference)) : undefined;
+		},
+		digestOf: async (reference: string) => {
+			heads.push(reference);
+			return held.has(reference) ? digestOf(reference, again(reference)) : undefined;
 		},
 		listTags: async function* (
 			repository: { readonly repository: string },
@@ -84,7 +111,7 @@ function registryOf(held: ReadonlySet<string>, lists: "all" | "lagging" | "refus
 	};
 }
 
-type Registry = Pick<StagedOptions, "lookup" | "listTags">;
+type Registry = Pick<StagedOptions, "lookup" | "digestOf" | "listTags">;
 
 async function plan(
 	sources: Sources,
@@ -100,11 +127,11 @@ async function plan(
 }
 
 /** Everything that would be staged if all were built. */
-async function whole(sources: Sources, template = usual): Promise<ReadonlySet<string>> {
+async function whole(sources: Sources, template = usual, again = never): Promise<ReadonlySet<string>> {
 	const held = new Set<string>();
 	for (let before = -1; before < held.size;) {
 		before = held.size;
-		const output: BuildsOutput = await plan(sources, registryOf(held), undefined, { template });
+		const output: BuildsOutput = await plan(sources, registryOf(held, "all", again), undefined, { template });
 		for (const { build } of Object.values(output.builds)) held.add(build.img);
 	}
 	return held;
@@ -171,10 +198,33 @@ describe("known references", () => {
 		const held = await whole(sources);
 		const registry = registryOf(held);
 		const output = await plan(sources, registry, cacheOf(held));
-		expect([registry.pages.length, registry.asked.length]).toEqual([1, 0]);
+		// All but the last are parents.
+		expect([registry.pages.length, registry.asked.length, registry.heads.length]).toEqual([1, 0, 59]);
 		expect(output.missing).toEqual([]);
 		expect(output.known).toBe(60);
 		expect(Object.values(output.builds).every(({ build }) => build.resolved !== null)).toBe(true);
+	});
+
+	test("that were overwritten are read again where others are built from them", async () => {
+		const sources = sourcesOf(Array.from({ length: 60 }, (_, number) => (number === 1 ? 0 : null)));
+		const held = [...(await whole(sources))];
+		const changed = held.slice(0, 3);
+		const registry = registryOf(new Set(held), "all", (reference) => changed.includes(reference));
+		const { builds: found, missing } = await plan(sources, registry, cacheOf(held));
+		expect([registry.asked, registry.heads, missing]).toEqual([changed.slice(0, 1), changed.slice(0, 1), []]);
+		const [, child] = Object.values(found);
+		expect(child!.build.parents).toEqual({ "image-0:1": indexOf(changed[0]!, true).manifests[0]!.digest });
+		expect(child!.build.resolved).toBeNull();
+	});
+
+	test("that are listed, and gone when they are asked for, are missing", async () => {
+		const sources = sourcesOf(Array.from({ length: 60 }, (_, number) => (number === 1 ? 0 : null)));
+		const held = [...(await whole(sources))];
+		const listTags: StagedOptions["listTags"] = (...args) => registryOf(new Set(held)).listTags(...args);
+		const registry = { ...registryOf(new Set(held.slice(1))), listTags };
+		const { missing, waiting } = await plan(sources, registry, cacheOf(held));
+		expect(missing).toEqual(held.slice(0, 1));
+		expect(waiting).toHaveLength(1);
 	});
 
 	test("that say to be elsewhere are not believed", async () => {
@@ -249,7 +299,11 @@ describe("of a real registry", () => {
 			await client.putManifest(parseReference(reference), mediaTypes.ociManifest, bytes);
 		}
 		set = true;
-		const registry = { ...client, lookup: registryLookup(client, program) };
+		const registry = {
+			...client,
+			lookup: registryLookup(client, program),
+			digestOf: async (reference: string) => (await client.headManifest(parseReference(reference)))?.digest,
+		};
 		const output = await plan(sources, registry, undefined, { template });
 		await server.close();
 		const resolved = Object.values(output.builds).filter(({ build }) => build.resolved !== null);
@@ -298,6 +352,16 @@ test("more than 2 % of what was known may not be missing", () => {
 	expect(() => checkMissing({ known: 1000, missing: missing(50) })).toThrow(/a:0, .*a:19, and 30 more$/);
 });
 
+/** What a plan is made of: ids, what they follow from, and whether there is something. */
+function planned({ builds: found }: BuildsOutput) {
+	return Object.values(found).map(({ buildId, build: { parents, resolvedParents, resolved } }) => ({
+		buildId,
+		parents,
+		resolvedParents,
+		there: resolved !== null,
+	}));
+}
+
 test("what was known at any earlier time changes nothing, and nothing is asked for twice", async () => {
 	// On both sides of where lists begin.
 	const graph = fc
@@ -311,19 +375,25 @@ test("what was known at any earlier time changes nothing, and nothing is asked f
 			fc.array(fc.boolean(), { minLength: 97, maxLength: 97 }),
 			fc.array(fc.boolean(), { minLength: 89, maxLength: 89 }),
 			fc.constantFrom("all" as const, "lagging" as const, "refused" as const, "endless" as const),
-			async (parents, template, arches, then, now, lists) => {
+			fc.option(fc.array(fc.boolean(), { minLength: 83, maxLength: 83 })),
+			async (parents, template, arches, then, now, lists, rewritten) => {
 				const sources = sourcesOf(parents, arches);
-				const all = [...(await whole(sources, template))];
+				const again = (reference: string): boolean =>
+					rewritten?.[Number.parseInt(sha256Of(reference).slice(-8), 16) % rewritten.length] ?? false;
+				const all = [...new Set([...(await whole(sources, template)), ...(await whole(sources, template, again))])];
 				const held = new Set(all.filter((_, number) => now[number % now.length]));
 				// What a list that lags hides of what nobody knew is planned, and found to be there by its leg.
 				const hidden = lists === "lagging" ? held : new Set<string>();
 				const known = cacheOf(all.filter((reference, number) => then[number % then.length] || hidden.has(reference)));
-				const registry = registryOf(held, lists);
+				const registry = registryOf(held, lists, again);
 				const withMemory = await plan(sources, registry, known, { template });
 				expect(new Set(registry.asked).size).toBe(registry.asked.length);
-				const complete = registryOf(held, lists === "lagging" ? "all" : lists);
+				expect(new Set(registry.heads).size).toBe(registry.heads.length);
+				const complete = registryOf(held, lists === "lagging" ? "all" : lists, again);
 				const without = await plan(sources, complete, undefined, { template });
-				expect([withMemory.builds, withMemory.waiting]).toEqual([without.builds, without.waiting]);
+				// What nothing is built from may have been overwritten since.
+				const shown = (output: BuildsOutput) => (rewritten === null ? output.builds : planned(output));
+				expect([shown(withMemory), withMemory.waiting]).toEqual([shown(without), without.waiting]);
 				expect(withMemory.missing.every((reference) => !held.has(reference))).toBe(true);
 			},
 		),

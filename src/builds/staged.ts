@@ -17,6 +17,8 @@ export interface StagedOptions {
 	readonly template: string;
 	/** Asks for one reference. */
 	readonly lookup: Lookup;
+	/** Asks for the digest of what a reference holds, and no more; undefined: not there. */
+	readonly digestOf: (reference: string) => Promise<string | undefined>;
 	/** Lists the tags of a repository; throws where that is not all of them, or may not be. */
 	readonly listTags: (repository: Reference, options: { readonly maxPages: number }) => AsyncIterable<string>;
 	/** Staging references that were pushed lately: lists lag writes. */
@@ -50,13 +52,14 @@ interface Repository {
  * Staging references are build ids, in one repository for each architecture. Where many of them are in question, the tags
  * of the repository are listed, and only what is there is asked for; a list that would cost more pages than it can save
  * requests is given up. What an earlier run knew is confirmed in this one, by the list or by a question of its own, so that
- * what is remembered changes no plan; only its content is not read again, as a build id is written once.
+ * what is remembered changes no plan; only its content is not read again. Two runs may write one build id, so of what others
+ * are built from the digest is asked for: few are, and it is no download.
  */
 export function openStaging(
 	sources: Sources,
 	cache: LookupCache,
 	io: Pick<Io, "log">,
-	{ template, lookup, listTags, fresh }: StagedOptions,
+	{ template, lookup, digestOf, listTags, fresh }: StagedOptions,
 ): Staging {
 	const repositories = new Map<string, Repository>();
 	for (const { arches } of Object.values(sources)) {
@@ -77,7 +80,7 @@ export function openStaging(
 		return found;
 	};
 
-	const lookUp: Lookup = async (reference) => {
+	const lookUp: Lookup = async (reference, { parent = false } = {}) => {
 		const parsed = parseReference(reference);
 		if (parsed.digest !== undefined || !buildId.test(reference)) return await lookup(reference);
 		const known = believed(reference, cache);
@@ -91,7 +94,11 @@ export function openStaging(
 				? undefined
 				: await (repository.tags ??= tagsOf(repository, io, listTags));
 		if (tags === undefined) return await ask(reference, known !== undefined);
-		if (tags.has(parsed.tag!)) return known ?? (await lookup(reference));
+		if (tags.has(parsed.tag!)) {
+			if (known === undefined) return await lookup(reference);
+			if (!parent || (await digestOf(reference)) === digestIn(known)) return known;
+			return await ask(reference, true);
+		}
 		// A list may be older than what was pushed.
 		return known === undefined ? undefined : await ask(reference, true);
 	};
@@ -117,6 +124,11 @@ function believed(reference: string, cache: LookupCache): Index | undefined {
 	const places = new Set(index.manifests.flatMap(({ annotations }) => repositoryIn(annotations?.[refName]) ?? []));
 	const own = repositoryIn(reference);
 	return own !== undefined && [...places].every((place) => place === own) ? index : undefined;
+}
+
+/** The digest that a reference had when it was looked up. */
+function digestIn({ annotations }: Index): string | undefined {
+	return tryParseReference(annotations?.[refName] ?? "")?.digest;
 }
 
 const refName = "org.opencontainers.image.ref.name";

@@ -27,8 +27,11 @@ export interface LookupCache {
 	readonly indexes: Readonly<Record<string, Index | null>>;
 }
 
-/** What a reference holds, as a synthesised index that is not restricted to an architecture; undefined: not there. */
-export type Lookup = (reference: string) => Promise<Index | undefined>;
+/**
+ * What a reference holds, as a synthesised index that is not restricted to an architecture; undefined: not there. `parent`:
+ * ids of other builds follow from it, so what was known before has to be what is there now.
+ */
+export type Lookup = (reference: string, options?: { readonly parent?: boolean }) => Promise<Index | undefined>;
 
 /** Why a source has no build for an architecture yet. */
 export interface Waiting {

@@ -204,7 +204,7 @@ async function digestsOfTags(
 	const references = new Set([...joined, ...ofArches.flatMap(({ archTags }) => archTags)]);
 	// A registry that hides something must not have it deleted elsewhere.
 	for (const reference of references) everRead.add(repositoryKey(parseReference(reference)));
-	const indexes = await Promise.all([...references].map(lookup));
+	const indexes = await Promise.all([...references].map((reference) => lookup(reference)));
 	return new Set(indexes.flatMap((index) => index?.manifests.map(({ digest }) => digest) ?? []));
 }
 

@@ -98,6 +98,7 @@ async function save({ dryRun }: Workspace, file: string, text: () => string): Pr
 /** The registry, asked once for each reference until that was pushed. */
 export interface Lookups {
 	readonly lookup: Lookup;
+	readonly digestOf: StagedOptions["digestOf"];
 	readonly listTags: StagedOptions["listTags"];
 	/** From now on these are asked for again. */
 	readonly pushed: (references: readonly string[]) => void;
@@ -110,6 +111,7 @@ const toldEvery = 500;
 
 export function openLookups({ client, program, io }: Workspace): Lookups {
 	const asked = new Map<string, ReturnType<Lookup>>();
+	const digests = new Map<string, Promise<string | undefined>>();
 	const lists = new Map<string, Promise<readonly string[]>>();
 	const ask = registryLookup(client, program);
 	const fresh = new Set<string>();
@@ -125,6 +127,12 @@ export function openLookups({ client, program, io }: Workspace): Lookups {
 			}
 			return answer;
 		},
+		digestOf: (reference) => {
+			const answer =
+				digests.get(reference) ?? client.headManifest(parseReference(reference)).then((found) => found?.digest);
+			digests.set(reference, answer);
+			return answer;
+		},
 		// What is pushed after a list was read is asked for by itself.
 		listTags: async function* (repository, options) {
 			const key = repositoryKey(repository);
@@ -135,6 +143,7 @@ export function openLookups({ client, program, io }: Workspace): Lookups {
 		pushed: (references) => {
 			for (const reference of references) {
 				asked.delete(reference);
+				digests.delete(reference);
 				fresh.add(reference);
 			}
 		},
