@@ -182,8 +182,9 @@ export function waitingReports(plan: Pick<Plan, "waiting">, sources: Sources): R
 }
 
 /**
- * What waits after a plan was carried out. A plan that comes after it without its memory does not know what backs off and
- * what had no room: that is taken from the plan itself, and what else could be built now comes with the next one.
+ * What waits after a plan was carried out. A plan that comes after it without its memory and its choice does not know what
+ * backs off, what was not chosen and what had no room: that is taken from the plan itself, and what else could be built now
+ * comes with the next one.
  */
 export function stillWaiting(
 	sources: Sources,
@@ -194,7 +195,7 @@ export function stillWaiting(
 	const tried = new Set(planned?.legs.flatMap(({ builds }) => builds.map(({ id }) => id)));
 	const before = new Map(
 		planned?.waiting
-			.filter(({ why }) => why === "back-off" || why === "no-room")
+			.filter(({ why }) => why === "back-off" || why === "not-chosen" || why === "no-room")
 			.map((item) => [pairOf(item.source, item.arch), item] as const),
 	);
 	const now = new Map(next.waiting.map((item) => [pairOf(item.source, item.arch), item]));
