@@ -96,11 +96,14 @@ function failedToo({ buildId, status }: BuildResult, report: Report | undefined)
 	return found !== undefined || (status !== "built" && status !== "present");
 }
 
-/** Builds of legs that left no result, and no image: the machine was lost, or somebody's file took its place. */
-function lostTries(
+/**
+ * What legs were at that left no result, and no image: the machine was lost, or somebody's file took its place. Builds of a
+ * leg are made one after another: of those that are not there the first was begun, and of the others nobody knows that.
+ */
+export function lostTries(
 	legs: readonly Leg[],
 	results: ReadonlyMap<string, BuildResult>,
-	report: Report | undefined,
+	report: Pick<Report, "builds"> | undefined,
 	builds: Builds,
 	reasons: ReadonlyMap<string, string>,
 	now: number,
@@ -109,16 +112,19 @@ function lostTries(
 	// On a laptop a leg without a result was not begun.
 	if (run === undefined || report === undefined) return [];
 	const planned = new Map(report.builds.map(({ buildId, state }) => [buildId, state]));
-	return legs.flatMap((leg) =>
-		leg.builds
-			.filter(({ buildId }) => !results.has(buildId) && planned.get(buildId) === "planned")
-			.map(({ buildId }) => ({
+	return legs.flatMap((leg) => {
+		const lost = leg.builds.find(({ buildId }) => !results.has(buildId) && planned.get(buildId) === "planned");
+		if (lost === undefined) return [];
+		const { buildId } = lost;
+		return [
+			{
 				buildId,
 				start: now,
 				end: now,
 				url: logAddress ?? null,
 				identifier: titleOf(builds[buildId]!),
 				reason: reasons.get(buildId) ?? "it was planned",
-			})),
-	);
+			},
+		];
+	});
 }
