@@ -24,4 +24,4 @@ export {
 } from "./leg.ts";
 export { legBuildOf, legIdOf, plan, type PlanInput, type PlanOptions, type PlanOutput } from "./plan.ts";
 export { predecessorOf, type Predecessor } from "./predecessor.ts";
-export { reasonsOf, timeOf, triesOf, type ChangedFiles, type Forced } from "./reasons.ts";
+export { decisionOf, reasonsOf, timeOf, triesOf, type ChangedFiles, type Forced } from "./reasons.ts";

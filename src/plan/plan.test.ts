@@ -9,7 +9,17 @@ import { nodeIo } from "../io/index.ts";
 import { sha256Of } from "../oci/index.ts";
 import { writeSources } from "../sources/index.ts";
 import type { Sources } from "../sources/types.ts";
-import { legIdOf, plan, printLeg, printPlan, readLeg, readPlan, withCreated, writePlan } from "./index.ts";
+import {
+	type Capacity,
+	legIdOf,
+	plan,
+	printLeg,
+	printPlan,
+	readLeg,
+	readPlan,
+	withCreated,
+	writePlan,
+} from "./index.ts";
 
 const seed = Number(process.env["FC_SEED"] ?? 1);
 const commit = "0123456789abcdef0123456789abcdef01234567";
@@ -84,7 +94,13 @@ function buildOf(wanted: Wanted = {}): Build {
 
 function planOf(
 	builds: readonly Build[],
-	more: { waiting?: readonly Waiting[]; sources?: Sources; program?: Partial<Program>; library?: string } = {},
+	more: {
+		waiting?: readonly Waiting[];
+		sources?: Sources;
+		program?: Partial<Program>;
+		library?: string;
+		capacity?: Capacity;
+	} = {},
 ) {
 	return plan(
 		{
@@ -96,6 +112,7 @@ function planOf(
 		{
 			program: { ...dockerProgram, ...more.program },
 			...(more.library === undefined ? {} : { library: more.library }),
+			...(more.capacity === undefined ? {} : { capacity: more.capacity }),
 		},
 	);
 }
@@ -216,6 +233,16 @@ describe("plan", () => {
 				{ message: expect.stringContaining("must stay below its folder") },
 			],
 		});
+	});
+
+	it("says so where builds that are sound do not fit into one leg: none is left out", async () => {
+		const all = Array.from({ length: 257 }, (_, number) => buildOf({ id: number.toString(16).padStart(64, "0") }));
+		await expect(planOf(all, { capacity: { legs: 1, buildsPerLeg: 300 } })).rejects.toMatchObject({
+			code: "handover",
+			message: expect.stringContaining("builds: "),
+		});
+		const { legs } = await planOf(all.slice(0, 256), { capacity: { legs: 1, buildsPerLeg: 300 } });
+		expect(legs[0]!.builds).toHaveLength(256);
 	});
 
 	it("gives longer ids to legs that would have the same", async () => {

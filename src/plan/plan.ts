@@ -212,15 +212,18 @@ function legsOf(
 			const leg = of(...group.map(({ build }) => build));
 			digests.set(id, sha256Of(printLeg(leg)));
 			legs.push(leg);
-		} catch {
+		} catch (error) {
+			const before = errors.length;
 			// Each on its own, so that an error names the build that it is about.
 			for (const { build } of group) {
 				try {
 					printLeg(of(build));
-				} catch (error) {
-					errors.push(unplannable(build, error));
+				} catch (cause) {
+					errors.push(unplannable(build, cause));
 				}
 			}
+			// It is about none of them: together they are what no leg can be.
+			if (errors.length === before) throw error;
 		}
 	}
 	if (errors.length > 0) {

@@ -117,8 +117,8 @@ function movedParents(before: Predecessor, now: Build): string[] {
 	});
 }
 
-/** The decision that gave a build its text: the last one of those that replaced one another. */
-function decisionOf({ buildId, build }: Build, forced: ReasonOptions["forced"]): Forced | undefined {
+/** The decision that gave a build its text: the last one of those that replaced one another; undefined: it is not forced. */
+export function decisionOf({ buildId, build }: Build, forced: ReasonOptions["forced"]): Forced | undefined {
 	const { sourceId, arch, parents } = build;
 	let id = buildIdOf({ sourceId, arch, parents });
 	let decision: Forced | undefined;
