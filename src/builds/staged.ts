@@ -162,16 +162,20 @@ async function tagsOf(
 	}
 }
 
-/** How much of what was known may be missing, and no more than that is said. */
+/** How much of what was known may be missing; in small programs so many, as long as most of it is there. */
 const doubtfulShare = 0.02;
+const fewMissing = 3;
+/** No more of it than that is said. */
 const namedReferences = 20;
 
 /**
  * Throws where much that was known to be staged is not there now: a registry that was emptied, or a credential that sees
- * less than it did, must not have everything built again.
+ * less than it did, must not have everything built again. That is more than 2 % of it; up to three images are not much where
+ * they are less than half.
  */
 export function checkMissing({ known, missing }: ReturnType<Staging["found"]>): void {
 	if (missing.length <= known * doubtfulShare) return;
+	if (missing.length <= fewMissing && missing.length * 2 < known) return;
 	const named = missing.slice(0, namedReferences);
 	const more = missing.length > named.length ? [`and ${missing.length - named.length} more`] : [];
 	throw new BrewlineError(
