@@ -1,6 +1,7 @@
 import { buildIdOf, forcedId } from "../builds/index.ts";
 import { BrewlineError } from "../errors.ts";
-import { timeOf, titleOf } from "../plan/index.ts";
+import { printable } from "../io/index.ts";
+import { decisionOf, type Forced, timeOf, titleOf } from "../plan/index.ts";
 import type { ForcedBuild, State } from "../state/index.ts";
 import { select } from "./select.ts";
 import { computeBuilds, computeSources, openLookups } from "./steps.ts";
@@ -25,7 +26,8 @@ export interface ForcedOutcome {
 
 /**
  * Decides that builds are made again although nothing changed (docs/design.md, Forced builds), and writes that into the
- * state. What is not built yet is not forced: it is planned anyway.
+ * state. What is not built yet is not forced: it is planned anyway. Nor is what somebody else decided first: a decision has one
+ * author and one reason.
  */
 export async function force(workspace: Workspace, request: ForceRequest): Promise<readonly ForcedOutcome[]> {
 	const { reason, by } = request;
@@ -47,6 +49,7 @@ export async function force(workspace: Workspace, request: ForceRequest): Promis
 	const byPair = new Map(
 		Object.values(output.builds).map((build) => [`${build.build.sourceId} ${build.build.arch}`, build]),
 	);
+	const known = (await workspace.memory.read())?.decisions.forced ?? {};
 	const outcomes = selected.map(({ sourceId, arch, tag }): ForcedOutcome => {
 		const build = byPair.get(`${sourceId} ${arch}`);
 		if (build === undefined) {
@@ -57,19 +60,30 @@ export async function force(workspace: Workspace, request: ForceRequest): Promis
 				note: "waits for an image that it is built from: it is built after that anyway",
 			};
 		}
-		if (build.build.resolved === null)
-			return { tag, arch, buildId: null, note: "is not built yet: it is planned anyway" };
+		if (build.build.resolved === null) {
+			const decision = decisionOf(build, known);
+			const note = decision === undefined ? "is not built yet: it is planned anyway" : decidedBefore(decision);
+			return { tag, arch, buildId: null, note };
+		}
 		return { tag, arch, buildId: build.buildId, note: "is built again by the next plan" };
 	});
 	const replaced = outcomes.flatMap(({ buildId }) => (buildId === null ? [] : [output.builds[buildId]!]));
 	const when = timeOf(Math.floor(workspace.io.clock.now() / 1000));
+	/** What others decided since the state was read, by the id that is replaced. */
+	const taken = new Map<string, Forced>();
 	if (replaced.length > 0) {
 		const names = [...new Set(replaced.map(titleOf))];
 		const more = names.length > 3 ? ` and ${names.length - 3} more` : "";
 		await workspace.memory.update(
 			(state) => {
 				const forced: Record<string, ForcedBuild> = { ...state.decisions.forced };
+				taken.clear();
 				for (const build of replaced) {
+					const other = Object.hasOwn(forced, build.buildId) ? forced[build.buildId] : undefined;
+					if (other !== undefined) {
+						taken.set(build.buildId, other);
+						continue;
+					}
 					forced[build.buildId] = { text: freshText(reason, build.build, state, when), by, when };
 				}
 				return { ...state, decisions: { ...state.decisions, forced } };
@@ -77,7 +91,14 @@ export async function force(workspace: Workspace, request: ForceRequest): Promis
 			`Force ${names.slice(0, 3).join(", ")}${more}: ${reason}`,
 		);
 	}
-	return outcomes;
+	return outcomes.map((outcome) => {
+		const other = taken.get(outcome.buildId ?? "");
+		return other === undefined ? outcome : { ...outcome, buildId: null, note: decidedBefore(other) };
+	});
+}
+
+function decidedBefore({ by, when, text }: Forced): string {
+	return `is built again anyway: forced by ${printable(by, 100)}, ${when}: ${printable(text, 500)}`;
 }
 
 /** The reason, with the time where it was given for the same build before: the id would be an old one else. */

@@ -6,7 +6,7 @@ import { lostTries } from "./remember.ts";
 
 const run = { id: "1", attempt: 1 };
 
-/** The tries of a leg of four builds; of each: what publishing found, and whether a result says something. */
+/** The tries of a leg of several builds; of each: what publishing found, and whether a result says something. */
 async function lostOf(found: readonly (readonly [state: BuildReport["state"], result: boolean])[]) {
 	const w = planWorld();
 	w.define(found.map((_, number) => ({ name: "app", tags: [`${number}`], arches: ["amd64"] })));

@@ -3,7 +3,8 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "no
 import path from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { QueueRecord } from "../../src/builds/index.ts";
-import type { Explanation } from "../../src/pipeline/index.ts";
+import { nodeIo } from "../../src/io/index.ts";
+import { type Explanation, force, openWorkspace, type Workspace } from "../../src/pipeline/index.ts";
 import { type Report, reportSchema } from "../../src/report/index.ts";
 import { type CommandWorld, type Ended, openCommandWorld, type Place } from "../support/command.ts";
 import { makeRepository } from "../support/git-repository.ts";
@@ -35,13 +36,14 @@ function remembered(file: string): Readonly<Record<"forced" | "records" | "tags"
 }
 
 describe("a forced build", () => {
-	const force = (reason: string, ...more: string[]) =>
+	const byFirst = /is built again anyway: forced by First, .*: one$/m;
+	const decide = (reason: string, ...more: string[]) =>
 		place.brewline(["force", "imported:latest", "amd64", "--reason", reason, "--by", "Somebody", ...more]);
 
 	it("is built once, with who and why; then there is nothing to do, and no way back", async () => {
 		const before = reportOf(await succeed("run --json"));
 		const old = before.builds.find(({ arch }) => arch === "amd64")!;
-		const forced = await force("the mirror served an old package");
+		const forced = await decide("the mirror served an old package");
 		expect(forced).toMatchObject({ code: 0, stdout: "imported:latest amd64: is built again by the next plan\n" });
 		const { forced: decided } = remembered("decisions.json");
 		expect(decided).toEqual({
@@ -66,19 +68,40 @@ describe("a forced build", () => {
 			expect(builds.map(({ buildId }) => buildId)).not.toContain(old.buildId);
 		}
 		// The same again, for the same reason, is another build.
-		await force("the mirror served an old package");
+		await decide("the mirror served an old package");
 		const third = reportOf(await succeed("plan --json")).builds.filter(({ state }) => state === "planned");
 		expect(third).toHaveLength(1);
 		expect([old.buildId, planned[0]!.buildId]).not.toContain(third[0]!.buildId);
 	});
 
+	it("stays as who came first decided it, also where both begin at once", async () => {
+		await succeed("run");
+		const request = { reference: "imported", arch: "amd64" };
+		const deciding = (options: { readonly meanwhile?: () => Promise<unknown> } = {}): Workspace => {
+			const workspace = openWorkspace(place.program, nodeIo(), { work: place.file(".") });
+			const update: Workspace["memory"]["update"] = async (...change) => {
+				await options.meanwhile?.();
+				await workspace.memory.update(...change);
+			};
+			return { ...workspace, memory: { ...workspace.memory, update } };
+		};
+		await using first = deciding();
+		await using second = deciding({ meanwhile: () => force(first, { ...request, reason: "one", by: "First" }) });
+		const taken = [{ tag: "imported:1.0", arch: "amd64", buildId: null, note: expect.stringMatching(byFirst) }];
+		expect(await force(second, { ...request, reason: "two", by: "Second" })).toEqual(taken);
+		expect(Object.values(remembered("decisions.json").forced)).toMatchObject([{ text: "one", by: "First" }]);
+		const later = await place.brewline("force imported:latest amd64 --reason three");
+		expect(later).toMatchObject({ code: 7, stdout: expect.stringMatching(byFirst) });
+		expect(Object.values(remembered("decisions.json").forced)).toMatchObject([{ text: "one", by: "First" }]);
+	});
+
 	it("is not one of what is not built, not defined, or without a reason; a dry run decides nothing", async () => {
-		expect(await force("x")).toMatchObject({
+		expect(await decide("x")).toMatchObject({
 			code: 7,
 			stdout: "imported:latest amd64: is not built yet: it is planned anyway\n",
 		});
 		await succeed("run");
-		expect((await force("x", "--dry-run")).code).toBe(0);
+		expect((await decide("x", "--dry-run")).code).toBe(0);
 		expect(remembered("decisions.json").forced).toEqual({});
 		const unknown = await place.brewline("force nothing --reason x");
 		expect(unknown.code).toBe(3);
@@ -86,7 +109,7 @@ describe("a forced build", () => {
 		const elsewhere = await place.brewline("force imported riscv64 --reason x");
 		expect(elsewhere.stderr).toContain("imported is not defined for riscv64\n  it is for amd64, arm64v8, s390x");
 		expect((await place.brewline("force imported")).code).toBe(2);
-		expect(await force("two\nlines")).toMatchObject({ code: 2, stderr: expect.stringContaining("must be one line") });
+		expect(await decide("two\nlines")).toMatchObject({ code: 2, stderr: expect.stringContaining("must be one line") });
 	});
 });
 
@@ -303,15 +326,23 @@ describe("a registry of which much is missing that was known", () => {
 	it("stops the plan with the list of it, unless it is told that this is so", async () => {
 		await succeed("run");
 		const content = place.content();
-		place.fail(({ path: target }) =>
-			target.includes("/staging-amd64/manifests/") ? { kind: "answer", status: 404 } : undefined,
-		);
+		const hide = (...arches: string[]): void =>
+			place.fail(({ path: target }) =>
+				arches.some((arch) => target.includes(`/staging-${arch}/manifests/`))
+					? { kind: "answer", status: 404 }
+					: undefined,
+			);
+		// One of three is no reason to stop.
+		hide("amd64");
+		const few = reportOf(await succeed("run --dry-run --json"));
+		expect(few.builds.map(({ state }) => state)).toEqual(["planned", "present", "present"]);
+		hide("amd64", "arm64v8");
 		place.requests.length = 0;
 		for (const command of ["plan", "run"]) {
 			const { code, stderr } = await place.brewline(command);
 			expect({ command, code }).toEqual({ command, code: 5 });
 			expect(stderr).toMatch(
-				/^registry: 1 of 3 images that were known to be staged are not there: .*staging-amd64:[0-9a-f]{64}\n {2}check the registry/m,
+				/^registry: 2 of 3 images that were known to be staged are not there: .*staging-amd64:[0-9a-f]{64}, .*\n {2}check the registry/m,
 			);
 		}
 		expect(place.writes()).toEqual([]);
@@ -321,7 +352,7 @@ describe("a registry of which much is missing that was known", () => {
 		const { builds } = reportOf(await succeed("plan --accept-missing --json"));
 		expect(builds.map(({ state, reason }) => [state, reason])).toEqual([
 			["planned", "built before, and not in the staging repository any more"],
-			["present", expect.stringContaining("nothing changed")],
+			["planned", "built before, and not in the staging repository any more"],
 			["planned", expect.stringContaining("forced by Somebody")],
 		]);
 		place.fail(() => undefined);
