@@ -4,6 +4,7 @@ import path from "node:path";
 import { Readable } from "node:stream";
 import { describe, expect, test } from "vitest";
 import { reply, scripted, testIo } from "../../test/support/scripted.ts";
+import { BrewlineError } from "../errors.ts";
 import { mediaTypes, parseReference, type Reference } from "../oci/index.ts";
 import { answerOf, createRegistryClient, startRegistry, type Fault, type Incoming } from "./index.ts";
 
@@ -264,6 +265,20 @@ describe("blobs", () => {
 			expect(io.clock.slept).toEqual([]);
 			expect(await client.hasBlob(server.reference("name"), sha256(content))).toBe(false);
 		}
+	});
+
+	test("a source that has failed before it is read fails the upload at once", async () => {
+		await using server = await registry();
+		const failed = Readable.from([], { objectMode: false });
+		failed.on("error", () => {});
+		failed.destroy(new BrewlineError("digest", "not what was asked for"));
+		await new Promise((resolve) => failed.once("close", resolve));
+		const uploading = createRegistryClient(testIo()).putBlob(
+			server.reference("name"),
+			describing(Buffer.from("content")),
+			() => failed,
+		);
+		await expect(uploading).rejects.toThrow("not what was asked for");
 	});
 
 	test("a source that fails fails the upload", async () => {

@@ -1,4 +1,4 @@
-import { Readable } from "node:stream";
+import { pipeline, Readable } from "node:stream";
 import { BrewlineError } from "../errors.ts";
 import type { HttpResponse } from "../io/types.ts";
 import type { Descriptor } from "../oci/index.ts";
@@ -199,11 +199,8 @@ function sequentialReader(
 		end();
 		const opened = source();
 		const checked = checkedStream(blob, `${doing}: the content`);
-		opened.once("error", (error) => checked.destroy(error));
-		checked.once("close", () => opened.destroy());
-		// Who ends it early has lost interest in its errors.
-		checked.on("error", () => {});
-		stream = opened.pipe(checked);
+		// One that has failed before it is read tells so as well. Who ends it early has lost interest in its errors.
+		stream = pipeline(opened, checked, () => {});
 		iterator = stream[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
 		rest = Buffer.alloc(0);
 		position = 0;
