@@ -1,12 +1,13 @@
 import { limit, restrictedTo, type Builds } from "../builds/index.ts";
 import type { Io } from "../io/types.ts";
+import { parseReference } from "../oci/index.ts";
+import { readBack } from "../registry/readBack.ts";
 import type { Sources } from "../sources/types.ts";
 import { publishArchTags } from "./archTags.ts";
 import { joinTag, type Joined } from "./join.ts";
 import { fingerprint } from "./ledger.ts";
 import { partsOfTags, type Part } from "./parts.ts";
 import { asError, push, type PushOutcome } from "./push.ts";
-import { readBack } from "./readBack.ts";
 import { settle } from "./settle.ts";
 import { readStaged } from "./staged.ts";
 import type { Change, DeployObject, PublishOptions, PublishResult, PublishedTag } from "./types.ts";
@@ -26,7 +27,7 @@ export interface PublishInput {
  */
 export async function publish(
 	input: PublishInput,
-	io: Pick<Io, "signal" | "clock">,
+	io: Pick<Io, "signal" | "clock" | "log">,
 	options: PublishOptions,
 ): Promise<PublishResult> {
 	const limited = limit(options.concurrency ?? 16, io.signal, { keepGoing: true });
@@ -81,7 +82,7 @@ function withFingerprint(tag: PublishedTag, parts: readonly Part[], unmoved: Rea
 /** Pushes the indexes that changed, those that are the same together. */
 async function pushJoined(
 	joined: readonly Joined[],
-	io: Pick<Io, "signal" | "clock">,
+	io: Pick<Io, "signal" | "clock" | "log">,
 	options: PublishOptions,
 ): Promise<readonly PublishedTag[]> {
 	const objects = new Map<string, DeployObject & { refs: string[]; lookup: Record<string, string> }>();
@@ -109,11 +110,11 @@ async function pushJoined(
 			const after = afterPush(tag, outcome);
 			if (outcome?.state !== "pushed") return after;
 			try {
-				const lag = await limited(() => readBack(options.client, ref, after.digest!, io));
-				return lag === undefined ? after : { ...after, notes: [...after.notes, lag] };
+				await limited(() => readBack(options.client, io, parseReference(ref), after.digest!));
+				return after;
 			} catch (error) {
 				// It was put: what cannot be read now is looked at by the next run.
-				return { ...after, notes: [...after.notes, `it could not be read back: ${asError(error).message}`] };
+				return { ...after, notes: [...after.notes, `could not be read back: ${asError(error).message}`] };
 			}
 		}),
 	);
