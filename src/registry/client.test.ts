@@ -694,7 +694,7 @@ describe("tags", () => {
 	});
 
 	test.each([
-		["another host", { link: '<http://localhost:1/v2/x>; rel="next"' }, "{}", "continues its list of tags at"],
+		["another host", { link: '<http://localhost:1/v2/x>; rel="next"' }, "{}", "continues its list at"],
 		["a circle", { link: "<?n=1000>; rel=next" }, "{}", "circle"],
 		["no JSON", {}, "<html>", "not JSON"],
 		["no list", {}, '{"tags":{}}', "not a list"],

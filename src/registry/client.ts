@@ -2,7 +2,16 @@ import { pipeline, Readable } from "node:stream";
 import { BrewlineError, messageOf } from "../errors.ts";
 import { printable } from "../io/printable.ts";
 import type { HttpResponse, Io } from "../io/types.ts";
-import { isDigest, isTag, maxManifestSize, mediaTypes, type Descriptor, type Reference } from "../oci/index.ts";
+import {
+	canonicalReference,
+	isDigest,
+	isTag,
+	maxManifestSize,
+	mediaTypes,
+	repositoryOf,
+	type Descriptor,
+	type Reference,
+} from "../oci/index.ts";
 import { version } from "../version.ts";
 import { answerOf, discard, readLimited, saysDenied, saysMissing } from "./answer.ts";
 import { capabilitiesOf } from "./capabilities.ts";
@@ -12,7 +21,8 @@ import { canonicalHost, endpointOf, repositoryPath, type Endpoint, type HostOpti
 import { createLimiter, type Limiter } from "./limiter.ts";
 import { createPace } from "./pace.ts";
 import { backOff, isConnectionError, retrying, type RetryPolicy } from "./retry.ts";
-import { listTags, readTagsPage, type TagsPage } from "./tags.ts";
+import { addTaggedReferrer, asReferrer, listedReferrers, referrersAnswer, taggedReferrers } from "./referrers.ts";
+import { listTags, readListPage, type ListPage } from "./tags.ts";
 import { createTransport, type Ask } from "./transport.ts";
 import type { BlobSource, ReadOptions, RegistryClient, RegistryManifest } from "./types.ts";
 import {
@@ -50,8 +60,8 @@ const manifestTypes = [
 ].join(", ");
 
 /**
- * A client for any number of registries. It keeps tokens and what registries ask for in the way of authentication,
- * nothing else: every call goes to the registry, or for reads to its mirror. Failures that may pass are tried again
+ * A client for any number of registries. It keeps tokens, what registries ask for in the way of authentication, and which
+ * of them do not list referrers, nothing else: every call goes to the registry, or for reads to its mirror. Failures that may pass are tried again
  * (retry.ts). Errors: `registry`, `credentials` (it names where the credential came from), `digest`, `reference`,
  * `cancelled`; `answerOf` gives the registry's answer behind one.
  */
@@ -65,6 +75,8 @@ export function createRegistryClient(
 	const limiter = options.limiter ?? createLimiter(io, retry);
 	const authorizer = createAuthorizer(io, { credentials, limiter, userAgent, retry });
 	const transport = createTransport(io, authorizer, limiter, userAgent);
+	/** Origins that do not list referrers themselves. */
+	const withoutReferrers = new Set<string>();
 
 	/** Undefined where the registry says, or hides, that it is not there. */
 	async function readOrMissing<T>(
@@ -163,12 +175,60 @@ export function createRegistryClient(
 			body: bytes,
 			scopes: pushScopes(reference),
 		};
-		await retrying(io, retry, doing, async () => {
+		const referrer = asReferrer({ mediaType, digest, bytes });
+		const stated = await retrying(io, retry, doing, async () => {
 			const response = await read(ask, doing, 201);
 			await discard(response.body);
 			checkStatedDigest(response, digest, doing);
+			return response.headers["oci-subject"];
 		});
+		if (referrer !== undefined && stated !== referrer.subject) {
+			withoutReferrers.add(endpoint.origin);
+			await addReferrer(reference, referrer);
+		}
 		return { digest };
+	}
+
+	/** Updates of one list, one after another: so none of this client's takes another's away. */
+	const listing = new Map<string, Promise<void>>();
+
+	function addReferrer(reference: Reference, referrer: NonNullable<ReturnType<typeof asReferrer>>): Promise<void> {
+		const repository = repositoryOf(reference);
+		const endpoint = endpointOf(reference.host, "write", options);
+		const key = canonicalReference({ ...repository, digest: referrer.subject });
+		const doing = `listing ${referrer.descriptor.digest} for ${show(endpoint, { ...repository, digest: referrer.subject })}`;
+		const list = { read: (tag: Reference) => getManifest(tag, { direct: true }), write: putManifest };
+		const add = () => addTaggedReferrer(io, repository, referrer, list, doing);
+		const added = (listing.get(key) ?? Promise.resolve()).catch(() => {}).then(add);
+		listing.set(key, added);
+		return added.finally(() => {
+			if (listing.get(key) === added) listing.delete(key);
+		});
+	}
+
+	async function listReferrers(
+		reference: Reference,
+		{ artifactType }: { readonly artifactType?: string } = {},
+	): Promise<readonly Descriptor[]> {
+		const subject = reference.digest ?? "";
+		algorithmOf(subject);
+		const query = artifactType === undefined ? "" : `?artifactType=${encodeURIComponent(artifactType)}`;
+		const path = `${repositoryPath(reference)}/referrers/${subject}${query}`;
+		const first = askFor(reference, "GET", path, { accept: mediaTypes.ociIndex });
+		const doing = `listing the referrers of ${show(first.endpoint, { ...reference, tag: undefined })}`;
+		const page = (ask: Ask) =>
+			readOrMissing(reference, doing, async () => {
+				const response = await transport.ask(ask);
+				const answer = await referrersAnswer(response, io.clock.now());
+				if (answer === undefined) throw await transport.failure(ask, response, doing);
+				if ("page" in answer) return readListPage(answer.page, doing);
+				if (answer.lacking === "surely") withoutReferrers.add(ask.endpoint.origin);
+				return undefined;
+			});
+		const listed = withoutReferrers.has(first.endpoint.origin) ? undefined : await listedReferrers(first, doing, page);
+		const found = listed ?? (await taggedReferrers(repositoryOf(reference), subject, getManifest, doing));
+		// A registry may leave the choice to who asks.
+		return found.filter((descriptor) => artifactType === undefined || descriptor.artifactType === artifactType);
 	}
 
 	async function deleteManifest(reference: Reference): Promise<boolean> {
@@ -380,8 +440,9 @@ export function createRegistryClient(
 
 	return {
 		headManifest,
-		getManifest,
+		getManifest: (reference) => getManifest(reference),
 		putManifest,
+		listReferrers,
 		deleteManifest,
 		hasBlob: async (repository, digest) => (await headBlob(repository, digest)) !== undefined,
 		blobSize,
@@ -391,9 +452,9 @@ export function createRegistryClient(
 		listTags: (repository, { maxPages } = {}) => {
 			const ask = askFor(repository, "GET", `${repositoryPath(repository)}/tags/list`);
 			const doing = `listing the tags of ${show(ask.endpoint, { ...repository, tag: undefined, digest: undefined })}`;
-			const page = async (at: Ask): Promise<TagsPage | undefined> => {
+			const page = async (at: Ask): Promise<ListPage | undefined> => {
 				try {
-					return await retrying(io, retry, doing, async () => readTagsPage(await read(at, doing, 200), doing));
+					return await retrying(io, retry, doing, async () => readListPage(await read(at, doing, 200), doing));
 				} catch (error) {
 					// A bare 404 may as well mean that it has no lists.
 					if (answerOf(error)?.codes.includes("NAME_UNKNOWN") === true) return undefined;

@@ -135,8 +135,8 @@ function readIndex(bytes: Uint8Array, what: string): Index {
 	};
 }
 
-/** The fields of OCI 1.1; a platform only if it has an os and an architecture. */
-function readDescriptor(value: JsonValue | undefined, what: string): Descriptor {
+/** The fields of OCI 1.1; a platform only if it has an os and an architecture. Throws `registry` for what is none. */
+export function readDescriptor(value: JsonValue | undefined, what: string): Descriptor {
 	if (typeof value !== "object" || value === null || Array.isArray(value)) throw wrong(what, "descriptor");
 	const object = value as JsonObject;
 	const digest = readText(object, "digest", what) ?? "";

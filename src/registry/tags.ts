@@ -12,15 +12,15 @@ const maxPage = 16 * 1024 * 1024;
 /** Tags; what is allowed in all, for each page that is. */
 const pageSize = 1000;
 
-/** An answer to a question for tags. */
-export interface TagsPage {
+/** A part of a list of tags or referrers. */
+export interface ListPage {
 	readonly bytes: Buffer;
 	/** Its `Link` header. */
 	readonly link: string | undefined;
 }
 
 /** Reads a page to its end, so that one that breaks off can be tried again. */
-export async function readTagsPage({ body, headers }: HttpResponse, doing: string): Promise<TagsPage> {
+export async function readListPage({ body, headers }: HttpResponse, doing: string): Promise<ListPage> {
 	const { bytes, more } = await readLimited(body, maxPage);
 	if (more) throw new BrewlineError("registry", `${doing}: a page is larger than ${maxPage} bytes`);
 	return { bytes, link: headers["link"] };
@@ -36,7 +36,7 @@ export async function readTagsPage({ body, headers }: HttpResponse, doing: strin
 export async function* listTags(
 	first: Ask,
 	doing: string,
-	read: (page: Ask) => Promise<TagsPage | undefined>,
+	read: (page: Ask) => Promise<ListPage | undefined>,
 	maxPages = 10_000,
 ): AsyncGenerator<string> {
 	const seen = new Set<string>();
@@ -54,7 +54,7 @@ export async function* listTags(
 			throw new BrewlineError("registry", `${doing}: there are more than ${maxPages} pages of them`);
 		}
 		seen.add(url.href);
-		const answer: TagsPage | undefined = await read(page);
+		const answer: ListPage | undefined = await read(page);
 		if (answer === undefined) {
 			if (seen.size === 1) return;
 			throw new BrewlineError("registry", `${doing}: the repository vanished while they were read`);
@@ -97,12 +97,13 @@ function tagsIn(bytes: Buffer, doing: string): readonly string[] {
 	});
 }
 
-function nextPage(page: Ask, url: URL, link: string | undefined): Ask | undefined {
+/** What the `Link` of a page leads to, which must be on the same host. */
+export function nextPage(page: Ask, url: URL, link: string | undefined): Ask | undefined {
 	for (const match of (link ?? "").matchAll(/<([^>]*)>((?:[^,"]|"[^"]*")*)/g)) {
 		if (!/;\s*rel\s*=\s*"?next"?\s*(?:;|$)/i.test(match[2]!)) continue;
 		const next = redirectTarget(page.endpoint, match[1], url);
 		if (next.origin !== url.origin) {
-			throw new BrewlineError("registry", `${page.endpoint.name} continues its list of tags at ${next.origin}`);
+			throw new BrewlineError("registry", `${page.endpoint.name} continues its list at ${next.origin}`);
 		}
 		return { ...page, path: next };
 	}

@@ -29,8 +29,19 @@ export interface RegistryClient {
 	): Promise<{ mediaType: string; digest: string; size: number } | undefined>;
 	/** Undefined where it is missing. At most 4 MiB. */
 	getManifest(reference: Reference, options?: ReadOptions): Promise<RegistryManifest | undefined>;
-	/** Puts under the tag, or under the digest where there is no tag. The registry's digest must equal ours. */
+	/**
+	 * Puts under the tag, or under the digest where there is no tag. The registry's digest must equal ours. One with a
+	 * `subject` is listed under the tag for that subject's referrers where the registry keeps no list of them.
+	 */
 	putManifest(reference: Reference, mediaType: string, bytes: Uint8Array): Promise<{ digest: string }>;
+	/**
+	 * The manifests that name this digest as their `subject`, as the registry lists them, or the tag that stands in for its
+	 * list (`sha256-HEX`). Untrusted: any of them may be missing, or name another subject.
+	 */
+	listReferrers(
+		subject: Reference & { readonly digest: string },
+		options?: { readonly artifactType?: string },
+	): Promise<readonly Descriptor[]>;
 	/**
 	 * Takes a tag away, or with a digest the manifest and all tags that point at it; false: it is not there. Many registries
 	 * do only one of the two, or neither: what they answer then is thrown.

@@ -28,6 +28,8 @@ export interface RegistryServerOptions {
 	readonly host?: string;
 	/** Default: anyone may do anything. */
 	readonly auth?: RegistryAuth;
+	/** False: a registry from before OCI distribution 1.1, which lists no referrers. Default: true. */
+	readonly referrers?: boolean;
 	readonly log?: Log;
 	/** Called for every request; what it returns goes wrong. */
 	readonly fault?: (request: Incoming) => Fault | undefined;
@@ -79,7 +81,7 @@ export async function startRegistry(options: RegistryServerOptions = {}): Promis
 		const reply =
 			fault?.kind === "answer"
 				? { status: fault.status, headers: fault.headers ?? {}, body: Buffer.from(fault.body ?? "") }
-				: await answer(store, access, request, URL.parse(target, origin), origin).catch((error: unknown) => {
+				: await answer(store, access, request, URL.parse(target, origin), origin, options).catch((error: unknown) => {
 						if (request.socket.destroyed) throw error;
 						return refuse(500, "UNKNOWN", messageOf(error));
 					});
@@ -127,6 +129,7 @@ async function answer(
 	request: IncomingMessage,
 	url: URL | null,
 	origin: string,
+	{ referrers = true }: Pick<RegistryServerOptions, "referrers">,
 ): Promise<Reply> {
 	if (url === null) return refuse(400, "UNSUPPORTED", "the path cannot be read");
 	const token = await access.token(request, url);
@@ -135,7 +138,10 @@ async function answer(
 	if (route.kind === "unknown") return refuse(404, "UNSUPPORTED", "there is nothing of the distribution API here");
 	const refused = access.check(request, origin, actionsFor(route, request.method, url));
 	if (refused !== undefined) return refused;
-	return handle(store, request, url, route);
+	if (referrers) return handle(store, request, url, route);
+	if (route.kind === "referrers") return { status: 404, body: Buffer.from("404 page not found\n") };
+	const { headers: { "oci-subject": _, ...headers } = {}, ...reply } = await handle(store, request, url, route);
+	return { ...reply, headers };
 }
 
 function actionsFor(route: Route, method: string | undefined, url: URL): readonly string[] {
