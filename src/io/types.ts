@@ -77,7 +77,7 @@ export interface Message {
 	readonly hint?: string;
 }
 
-export type TaskState = "running" | "built" | "present" | "failed" | "timed-out" | "cancelled";
+export type TaskState = "running" | "built" | "copied" | "present" | "failed" | "timed-out" | "cancelled";
 
 /** One step of a task that is worth showing while it runs; `task` is the same for all steps of one task. */
 export interface Progress {

@@ -1,4 +1,12 @@
 export type * from "./types.ts";
+export {
+	amountsText,
+	copyImage,
+	type CopiedTarget,
+	type CopyAmount,
+	type CopyOptions,
+	type CopyResult,
+} from "./copy.ts";
 export { indexObject, deployObjects, type DeployedBuild, type DeployOptions } from "./deployObjects.ts";
 export { deployObjectSchema, readDeployObjects, writeDeployObjects } from "./object.ts";
 export type { PublishDecisions } from "./decisions.ts";

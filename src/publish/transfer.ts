@@ -23,23 +23,35 @@ type Find = (digest: string) => Reference | undefined;
 export interface Transfer {
 	/** Puts a manifest, and first whatever below it the registry says is missing. */
 	readonly putManifest: (target: Reference, content: ManifestContent, find: Find) => Promise<void>;
-	/** Has the blob in the repository: mounted, or copied from there. Throws `reference` where it is nowhere. */
+	/**
+	 * Has the blob in the repository: mounted, or copied from there. Throws `reference` where it is nowhere; one that has URLs
+	 * to be fetched from may be.
+	 */
 	readonly ensureBlob: (
 		repository: Reference,
 		blob: Omit<Child, "mediaType">,
 		from: Reference | undefined,
-	) => Promise<void>;
+	) => Promise<BlobOutcome>;
 }
 
+/** How a blob got there; `nowhere`: it has to be fetched from its URLs. */
+export type BlobOutcome = "mounted" | "copied" | "present" | "nowhere";
+
 /** Blobs of more bytes are asked for before they are copied (spec/publish.md, Push algorithm). */
-const worthAsking = 65_535;
+export const worthAsking = 65_535;
 
 /** The push algorithm below one tag. Children that several manifests need are brought once. */
 export function transfer(client: RegistryClient): Transfer {
-	const underWay = new Map<string, Promise<void>>();
+	const manifests = new Map<string, Promise<void>>();
+	const blobs = new Map<string, Promise<BlobOutcome>>();
 	/** One that failed is tried again by the next who needs it: it may know another place to find it. */
-	const once = (kind: string, repository: Reference, digest: string, make: () => Promise<void>): Promise<void> => {
-		const key = `${kind} ${canonicalReference(byDigest(repository, digest))}`;
+	const once = <T>(
+		underWay: Map<string, Promise<T>>,
+		repository: Reference,
+		digest: string,
+		make: () => Promise<T>,
+	): Promise<T> => {
+		const key = canonicalReference(byDigest(repository, digest));
 		const before = underWay.get(key);
 		if (before !== undefined) {
 			return before;
@@ -60,19 +72,19 @@ export function transfer(client: RegistryClient): Transfer {
 				throw error;
 			}
 		}
-		const { manifests, blobs } = childrenOf(content.bytes, content.digest);
+		const children = childrenOf(content.bytes, content.digest);
 		const repository = repositoryOf(target);
-		for (const child of manifests) {
+		for (const child of children.manifests) {
 			await ensureManifest(repository, child, find(child.digest) ?? repository);
 		}
-		for (const child of blobs) {
+		for (const child of children.blobs) {
 			await ensureBlob(repository, child, find(child.digest));
 		}
 		await put();
 	};
 
 	const ensureManifest = (repository: Reference, child: Child, from: Reference): Promise<void> =>
-		once("manifest", repository, child.digest, async () => {
+		once(manifests, repository, child.digest, async () => {
 			const present = await client.headManifest(byDigest(repository, child.digest));
 			if (present?.size === child.size) {
 				return;
@@ -93,28 +105,31 @@ export function transfer(client: RegistryClient): Transfer {
 		});
 
 	const ensureBlob: Transfer["ensureBlob"] = (repository, blob, source) =>
-		once("blob", repository, blob.digest, async () => {
+		once(blobs, repository, blob.digest, async () => {
 			const from = source ?? repository;
 			const elsewhere = canonicalReference(repositoryOf(from)) !== canonicalReference(repositoryOf(repository));
 			if (elsewhere && from.host === repository.host && (await client.mountBlob(repository, blob.digest, from))) {
-				return;
+				return "mounted";
 			}
 			if ((!elsewhere || blob.size > worthAsking) && (await client.hasBlob(repository, blob.digest))) {
-				return;
+				return "present";
 			}
 			const first = elsewhere ? await client.getBlob(from, blob) : undefined;
 			if (first === undefined) {
 				// Layers that may not be given away are fetched from their URLs, by those who pull.
 				if ((blob.urls?.length ?? 0) > 0) {
-					return;
+					return "nowhere";
 				}
 				throw nowhere("blob", blob.digest, from);
 			}
-			await client.putBlob(
-				repository,
-				blob,
-				reopened(first, () => client.getBlob(from, blob)),
-			);
+			try {
+				const source = reopened(first, () => client.getBlob(from, blob));
+				await client.putBlob(repository, blob, source);
+			} finally {
+				// Nobody has read it where no upload could be opened.
+				first.destroy();
+			}
+			return "copied";
 		});
 
 	return { putManifest, ensureBlob };

@@ -106,8 +106,8 @@ function tooMany(doing: string): BrewlineError {
 }
 
 /** Milliseconds: others that read the list before ours was in it have written theirs by then. */
-const settlingTime = 1000;
-const maxRounds = 8;
+const settlingTime = 300;
+const maxRounds = 9;
 
 interface TaggedList {
 	readonly read: (reference: Reference) => Promise<RegistryManifest | undefined>;

@@ -122,6 +122,7 @@ function waitingLines(waiting: readonly string[]): readonly string[] {
 const marks: Readonly<Record<Progress["state"], string>> = {
 	running: "▶",
 	built: "✔",
+	copied: "✔",
 	present: "=",
 	failed: "✘",
 	"timed-out": "✘",
@@ -130,7 +131,7 @@ const marks: Readonly<Record<Progress["state"], string>> = {
 
 function taskLine(event: Progress, style: Style): string {
 	const color =
-		event.state === "built"
+		event.state === "built" || event.state === "copied"
 			? style.green
 			: event.state === "present" || event.state === "running"
 				? style.dim

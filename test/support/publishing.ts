@@ -10,14 +10,17 @@ import {
 	type Descriptor,
 	type Index,
 	type Platform,
+	type Reference,
 } from "../../src/oci/index.ts";
 import { publish, type PublishOptions, type PublishResult } from "../../src/publish/index.ts";
 import {
 	createRegistryClient,
 	startRegistry,
 	type RegistryClient,
+	type RegistryServerOptions,
 	type RunningRegistry,
 } from "../../src/registry/index.ts";
+import { virtualClock } from "./scripted.ts";
 import { sourceIdOf, type Source, type Sources } from "../../src/sources/index.ts";
 
 export interface World extends AsyncDisposable {
@@ -34,16 +37,18 @@ export interface World extends AsyncDisposable {
 
 class Killed extends Error {}
 
-/** An embedded registry, and clients for it. */
-export async function world(): Promise<World> {
+/** An embedded registry, and clients for it; without `referrers` it does not list them. */
+export async function world(options: Pick<RegistryServerOptions, "referrers"> = {}): Promise<World> {
 	const requests: string[] = [];
 	const registry = await startRegistry({
+		...options,
 		fault: ({ method, path }) => {
 			requests.push(`${method} ${path}`);
 			return undefined;
 		},
 	});
-	const io = nodeIo();
+	// Without its list, one that is kept in a tag takes time to settle.
+	const io = options.referrers === false ? { ...nodeIo(), clock: virtualClock() } : nodeIo();
 	return {
 		registry,
 		io,
@@ -72,43 +77,74 @@ export async function world(): Promise<World> {
 
 const predicate = { "in-toto.io/predicate-type": "https://slsa.dev/provenance/v1" };
 
-/** A small image with its attestation, as an index under a reference; `content` makes it differ from others, `version` is what it says of itself. */
+/** An attestation is a manifest in the index, there as an artifact with a subject (BuildKit 0.32), or there is none. */
+export type AttestationShape = "image" | "artifact" | "none";
+
+/** Puts content below a repository. */
+export function contentAt(client: RegistryClient, target: Reference) {
+	const blob = async (mediaType: string, content: string | Buffer): Promise<Descriptor> => {
+		const bytes = Buffer.from(content);
+		const descriptor = { mediaType, digest: sha256Of(bytes), size: bytes.length };
+		await client.putBlob(target, descriptor, () => Readable.from([bytes], { objectMode: false }));
+		return descriptor;
+	};
+	const manifest = async (value: object): Promise<Descriptor> => {
+		const text = tabJson({ schemaVersion: 2, mediaType: mediaTypes.ociManifest, ...value });
+		const descriptor = { mediaType: mediaTypes.ociManifest, digest: sha256Of(text), size: Buffer.byteLength(text) };
+		await client.putManifest(byDigest(target, descriptor.digest), descriptor.mediaType, Buffer.from(text));
+		return descriptor;
+	};
+	/** An artifact about another manifest, as signers make them; `name` makes it differ from others. */
+	const artifact = async ({ mediaType, digest, size }: Descriptor, name: string): Promise<Descriptor> => {
+		const artifactType = "application/vnd.example.signature";
+		const layers = [await blob("text/plain", `signature ${name}`)];
+		const config = await blob(mediaTypes.ociEmpty, "{}");
+		return manifest({ artifactType, config, layers, subject: { mediaType, digest, size } });
+	};
+	return { blob, manifest, artifact };
+}
+
+/**
+ * A small image with its attestation, as an index under a reference; `content` makes it differ from others, `version` is what it
+ * says of itself.
+ */
 export async function stageImage(
 	client: RegistryClient,
 	reference: string,
 	platform: Platform,
 	content: string,
 	version?: string,
+	shape: AttestationShape = "image",
 ): Promise<{ readonly image: Descriptor; readonly attestation: Descriptor }> {
 	const target = parseReference(reference);
-	const blob = async (mediaType: string, text: string): Promise<Descriptor> => {
-		const descriptor = { mediaType, digest: sha256Of(text), size: Buffer.byteLength(text) };
-		await client.putBlob(target, descriptor, () => Readable.from([Buffer.from(text)], { objectMode: false }));
-		return descriptor;
-	};
-	const manifest = async (value: object): Promise<Descriptor> => {
-		const text = tabJson({ schemaVersion: 2, mediaType: mediaTypes.ociManifest, ...value });
-		const descriptor = { mediaType: mediaTypes.ociManifest, digest: sha256Of(text), size: Buffer.byteLength(text) };
-		await client.putManifest(
-			{ ...target, tag: undefined, digest: descriptor.digest } as never,
-			descriptor.mediaType,
-			Buffer.from(text),
-		);
-		return descriptor;
-	};
+	const { blob, manifest } = contentAt(client, target);
 	const layer = await blob("application/vnd.oci.image.layer.v1.tar+gzip", `layer of ${content}`);
 	const config = await blob(mediaTypes.ociConfig, JSON.stringify({ ...platform, content }));
 	const annotations = version === undefined ? {} : { annotations: { "org.opencontainers.image.version": version } };
 	const image = { ...(await manifest({ config, layers: [layer] })), platform, ...annotations };
 	const statement = { ...(await blob(mediaTypes.inToto, `statement of ${content}`)), annotations: predicate };
+	const { mediaType, digest, size } = image;
+	const about =
+		shape === "artifact"
+			? {
+					artifactType: mediaTypes.attestation,
+					config: await blob(mediaTypes.ociEmpty, "{}"),
+					subject: { mediaType, digest, size },
+				}
+			: { config: await blob(mediaTypes.ociConfig, `{"content":"${content}"}`) };
 	const attestation = {
-		...(await manifest({ config: await blob(mediaTypes.ociConfig, `{"content":"${content}"}`), layers: [statement] })),
+		...(await manifest({ ...about, layers: [statement] })),
 		annotations: { "vnd.docker.reference.digest": image.digest, "vnd.docker.reference.type": "attestation-manifest" },
 		platform: { architecture: "unknown", os: "unknown" },
 	};
-	const index = { schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: [image, attestation] };
+	const manifests = shape === "none" ? [image] : [image, attestation];
+	const index = { schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests };
 	await client.putManifest(target, mediaTypes.ociIndex, Buffer.from(JSON.stringify(index)));
 	return { image, attestation };
+}
+
+function byDigest({ host, repository }: Reference, digest: string): Reference & { readonly digest: string } {
+	return { host, repository, digest };
 }
 
 /** What a source of a test defines. */
