@@ -299,6 +299,24 @@ Ends with 7 where a definition names what its bases do not have. All definitions
 		.option("--write", "change the definitions in place")
 		.addOption(new Option("--changes <which>", "what is proposed").choices(["drops", "gains", "all"]).default("drops"))
 		.action(does(async () => (await import("./architectures.ts")).architecturesStep));
+	command(
+		"copy",
+		"copy an image to other repositories and registries, byte for byte",
+		`A whole index with its attestations, and the signatures and other artifacts about any of it. What is there already is
+not sent again; a copy that is ended leaves no tag that is incomplete, and the next one goes on from there.
+  brewline copy staging.example.com/x:1 registry.example.com/x:1 registry.example.com/x:latest
+  brewline copy x:1 localhost:5000/x:1 --platform linux/amd64,linux/arm64   as a new index of these`,
+	)
+		.argument("<source>", "[HOST/]REPOSITORY[:TAG][@DIGEST]")
+		.argument("<target...>", "where to; without a tag by its digest alone")
+		.addOption(
+			new Option("--platform <names>", "of an index only these, separated by commas").argParser((text: string) =>
+				text.split(","),
+			),
+		)
+		.option("--no-referrers", "leave out what has it as its subject and stands in no index, such as signatures")
+		.addOption(dryRun)
+		.action(does(async () => (await import("./copy.ts")).copyStep));
 	const state = command(
 		"state",
 		"the state between runs, as the files of the existing system",
