@@ -22,7 +22,7 @@ import { asReferrer } from "../registry/referrers.ts";
 import { readDescriptor } from "../registry/synthesize.ts";
 import type { RegistryClient } from "../registry/types.ts";
 import { childrenOf, type Child } from "./children.ts";
-import { byDigest, type ManifestContent } from "./transfer.ts";
+import { byDigest, maxArtifacts, maxGenerations, type ManifestContent } from "./transfer.ts";
 
 /** What is copied, read as far as it is needed, and no part twice. */
 export interface CopySource {
@@ -53,9 +53,6 @@ export interface CopySourceOptions {
 
 /** Bytes: manifests are kept in memory for all targets; of real images they have some hundred thousand. */
 const maxHeld = 16 * 1024 * 1024;
-const maxArtifacts = 1000;
-/** Signatures of attestations of images, and one more. */
-const maxGenerations = 4;
 
 /** Finds out what a reference holds. Throws `reference` where it is not there, or has none of the platforms. */
 export async function openCopySource(

@@ -1,8 +1,9 @@
 import { Readable } from "node:stream";
 import { limit } from "../builds/index.ts";
 import { BrewlineError, messageOf } from "../errors.ts";
-import { canonicalReference, printReference, repositoryOf, type Reference } from "../oci/index.ts";
+import { canonicalReference, isIndexType, printReference, repositoryOf, type Reference } from "../oci/index.ts";
 import type { RegistryClient } from "../registry/types.ts";
+import { childrenOf } from "./children.ts";
 import { prepare, type Prepared } from "./object.ts";
 import { addressed, byDigest, transfer, type ManifestContent, type Transfer } from "./transfer.ts";
 import type { DeployObject } from "./types.ts";
@@ -15,7 +16,17 @@ export interface PushOptions {
 	readonly concurrency?: number;
 	/** By reference, as the objects have it: what it held when this was decided. One that holds anything else by now fails. */
 	readonly expected?: ReadonlyMap<string, string | null>;
+	/**
+	 * Whether the artifacts that have a manifest below what is pushed as their `subject` come along, each behind it: a question
+	 * for each manifest that is brought. Default: no.
+	 */
+	readonly referrers?: boolean;
+	/** Manifests that this run has seen in the registry, by their digests: they are not asked for again. */
+	readonly present?: readonly Reference[];
 }
+
+/** So many manifests are brought before an index is read to spare some of them. */
+const worthReading = 2;
 
 export interface PushOutcome {
 	/** As the object has it. */
@@ -50,7 +61,10 @@ export async function push(
 ): Promise<PushResult> {
 	const prepared = objects.map(prepare);
 	const limited = limit(options.concurrency ?? 16, options.signal, { keepGoing: true });
-	const transfers = transfer(client);
+	const transfers = transfer(client, options);
+	for (const { digest = "", ...repository } of options.present ?? []) {
+		transfers.know(repository, digest);
+	}
 	const ofDigest = Map.groupBy(prepared, ({ digest }) => digest ?? "");
 	const done = new Map<Prepared, Promise<PushOutcome[]>>();
 	const firsts = new Map<string, Promise<PushOutcome>>();
@@ -79,9 +93,22 @@ export async function push(
 			);
 		}
 		if (before !== "same" && options.dryRun !== true) {
+			await learnFrom(found, item, target);
 			await transfers.putManifest(target, await resolved.manifest(), item.find);
 		}
 		return { digest: resolved.digest, before };
+	};
+
+	/** What the index that is replaced has is there; reading it pays where there is more than a little to bring. */
+	const learnFrom = async (found: Found, { children }: Prepared, target: Reference): Promise<void> => {
+		const unknown = children.filter((digest) => !transfers.isKnown(target, digest));
+		if (found === undefined || !isIndexType(found.mediaType) || unknown.length <= worthReading) {
+			return;
+		}
+		const index = await client.getManifest(byDigest(target, found.digest));
+		for (const { digest } of index === undefined ? [] : childrenOf(index.bytes, index.digest).manifests) {
+			transfers.know(target, digest);
+		}
 	};
 
 	const pushOne = async (item: Prepared, number: number, content: () => Promise<Resolved>): Promise<PushOutcome> => {
@@ -168,7 +195,9 @@ async function resolve(client: RegistryClient, { content, digest }: Prepared): P
 
 type Before = "same" | "other" | "nothing";
 
-function compare(found: Awaited<ReturnType<RegistryClient["headManifest"]>>, { digest, size }: Resolved): Before {
+type Found = Awaited<ReturnType<RegistryClient["headManifest"]>>;
+
+function compare(found: Found, { digest, size }: Resolved): Before {
 	if (found === undefined) {
 		return "nothing";
 	}

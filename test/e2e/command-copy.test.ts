@@ -29,7 +29,7 @@ const client = createRegistryClient(nodeIo());
 
 async function staged(name: string) {
 	const source = `${place.registry.host}/${name}`;
-	const { image } = await stageImage(client, source, parsePlatform("linux/arm64/v8"), name, "artifact");
+	const { image } = await stageImage(client, source, parsePlatform("linux/arm64/v8"), name, undefined, "artifact");
 	await contentAt(client, parseReference(source)).artifact(image, name);
 	const { digest } = (await client.headManifest(parseReference(source)))!;
 	return { source, image, digest };
