@@ -283,6 +283,7 @@ describe("push", () => {
 					from,
 					{ os: "linux", architecture: name },
 					name,
+					undefined,
 					shape,
 				);
 				for (const one of shape === "none" ? [image] : [image, attestation]) {
