@@ -14,6 +14,8 @@ export interface RegistryAnswer {
 	readonly retryAfter?: number;
 	/** Name and password themselves were refused, which never hides a thing that is there. */
 	readonly wrongCredentials?: boolean;
+	/** A token server's, which knows nothing of what is there. */
+	readonly ofTokenServer?: boolean;
 }
 
 const answers = Symbol("brewline.registry.answer");
@@ -120,5 +122,6 @@ export function saysDenied(answer: RegistryAnswer): boolean {
 
 /** Whether an answer says that a thing is not there (spec/publish.md): 404, or the codes for it whatever the status. */
 export function saysMissing(answer: RegistryAnswer): boolean {
+	if (answer.ofTokenServer === true) return false;
 	return answer.status === 404 || answer.codes.some((code) => missingCodes.includes(code));
 }

@@ -608,6 +608,18 @@ describe("where passwords go for a token", () => {
 	});
 });
 
+test("a token server that is not there says nothing of what is asked for", async () => {
+	await using server = await scripted((request, response) => {
+		const headers = { "www-authenticate": `Bearer realm="http://${request.headers.host}/token"` };
+		reply(response, request.url!.startsWith("/token") ? 404 : 401, headers);
+	});
+	const client = createRegistryClient(testIo(), { credentials: from(good) });
+	await expect(client.getManifest(parseReference(`${server.host}/name`))).rejects.toMatchObject({
+		code: "registry",
+		message: expect.stringContaining("gives no token"),
+	});
+});
+
 test("a challenge of an unknown kind, or none, is a refusal", async () => {
 	for (const headers of [{}, { "www-authenticate": "Negotiate" }] as Record<string, string>[]) {
 		await using server = await scripted((_, response) => reply(response, 401, headers));

@@ -301,7 +301,7 @@ export function createAuthorizer(
 				throw answerError(
 					refused ? "credentials" : "registry",
 					`${realm.host} gives no token for ${endpoint.name} ${which}`,
-					{ ...answer, wrongCredentials },
+					{ ...answer, wrongCredentials, ofTokenServer: true },
 					refused ? loginHint(endpoint) : undefined,
 				);
 			}
