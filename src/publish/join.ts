@@ -96,6 +96,12 @@ async function join(
 			: {}),
 	};
 	const found = await context.head(parseReference(ref));
+	if (found !== undefined && published !== undefined && (await published) === undefined) {
+		// Read as empty, the tag would lose what it has.
+		throw new BrewlineError("registry", `${reference} was not there when it was read, and then it was`, {
+			hint: "The registry contradicts itself, or somebody else writes to it: publish again.",
+		});
+	}
 	const manifests = shares.flatMap((share) => checked(share, reference, context.options));
 
 	const held = async (...why: readonly string[]): Promise<Joined> => {

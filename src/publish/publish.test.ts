@@ -13,6 +13,7 @@ import {
 	blobFile,
 	isAttestation,
 	parseReference,
+	printReference,
 	readLayout,
 	sha256Of,
 	subjectOf,
@@ -40,6 +41,16 @@ function arches(index: Index | undefined): string {
 	return (index?.manifests ?? [])
 		.map((item) => `${isAttestation(item) ? "+" : ""}${item.annotations?.[annotation]}`)
 		.join(" ");
+}
+
+/** A read by which this reference is not there the first time. */
+function missingOnce(client: RegistryClient, wanted: string): RegistryClient["getManifest"] {
+	let asked = false;
+	return async (reference) => {
+		if (asked || printReference(reference) !== wanted) return client.getManifest(reference);
+		asked = true;
+		return undefined;
+	};
 }
 
 const everywhere = (...tags: readonly string[]) => ({ amd64: tags, arm32v7: tags, arm64v8: tags });
@@ -226,6 +237,19 @@ describe("what is not built", () => {
 		const index = (await at.index("library/x:1"))!;
 		expect(arches(index)).toBe(arches(old));
 		expect(index.manifests.some(({ digest }) => old.manifests.some((item) => item.digest === digest))).toBe(false);
+	});
+
+	test("a registry that once says that a tag is not there does not have it shrunk", async () => {
+		const { at, old, now } = await amd64Failed();
+		await using _ = at;
+		const withoutArchTags = sourcesOf(at.program, [{ name: "x", version: "2", arches: everywhere("x:1") }], false);
+		expect(Object.keys(withoutArchTags)).toEqual(Object.keys(now));
+		const client = { ...at.client, getManifest: missingOnce(at.client, `${at.registry.host}/library/x:1`) };
+		const { tags } = await at.publish(withoutArchTags, { client }, await at.find(withoutArchTags));
+		expect(tags).toMatchObject([{ change: "failed", error: { code: "registry" } }]);
+		expect(await at.index("library/x:1")).toEqual(old);
+		expect((await at.publish(withoutArchTags)).tags).toMatchObject([{ change: "updated" }]);
+		expect(arches(await at.index("library/x:1"))).toBe(arches(old));
 	});
 
 	test("what is optional holds the tag until its deadline is over", async () => {
