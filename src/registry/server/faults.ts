@@ -22,6 +22,8 @@ export type Fault =
 	| { readonly kind: "truncate"; readonly bytes: number }
 	/** It is done, and one bit of the answer's first byte is wrong. */
 	| { readonly kind: "corrupt" }
+	/** It is done, and these headers stand in the answer in place of its own. */
+	| { readonly kind: "misstate"; readonly headers: Readonly<Record<string, string>> }
 	/** It is done once this is. */
 	| { readonly kind: "wait"; readonly until: Promise<unknown> };
 

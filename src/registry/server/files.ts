@@ -28,8 +28,8 @@ export interface Growing {
 	close(keep: boolean): Promise<void>;
 }
 
-export function memoryFiles(): Files {
-	const files = new Map<string, readonly Uint8Array[]>();
+/** Files in a map: by path, their content in pieces, which are never changed. */
+export function memoryFiles(files: Map<string, readonly Uint8Array[]> = new Map()): Files {
 	return {
 		size: (file) => {
 			const chunks = files.get(file);

@@ -10,7 +10,7 @@ import type { Log } from "../../io/types.ts";
 import { createAccess, type Access, type RegistryAuth } from "./access.ts";
 import { cancelUpload, continueUpload, deleteBlob, finishUpload, getBlob, startUpload, uploadStatus } from "./blobs.ts";
 import { damaged, type Fault, type Incoming } from "./faults.ts";
-import { folderFiles, memoryFiles } from "./files.ts";
+import { folderFiles, memoryFiles, type Files } from "./files.ts";
 import { deleteManifest, getManifest, listReferrers, putManifest } from "./manifests.ts";
 import { json, refuse, type Reply } from "./reply.ts";
 import { routeOf, type Route } from "./routes.ts";
@@ -22,6 +22,8 @@ export type { Fault, Incoming } from "./faults.ts";
 export interface RegistryServerOptions {
 	/** Where everything is kept, for good; default: in memory. Two servers must not share one. */
 	readonly directory?: string;
+	/** In place of a directory. */
+	readonly files?: Files;
 	/** Default: the system's choice. */
 	readonly port?: number;
 	/** Default: `127.0.0.1`. */
@@ -54,7 +56,7 @@ export async function startRegistry(options: RegistryServerOptions = {}): Promis
 	const { directory } = options;
 	// Nobody can go on with uploads of a server that has ended.
 	if (directory !== undefined) await emptyFolder(path.join(directory, "uploads"));
-	const store = createStore(directory === undefined ? memoryFiles() : folderFiles(directory));
+	const store = createStore(options.files ?? (directory === undefined ? memoryFiles() : folderFiles(directory)));
 	const access = createAccess(options.auth);
 	const log = options.log ?? (() => {});
 	let count = 0;
@@ -213,6 +215,7 @@ async function send(
 		"docker-distribution-api-version": "registry/2.0",
 		...length,
 		...reply.headers,
+		...(fault?.kind === "misstate" ? fault.headers : {}),
 	});
 	if (method === "HEAD" || reply.body === undefined) {
 		if (reply.body instanceof Readable) reply.body.destroy();

@@ -566,6 +566,15 @@ describe("faults", () => {
 		await server.close();
 	});
 
+	test("an answer can misstate what was done", async () => {
+		const headers = { "docker-content-digest": none };
+		const server = await startRegistry({ fault: () => ({ kind: "misstate", headers }) });
+		const answer = await ask(server, "POST", `/v2/name/blobs/uploads/?digest=${sha256("content")}`, "content");
+		expect([answer.status, answer.headers.get("docker-content-digest")]).toEqual([201, none]);
+		expect((await ask(server, "GET", `/v2/name/blobs/${sha256("content")}`)).text).toBe("content");
+		await server.close();
+	});
+
 	test("of a damaged body of many pieces one bit is wrong", async () => {
 		const content = "x".repeat(200_000);
 		const server = await startRegistry({
