@@ -28,6 +28,14 @@ export default defineConfig({
 					fileParallelism: false,
 				},
 			},
+			{
+				test: {
+					name: "long",
+					include: ["test/long/**/*.test.ts"],
+					testTimeout: 3_600_000,
+					hookTimeout: 600_000,
+				},
+			},
 		],
 	},
 });

@@ -158,16 +158,21 @@ export interface Image {
 
 /** Docker's program in a registry of a test. */
 export function programAt({ registry: { host } }: Pick<World, "registry">): Program {
+	return programUnder(`${host}/`);
+}
+
+/** Docker's program with all names beginning with `at`, as `127.0.0.1:PORT/`. */
+export function programUnder(at: string): Program {
 	const architectures = Object.fromEntries(
 		Object.entries(dockerProgram.architectures).map(([arch, architecture]) => [
 			arch,
-			{ ...architecture, namespace: `${host}/${architecture.namespace}` },
+			{ ...architecture, namespace: `${at}${architecture.namespace}` },
 		]),
 	);
 	const registries = {
 		...dockerProgram.registries,
-		staging: `${host}/staging-ARCH:BUILD`,
-		namespace: `${host}/library`,
+		staging: `${at}staging-ARCH:BUILD`,
+		namespace: `${at}library`,
 	};
 	return { ...dockerProgram, architectures, registries };
 }

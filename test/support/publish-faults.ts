@@ -1,0 +1,111 @@
+import {
+	createRegistryClient,
+	startRegistry,
+	type RegistryClient,
+	type RunningRegistry,
+} from "../../src/registry/index.ts";
+import type { SampleName } from "../fixtures/samples/make.ts";
+import { failing, faultOf, recording, type Asked, type Way } from "./faults.ts";
+import { faultsOfTag, publishSamples, stageSamples } from "./published-samples.ts";
+import { reply, scripted, testIo, type ScriptedServer, type VirtualClock } from "./scripted.ts";
+import { createShelf, type Shelf } from "./shelf.ts";
+
+/** A publish run of samples between two embedded registries with tokens, which can be repeated with something going wrong. */
+export interface PublishFaults extends AsyncDisposable {
+	/** The requests of the run in which nothing goes wrong. */
+	readonly asked: readonly Asked[];
+	/** A server that is none of these registries. */
+	readonly elsewhere: ScriptedServer;
+	/** What was wrong in a run in which a request goes wrong, in the run after it, and with what stood there meanwhile. */
+	inject(way: Way, at: number): Promise<readonly string[]>;
+}
+
+const login = { username: "publisher", password: "secret" };
+
+export async function openPublishFaults(names: readonly SampleName[]): Promise<PublishFaults> {
+	const io = testIo();
+	let clock: VirtualClock = io.clock;
+	const shelves = [createShelf(), createShelf()] as const;
+	const auth = { kind: "bearer", ...login, now: () => clock.now() } as const;
+	const start = ({ files }: Shelf): Promise<RunningRegistry> => startRegistry({ auth, fault: faultOf, files });
+	const [staging, published] = [await start(shelves[0]), await start(shelves[1])];
+	const elsewhere = await scripted((_, response) => {
+		reply(response, 200, { "content-type": "text/html" }, "<html>");
+	});
+	const client = (http = io.http): RegistryClient =>
+		createRegistryClient(
+			{ ...io, http, clock },
+			{
+				credentials: () => Promise.resolve({ ...login, origin: "the test" }),
+				chunkSize: 40_000,
+				retry: { random: () => 0.5 },
+			},
+		);
+	const samples = await stageSamples(io, client(), names, {
+		staging: staging.host,
+		published: published.host,
+	});
+	const begin = shelves.map((shelf) => shelf.save());
+	const all = (): readonly string[] =>
+		shelves.flatMap((shelf, number) => shelf.all().map((line) => `${number}: ${line}`));
+
+	const faults: string[] = [];
+	/** Indexes that some tag pointed at on the way: they stay, without a tag. */
+	const passed = new Set<string>();
+	for (const shelf of shelves) {
+		shelf.onTag = async (tag) => {
+			passed.add(tag.digest);
+			faults.push(...(await faultsOfTag(samples, shelf.content, tag)));
+		};
+	}
+	const run = async (http = io.http): Promise<readonly string[]> => {
+		const { tags, archTags } = await publishSamples(samples, io, client(http));
+		const failed = [...archTags, ...tags].filter(({ change }) => change === "failed");
+		return failed.map(({ reference, notes }) => `${reference} failed: ${notes.join("; ")}`);
+	};
+
+	const asked: Asked[] = [];
+	faults.push(...(await run(recording(io.http, asked))));
+	const end = all();
+	if (faults.length > 0) throw new Error(`without anything going wrong: ${faults.join("\n")}`);
+
+	const inject = async (way: Way, at: number): Promise<readonly string[]> => {
+		for (const [number, shelf] of shelves.entries()) shelf.putBack(begin[number]!);
+		faults.length = 0;
+		passed.clear();
+		clock = testIo().clock;
+		let reached = false;
+		const effectOf = way.make(at);
+		const disturbed = await run(
+			failing(io.http, (request, number) => {
+				reached ||= number === at;
+				return effectOf(request, number);
+			}),
+		);
+		if (!reached) faults.push("there was no such request");
+		if (way.passing?.(asked[at]!, asked[at - 1]) === true) faults.push(...disturbed);
+		faults.push(...(await run()));
+		const now = all();
+		const left = new Set(end);
+		const isPassed = (line: string): boolean => {
+			const [, encoded] = /(?:blobs|\/_manifests)\/sha256\/([0-9a-f]+)/.exec(line) ?? [];
+			return passed.has(`sha256:${encoded}`);
+		};
+		faults.push(...now.filter((line) => !left.delete(line) && !isPassed(line)).map((line) => `too much: ${line}`));
+		faults.push(
+			...[...left].map((line) => `missing: ${line}`),
+			...shelves.flatMap(({ removed }) => removed).map((file) => `removed: ${file}`),
+		);
+		const { method, url } = asked[at]!;
+		return faults.map((fault) => `${way.name} at ${at}, ${method} ${url.pathname}: ${fault}`);
+	};
+	return {
+		asked,
+		elsewhere,
+		inject,
+		[Symbol.asyncDispose]: async () => {
+			await Promise.all([staging.close(), published.close()]);
+			await elsewhere[Symbol.asyncDispose]();
+		},
+	};
+}
