@@ -137,6 +137,29 @@ export async function recordLearned(workspace: Where, learned: Learned): Promise
 	}
 }
 
+/** In milliseconds: who is told to end has five seconds, and most of them are for what runs. */
+const lastWrite = 2000;
+
+/** The same for a run that was told to end, in a world in which only that is still done, and not for long. */
+export async function recordAtEnd(workspace: Workspace, learned: Learned): Promise<void> {
+	const [late, done] = [new AbortController(), new AbortController()];
+	const limit = async (): Promise<void> => {
+		await workspace.io.clock.sleep(lastWrite, done.signal);
+		late.abort(new BrewlineError("timeout", `not done within ${lastWrite / 1000} s`));
+	};
+	limit().catch(() => {});
+	try {
+		const io = { ...workspace.io, signal: late.signal };
+		await using memory = workspace.memoryIn(io);
+		await recordLearned({ ...workspace, io, memory }, learned);
+	} catch (error) {
+		// Nobody waits for it.
+		if (!late.signal.aborted) throw error;
+	} finally {
+		done.abort();
+	}
+}
+
 type Where = Pick<Workspace, "memory" | "io" | "program">;
 
 /**

@@ -23,7 +23,7 @@ import {
 } from "../registry/index.ts";
 import type { Report } from "../report/index.ts";
 import type { Sources } from "../sources/index.ts";
-import { failedTries, type Learned, recordLearned } from "./memory.ts";
+import { failedTries, type Learned, recordAtEnd, recordLearned } from "./memory.ts";
 import { predictTags } from "./predict.ts";
 import { type PublishChoice, publishStaged } from "./publish.ts";
 import {
@@ -92,13 +92,20 @@ export async function run(program: Program, io: Io, options: RunOptions): Promis
 		Object.assign(report, tagReports({ ...published, tags }));
 		if (!workspace.dryRun) await recordLearned(workspace, { sources, ...planned.learned, tags: report.tags });
 	}
-	return finishReport(workspace.dryRun ? undefined : workspace.work, io, report);
+	const finished = await finishReport(workspace.dryRun ? undefined : workspace.work, io, report);
+	// After the report: that is what people wait for.
+	if (planned.ended.length > 0) {
+		await recordAtEnd(workspace, { sources, output: planned.learned.output, tries: planned.ended, tags: [] });
+	}
+	return finished;
 }
 
 interface Planned extends BuildsOutput {
 	readonly legs: readonly Leg[];
 	readonly plan: Plan;
 	readonly learned: Pick<Learned, "output" | "tries">;
+	/** Tries that are not in the state yet, because the run was told to end while they were made. */
+	readonly ended: Learned["tries"];
 }
 
 /** Plans and builds until a plan has nothing that was not tried yet. Returns the last plan. */
@@ -123,7 +130,7 @@ async function buildAll(workspace: Workspace, sources: Sources, options: RunOpti
 			}),
 		);
 		for (const [id, reason] of reasonsIn(planned.plan)) if (!results.has(id)) reasons.set(id, reason);
-		const done = { ...output, legs: planned.legs, plan: planned.plan, learned };
+		const done = { ...output, legs: planned.legs, plan: planned.plan, learned, ended: [] };
 		const legs = planned.legs.filter((leg) => leg.builds.some(({ buildId }) => !results.has(buildId)));
 		report.builds = buildReports(output.builds, results, reasons);
 		report.waiting = waitingReports(planned.plan, sources).filter(({ tag, arch }) => !tried.has(`${arch} ${tag}`));
@@ -147,12 +154,18 @@ async function buildAll(workspace: Workspace, sources: Sources, options: RunOpti
 			const said = legReports(legs, made, reasons);
 			const tried = new Set(said.map(({ buildId }) => buildId));
 			report.builds = [...report.builds.filter(({ buildId }) => !tried.has(buildId)), ...said];
-			return done;
+			const failed = made.flatMap(({ builds }) => builds.filter(({ status }) => isFailure(status)));
+			const end = Math.floor(workspace.io.clock.now() / 1000);
+			return { ...done, ended: failedTries(failed, output.builds, reasons, end) };
 		}
 		for (const result of made.flatMap(({ builds }) => builds)) results.set(result.buildId, result);
 		// What was tried is asked for again: the registry says what is there, whatever a result says.
 		lookups.pushed(legs.flatMap((leg) => leg.builds.map(({ staging }) => staging.reference)));
 	}
+}
+
+function isFailure(status: BuildResult["status"]): boolean {
+	return status === "failed" || status === "timed-out";
 }
 
 /** What `buildLegs` would find to be there already, as results; what it would build has none. */

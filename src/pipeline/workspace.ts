@@ -29,6 +29,8 @@ export interface Workspace extends AsyncDisposable {
 	/** Our own repositories, `HOST/REPOSITORY`, that something was read from, ever: 401 and 403 are errors there. */
 	readonly everRead: Set<string>;
 	readonly memory: Memory;
+	/** The same memory for another world: that of a run which was told to end has little time left. */
+	readonly memoryIn: (io: Io) => Memory;
 }
 
 export interface WorkspaceOptions {
@@ -68,12 +70,10 @@ export function openWorkspace(program: Program, io: Io, options: WorkspaceOption
 	const credentials = { ...program.git.credentials, ...options.gitCredentials };
 	const git = openGitStore(io, { directory: filesOf(work).git, rewrite: program.git.rewrite, credentials });
 	const dryRun = options.dryRun ?? false;
-	const memory = openMemory(program, io, {
-		directory: filesOf(work).state,
-		kept: options.kept ?? "work",
-		dryRun,
-		credentials,
-	});
+	const kept = options.kept ?? "work";
+	const memoryIn = (world: Io): Memory =>
+		openMemory(program, world, { directory: filesOf(work).state, kept, dryRun, credentials });
+	const memory = memoryIn(io);
 	return {
 		program,
 		io,
@@ -84,6 +84,7 @@ export function openWorkspace(program: Program, io: Io, options: WorkspaceOption
 		dryRun,
 		everRead,
 		memory,
+		memoryIn,
 		[Symbol.asyncDispose]: async () => {
 			await git.close();
 			await memory[Symbol.asyncDispose]();

@@ -127,6 +127,39 @@ describe("SIGINT while legs are built", () => {
 		expect(place.writes().filter((request) => !request.includes("/staging-"))).toEqual([]);
 	});
 
+	it("remembers what failed before, and nothing of what was ended", async () => {
+		// Several uploads may begin at once; a second signal would end it at once.
+		const told = { sent: false, ...Promise.withResolvers<void>() };
+		let child: ChildProcess | undefined;
+		place.fail(({ method, path: target }) => {
+			if (method === "POST" && target.startsWith("/v2/staging-amd64/")) return { kind: "answer", status: 403 };
+			if (method !== "POST" || !target.startsWith("/v2/staging-arm64v8/")) return undefined;
+			if (!told.sent) child!.kill("SIGINT");
+			told.sent = true;
+			return { kind: "wait", until: told.promise };
+		});
+		const ended = await place.brewline("run --parallel 1 --json", {
+			started: (running) => {
+				child = running;
+				running.stderr!.on("data", (chunk: Buffer) => {
+					if (chunk.includes("once more to leave at once")) told.resolve();
+				});
+			},
+		});
+		expect(ended.code).toBe(130);
+		expect(reportOf(ended.stdout).builds.map(({ state }) => state)).toEqual(["failed", "cancelled", "cancelled"]);
+		place.fail(() => undefined);
+		const plan = await place.brewline("plan --json");
+		expect(plan).toMatchObject({ code: 0 });
+		const planned = reportOf(plan.stdout);
+		expect(planned.builds.map(({ arch, reason }) => [arch, /tried once/.test(reason)])).toEqual([
+			["amd64", true],
+			["arm64v8", false],
+			["s390x", false],
+		]);
+		await finish();
+	});
+
 	it("a second time leaves at once", async () => {
 		const at = numberOf(/^POST .*staging-arm64v8\/blobs\/uploads/);
 		let child: ChildProcess | undefined;
