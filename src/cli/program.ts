@@ -270,7 +270,8 @@ it is released.
 is staged under its build's id. Writes to staging and the state alone; ends with 7 where something has to be built.
   brewline adopt --dry-run                what could be taken over, and what could not, with the reason`,
 	)
-		.option("--unverified", "also what does not say of which commit it is")
+		.option("--unverified", "also what does not say of which commit or file it is, or on what it stands")
+		.addOption(acceptMissing)
 		.addOption(dryRun)
 		.action(does(async () => (await import("./upkeep.ts")).adoptStep));
 	command(

@@ -8,12 +8,15 @@ import { type Context, sayUnconfigured } from "./context.ts";
 /** Takes over what is published, so that nothing of it is built again. */
 export async function adoptStep(
 	context: Context,
-	options: { unverified?: boolean; dryRun?: boolean },
+	options: { unverified?: boolean; acceptMissing?: boolean; dryRun?: boolean },
 ): Promise<number> {
 	sayUnconfigured(context);
 	const { program, io, work, style } = context;
 	await using workspace = openWorkspace(program, io, { work, dryRun: options.dryRun ?? false });
-	const adopted = await adopt(workspace, { unverified: options.unverified ?? false });
+	const adopted = await adopt(workspace, {
+		unverified: options.unverified ?? false,
+		acceptMissing: options.acceptMissing ?? false,
+	});
 	const refused = adopted.builds.filter(({ state }) => state === "refused");
 	const count = (state: string): number => adopted.builds.filter((build) => build.state === state).length;
 	const lines = [

@@ -1,11 +1,21 @@
+import path from "node:path/posix";
 import type { Build, BuildsOutput, Lookup } from "../builds/index.ts";
 import { restrictedTo } from "../builds/index.ts";
 import { BrewlineError, messageOf } from "../errors.ts";
+import type { GitStore } from "../git/index.ts";
 import { printable } from "../io/index.ts";
-import { isAttestation, type Descriptor, type Index, underNamespace } from "../oci/index.ts";
+import { parseJsonObject } from "../json/index.ts";
+import {
+	isAttestation,
+	maxManifestSize,
+	normalizeImportedIndex,
+	type Descriptor,
+	type Index,
+	underNamespace,
+} from "../oci/index.ts";
 import { titleOf } from "../plan/index.ts";
 import { indexObject, type PublishedTag, push } from "../publish/index.ts";
-import type { Sources } from "../sources/index.ts";
+import type { SourceEntry, Sources } from "../sources/index.ts";
 import { recordLearned } from "./memory.ts";
 import { publishStaged } from "./publish.ts";
 import { computeBuilds, computeSources, openLookups, type Lookups } from "./steps.ts";
@@ -29,18 +39,26 @@ export interface Adopted {
 }
 
 export interface AdoptOptions {
-	/** Whether an image is taken for what is defined although nothing in it says of which commit it is. Default: no. */
+	/**
+	 * Whether an image is taken for what is defined although it does not say of which commit it is, of which file, or on what
+	 * it stands. What it says must be right in any case. Default: no.
+	 */
 	readonly unverified?: boolean;
+	/** Whether much that was known to be staged may still be missing at the end (`checkMissing`). Default: no. */
+	readonly acceptMissing?: boolean;
 }
 
 const revision = "org.opencontainers.image.revision";
 const sourceUrl = "org.opencontainers.image.source";
 const baseDigest = "org.opencontainers.image.base.digest";
+/** What is built of a directory where nobody says otherwise. */
+const usualFile = "Dockerfile";
 
 /**
  * Takes over what is published already: where a tag holds an image of the commit that is defined, on the parents of now, it is
  * staged under the id of its build, so that nothing is built again. Goes from parents to children. Writes to staging and the
- * state alone: no tag is touched.
+ * state alone: no tag is touched. Throws where much that was known to be staged is still not there after that: what was found
+ * is staged then, and the state as it was.
  */
 export async function adopt(workspace: Workspace, options: AdoptOptions = {}): Promise<Adopted> {
 	const { io, client, dryRun } = workspace;
@@ -51,13 +69,18 @@ export async function adopt(workspace: Workspace, options: AdoptOptions = {}): P
 	const withStaged: Lookups = { ...lookups, lookup: async (at) => staged.get(at) ?? (await lookups.lookup(at)) };
 	const done = new Map<string, Adoption>();
 	const own = ownTags(sources);
+	const shared = sharedDirectories(sources);
+	// What an earlier run knew stays known until the end: what is missing then is not forgotten.
+	const looking = { ...workspace, dryRun: true };
 	let output: BuildsOutput;
 	for (let before = -1; ;) {
-		output = await computeBuilds(workspace, sources, withStaged);
+		output = await computeBuilds(looking, sources, withStaged);
 		const open = Object.values(output.builds).filter(({ buildId }) => !done.has(buildId));
 		if (open.length === 0 || done.size === before) break;
 		before = done.size;
-		const found = await Promise.all(open.map((build) => published(build, lookups.lookup, workspace, own, options)));
+		const found = await Promise.all(
+			open.map((build) => published(build, lookups.lookup, workspace, { own, shared }, options)),
+		);
 		const taken = found.flatMap(({ build, index }) => (index === undefined ? [] : [{ build, index }]));
 		const objects = taken.map(({ build, index }) => ({
 			type: "manifest" as const,
@@ -81,7 +104,10 @@ export async function adopt(workspace: Workspace, options: AdoptOptions = {}): P
 		lookups.pushed([...staged.keys()]);
 		io.log({ type: "message", level: "info", text: `${done.size} builds looked at, ${staged.size} taken over` });
 	}
-	if (!dryRun) await recordLearned(workspace, { sources, output, tries: [], tags: [] });
+	if (!dryRun) {
+		output = await computeBuilds(workspace, sources, withStaged, { acceptMissing: options.acceptMissing ?? false });
+		await recordLearned(workspace, { sources, output, tries: [], tags: [] });
+	}
 	const inOrder = Object.keys(output.builds).flatMap((id) => done.get(id) ?? []);
 	return { builds: inOrder, moves: dryRun ? [] : await movesOf(workspace, sources, output) };
 }
@@ -98,9 +124,9 @@ interface Found {
 async function published(
 	build: Build,
 	lookup: Lookup,
-	{ program }: Workspace,
-	own: ReadonlySet<string>,
-	options: AdoptOptions,
+	{ program, git }: Workspace,
+	{ own, shared }: { readonly own: ReadonlySet<string>; readonly shared: ReadonlySet<string> },
+	{ unverified = false }: AdoptOptions,
 ): Promise<Found> {
 	if (build.build.resolved !== null) return { build, state: "present", note: "is staged already" };
 	if (build.build.force !== undefined) {
@@ -113,18 +139,21 @@ async function published(
 	const tags = ours.map((index) => ofArch.tags[index]!);
 	const archTags = ours.flatMap((index) => ofArch.archTags[index] ?? []);
 	const { namespace } = program.registries;
+	const options = { unverified, oneOfSeveral: build.source.entries.some((entry) => shared.has(directoryOf(entry))) };
+	let imported: Promise<string | undefined> | undefined;
 	let why = "nothing is published under its tags";
 	for (const reference of [...archTags, ...tags.map((tag) => underNamespace(namespace, tag))]) {
 		try {
 			const all = await lookup(reference);
 			const index = all && restrictedTo(all, arch, program.annotations.architecture);
 			if (index === undefined) continue;
-			const problem = mismatch(build, index, options);
+			imported ??= importedDigest(build, git);
+			const problem = mismatch(build, index, { ...options, imported: await imported });
 			if (problem === undefined) return { build, state: "adopted", note: `taken from ${reference}`, index };
 			why = `${reference} ${problem}`;
 		} catch (error) {
 			// A registry that does not answer must not be taken for an empty one.
-			if (!(error instanceof BrewlineError) || error.code !== "reference") throw error;
+			if (!(error instanceof BrewlineError) || (error.code !== "reference" && error.code !== "layout")) throw error;
 			why = error.message;
 		}
 	}
@@ -142,19 +171,54 @@ function ownTags(sources: Sources): ReadonlySet<string> {
 	return new Set([...once].filter((tag) => !twice.has(tag)));
 }
 
-/** Why an image is not what is defined; undefined: it is. */
+/** How a directory of a repository is named, at any commit. */
+function directoryOf({ GitRepo, Directory }: SourceEntry): string {
+	return `${GitRepo} ${path.normalize(Directory)}`;
+}
+
+/** Directories of which several files are built: an image says of which directory it is, and not of which file. */
+function sharedDirectories(sources: Sources): ReadonlySet<string> {
+	const entries = Object.values(sources).flatMap((source) => source.entries);
+	const several = [...Map.groupBy(entries, directoryOf)].filter(
+		([, own]) => new Set(own.map(({ File }) => path.normalize(File))).size > 1,
+	);
+	return new Set(several.map(([directory]) => directory));
+}
+
+/** The digest of what is imported, as git has it: that proves an image, whatever it says. Undefined: it is built, not imported. */
+async function importedDigest(build: Build, git: GitStore): Promise<string | undefined> {
+	const [entry] = build.source.entries;
+	if (entry?.Builder !== "oci-import") return undefined;
+	const { GitRepo, GitCommit, GitFetch, Directory, File } = entry;
+	const repository = git.repository(GitRepo);
+	await repository.ensure([{ commit: GitCommit, fetch: GitFetch }], { history: false });
+	const bytes = await repository.readFile(GitCommit, Directory, File, maxManifestSize);
+	const json = parseJsonObject(bytes, { what: `${Directory}/${File}`, maxBytes: maxManifestSize, code: "layout" });
+	const { platform } = build.source.arches[build.build.arch]!;
+	const index = normalizeImportedIndex(json, { platform, annotations: {}, lone: File !== "index.json" });
+	return index.manifests[0]!.digest;
+}
+
+interface Verified {
+	readonly unverified: boolean;
+	/** Whether the definitions build other files of its directory too. */
+	readonly oneOfSeveral: boolean;
+	/** The digest that it must have, where that is known. */
+	readonly imported: string | undefined;
+}
+
+/** Why an image is not what is defined, or does not prove it; undefined: it is. */
 export function mismatch(
 	{ build, source }: Pick<Build, "build" | "source">,
 	index: Index,
-	{ unverified = false }: AdoptOptions,
+	{ unverified, oneOfSeveral, imported }: Verified,
 ): string | undefined {
 	const images = index.manifests.filter((manifest) => !isAttestation(manifest));
 	const said = (key: string): readonly string[] =>
 		images.flatMap(({ annotations }: Descriptor) => annotations?.[key] ?? []);
-	const commits = said(revision);
-	if (commits.length === 0 && !unverified) return "does not say of which commit it is";
+	if (images.length === 0) return "holds no image";
 	const defined = source.entries.map(({ GitCommit }) => GitCommit);
-	const other = commits.find((commit) => !defined.includes(commit));
+	const other = said(revision).find((commit) => !defined.includes(commit));
 	if (other !== undefined) return `is of another commit: ${other.slice(0, 40)}`;
 	// A tag may have moved from one directory to another of the same commit.
 	const elsewhere = said(sourceUrl).find((url) => {
@@ -162,10 +226,24 @@ export function mismatch(
 		return directory !== undefined && !source.entries.some(({ Directory }) => Directory === directory);
 	});
 	if (elsewhere !== undefined) return `is of another directory: ${printable(elsewhere, 300)}`;
+	if (imported !== undefined) {
+		const foreign = images.find(({ digest }) => digest !== imported);
+		return foreign === undefined ? undefined : `is not what is in git: ${foreign.digest}, and there ${imported}`;
+	}
 	const from = source.arches[build.arch]!.lastStageFrom;
 	const base = build.parents[from];
 	const moved = base === undefined ? undefined : said(baseDigest).find((digest) => digest !== base);
-	if (moved !== undefined) return `stands on an older ${from}: ${moved.slice(0, 80)}`;
+	if (moved !== undefined) return `stands on an older ${from}: ${printable(moved, 80)}`;
+	if (unverified) return undefined;
+	const silent = (key: string): boolean => said(key).length < images.length;
+	if (silent(revision)) return "does not say of which commit it is";
+	const file = source.entries
+		.map(({ File }) => File)
+		.find((name) => oneOfSeveral || path.normalize(name) !== usualFile);
+	if (file !== undefined) return `does not say of which file it is, and ${printable(file, 200)} is defined`;
+	if (base !== undefined && silent(baseDigest)) return `does not say on which ${printable(from, 200)} it stands`;
+	const others = Object.keys(build.parents).filter((parent) => parent !== from);
+	if (others.length > 0) return `does not say with which ${printable(others.join(", "), 300)} it was built`;
 	return undefined;
 }
 

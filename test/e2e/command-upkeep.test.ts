@@ -6,6 +6,7 @@ import type { Adopted, PruneResult } from "../../src/pipeline/index.ts";
 import { type Report, reportSchema } from "../../src/report/index.ts";
 import { nodeIo } from "../../src/io/index.ts";
 import { tabJson } from "../../src/json/index.ts";
+import { type Index, parseReference } from "../../src/oci/index.ts";
 import { createRegistryClient } from "../../src/registry/index.ts";
 import { importedLayout } from "../fixtures/samples/layout.ts";
 import { type CommandWorld, type Ended, openCommandWorld, type Place } from "../support/command.ts";
@@ -109,6 +110,56 @@ describe("adopt", () => {
 			"present",
 			"present",
 		]);
+	});
+
+	it("does not take an imported image that is not what is in git, whatever it says", async () => {
+		await succeed("run");
+		await forget();
+		const client = createRegistryClient(nodeIo());
+		const platform = { os: "linux", architecture: "amd64" };
+		const at = (repository: string) => `${place.registry.host}/${repository}/imported`;
+		const published = await client.getManifest(parseReference(`${at("amd64")}:1.0`));
+		const right = JSON.parse(Buffer.from(published!.bytes).toString()) as Index;
+		// Another image, under the annotations of the right one.
+		for (const repository of ["amd64", "library"]) {
+			const { image } = await stageImage(client, `${at(repository)}:other`, platform, "other");
+			const { annotations } = right.manifests[0]!;
+			const wrong = { ...right, manifests: [{ ...image, platform, annotations }] };
+			for (const tag of ["1.0", "1", "latest"]) {
+				const reference = parseReference(`${at(repository)}:${tag}`);
+				await client.putManifest(reference, right.mediaType, Buffer.from(JSON.stringify(wrong)));
+			}
+		}
+		const ended = await place.brewline("adopt --unverified");
+		expect(ended).toMatchObject({
+			code: 7,
+			stdout: expect.stringMatching(
+				/^to build imported:1\.0 amd64: .* is not what is in git: sha256:.*, and there sha256:/,
+			),
+		});
+	});
+
+	it("on staging that was emptied does not forget what is still missing", async () => {
+		await succeed("run");
+		// All is gone from staging, and two of three from the tags as well.
+		const hidden = /^\/v2\/(?:staging-|(?:amd64|s390x|library)\/)/;
+		const pushed = new Set<string>();
+		place.fail(({ method, path: target }) => {
+			if (method === "PUT") pushed.add(target);
+			const asked = (method === "GET" || method === "HEAD") && target.includes("/manifests/");
+			return asked && hidden.test(target) && !pushed.has(target) ? { kind: "answer", status: 404 } : undefined;
+		});
+		const ended = await place.brewline("adopt");
+		expect(ended).toMatchObject({ code: 5, stderr: expect.stringContaining("2 of 3 images that were known to be") });
+		// What was found is staged, and the next plan still knows of the others.
+		expect([...pushed].filter((target) => target.includes("/manifests/"))).toEqual([
+			expect.stringMatching(/^\/v2\/staging-arm64v8\//),
+		]);
+		expect((await place.brewline("plan")).stderr).toContain("2 of 3 images that were known to be staged");
+		expect(await place.brewline("adopt --accept-missing")).toMatchObject({
+			code: 7,
+			stdout: expect.stringContaining("0 taken over, 1 staged already, 2 to build"),
+		});
 	});
 
 	it("leaves what is of another commit, or of nobody knows which, to be built", async () => {
