@@ -283,6 +283,7 @@ is staged under its build's id. Writes to staging and the state alone; ends with
 	)
 		.option("--keep <number>", "so many of the newest of each kind stay", positiveOrZeroCount, 3)
 		.option("--older <age>", "only what is older goes: 90m, 48h, 30d", "30d")
+		.option("--imported", "also imported images, by the age of their commits")
 		.option("--delete", "delete, instead of saying what would be deleted")
 		.action(does(async () => (await import("./upkeep.ts")).pruneStep));
 	command(

@@ -34,7 +34,7 @@ export async function adoptStep(
 /** Clears staging of what nothing names any more. */
 export async function pruneStep(
 	context: Context,
-	options: { keep: number; older: string; delete?: boolean },
+	options: { keep: number; older: string; imported?: boolean; delete?: boolean },
 ): Promise<number> {
 	sayUnconfigured(context);
 	const older = durationOf(options.older);
@@ -45,14 +45,25 @@ export async function pruneStep(
 	}
 	const { program, io, work } = context;
 	await using workspace = openWorkspace(program, io, { work });
-	const result = await prune(workspace, { keep: options.keep, older, deletes: options.delete ?? false });
+	const result = await prune(workspace, {
+		keep: options.keep,
+		older,
+		deletes: options.delete ?? false,
+		imported: options.imported ?? false,
+	});
 	const going = result.images.filter(({ state }) => state !== "kept");
 	const stuck = result.images.filter(
 		({ state, created, reason }) => state === "kept" && (created === null || reason.startsWith("the registry")),
 	);
+	const imported = options.imported === true ? 0 : result.images.filter((image) => image.imported).length;
 	const lines = [
 		...going.map((image) => lineOf(image)),
 		...stuck.map((image) => lineOf(image)),
+		...(imported === 0
+			? []
+			: [
+					`imported images: ${imported} kept, as they do not say since when they are staged (--imported goes by their commits)`,
+				]),
 		`${result.staged} images are staged, ${result.named} of them named; ${going.length} of the others ${options.delete === true ? "were deleted" : "can be deleted (--delete)"}`,
 	];
 	context.print(context.json ? tabJson(result) : lines.map((line) => `${line}\n`).join(""));

@@ -3,6 +3,8 @@ import { BrewlineError } from "../errors.ts";
 import { parseJsonObject } from "../json/index.ts";
 import {
 	canonicalReference,
+	isDigest,
+	isIndexType,
 	maxManifestSize,
 	parseReference,
 	printReference,
@@ -22,6 +24,8 @@ export interface PruneOptions {
 	readonly older: number;
 	/** Delete, instead of saying what would be deleted. Default: no. */
 	readonly deletes?: boolean;
+	/** Also images that were imported: they say the time of their commit, not when they were staged. Default: no. */
+	readonly imported?: boolean;
 }
 
 export interface Pruned {
@@ -29,8 +33,9 @@ export interface Pruned {
 	readonly reference: string;
 	/** What it is an old build of: git repository and directory; null: it does not say. */
 	readonly of: string | null;
-	/** ISO 8601, UTC; null: it does not say. */
+	/** ISO 8601, UTC: when it was built, or of what was imported when it was committed; null: it does not say. */
 	readonly created: string | null;
+	readonly imported: boolean;
 	/** `kept`: it was to go, and did not, with the reason. */
 	readonly state: "to-delete" | "deleted" | "kept";
 	readonly reason: string;
@@ -52,8 +57,10 @@ interface Candidate {
 	readonly of: string | null;
 	/** Unix seconds. */
 	readonly created: number | null;
+	readonly imported: boolean;
 }
 
+const importedReason = "it was imported: it says how old its commit is, and not since when it is staged";
 const sourceAnnotation = "org.opencontainers.image.source";
 const createdAnnotation = "org.opencontainers.image.created";
 
@@ -62,7 +69,7 @@ const createdAnnotation = "org.opencontainers.image.created";
  * holds; and nothing goes where any of these cannot be read to its end. Dry, unless told otherwise.
  */
 export async function prune(workspace: Workspace, options: PruneOptions): Promise<PruneResult> {
-	const { io, client, program, memory } = workspace;
+	const { io, program, memory } = workspace;
 	const dry = { ...workspace, dryRun: true };
 	const sources = await computeSources(dry);
 	if (Object.keys(sources).length === 0) {
@@ -90,7 +97,8 @@ export async function prune(workspace: Workspace, options: PruneOptions): Promis
 	);
 	const there = candidates.filter((candidate) => candidate !== undefined);
 	// Reading all tags takes long: only where something is old enough to go.
-	const old = tooOld(there, options, Math.floor(io.clock.now() / 1000));
+	const judgeable = options.imported === true ? there : there.filter(({ imported }) => !imported);
+	const old = tooOld(judgeable, options, Math.floor(io.clock.now() / 1000));
 	const held =
 		old.size === 0
 			? new Set<string>()
@@ -99,13 +107,13 @@ export async function prune(workspace: Workspace, options: PruneOptions): Promis
 		const reason = old.get(candidate);
 		const kept = (why: string): Pruned => described(candidate, "kept", why);
 		if (candidate.created === null) return kept("it does not say how old it is");
+		if (candidate.imported && options.imported !== true) return kept(importedReason);
 		if (reason === undefined) return kept("it is one of the newest of its kind, or not old enough");
 		if ([candidate.digest, ...candidate.children].some((digest) => held.has(digest))) return kept("a tag holds it");
 		return described(candidate, "to-delete", reason);
 	});
 	const going = new Set(judged.filter((image) => image.state === "to-delete").map(({ reference }) => reference));
-	const staying = all.map(({ reference }) => reference).filter((reference) => !going.has(printReference(reference)));
-	const remove = remover(client, staying);
+	const remove = remover(workspace, going);
 	const images: Pruned[] = [];
 	for (const [number, image] of judged.entries()) {
 		images.push(image.state === "to-delete" && options.deletes === true ? await remove(there[number]!, image) : image);
@@ -151,21 +159,32 @@ async function stagedImages({ client, program }: Workspace): Promise<readonly St
 async function candidateAt({ client }: Workspace, reference: Reference): Promise<Candidate | undefined> {
 	const found = await client.getManifest(reference);
 	if (found === undefined) return undefined;
-	const what = printReference(reference);
-	const manifest = parseJsonObject(found.bytes, { what, maxBytes: maxManifestSize, code: "registry" });
-	const list: readonly unknown[] = Array.isArray(manifest["manifests"]) ? manifest["manifests"] : [];
-	const children = list.filter((item): item is Record<string, unknown> => typeof item === "object" && item !== null);
+	const { manifest, children } = readChildren(found.bytes, reference);
 	const annotations = [manifest, ...children].map((item) => (item["annotations"] ?? {}) as Record<string, unknown>);
 	const said = (key: string): string | undefined =>
 		annotations.map((own) => own[key]).find((value): value is string => typeof value === "string");
 	const created = Date.parse(said(createdAnnotation) ?? "");
+	const source = said(sourceAnnotation);
 	return {
 		reference,
 		digest: found.digest,
 		children: children.flatMap(({ digest }) => (typeof digest === "string" ? [digest] : [])),
-		of: said(sourceAnnotation)?.replace(/#[0-9a-f]{40,64}(?=:|$)/, "") ?? null,
+		of: source?.replace(commitInSource, "") ?? null,
 		created: Number.isNaN(created) ? null : Math.floor(created / 1000),
+		// What is built says of which directory of which commit (spec/build.md, annotations).
+		imported: source !== undefined && !commitInSource.test(source),
 	};
+}
+
+const commitInSource = /#[0-9a-f]{40,64}(?=:|$)/;
+
+/** A manifest, and the descriptors of what it lists. */
+function readChildren(bytes: Uint8Array, reference: Reference) {
+	const what = printReference(reference);
+	const manifest = parseJsonObject(bytes, { what, maxBytes: maxManifestSize, code: "registry" });
+	const list: readonly unknown[] = Array.isArray(manifest["manifests"]) ? manifest["manifests"] : [];
+	const children = list.filter((item): item is Record<string, unknown> => typeof item === "object" && item !== null);
+	return { manifest, children };
 }
 
 /** What is neither among the newest of its kind nor young, with the reason. */
@@ -208,20 +227,21 @@ async function digestsOfTags(
 	return new Set(indexes.flatMap((index) => index?.manifests.map(({ digest }) => digest) ?? []));
 }
 
-/** Deletes by tag; where the registry does only digests, by that, unless something that stays has the same. */
+/**
+ * Deletes by tag; where the registry does only digests, by that, unless a tag that stays, whatever it is called, holds the same:
+ * itself, or in its index. `going`: the references of what goes.
+ */
 function remover(
-	client: Workspace["client"],
-	staying: readonly Reference[],
+	{ client, io }: Workspace,
+	going: ReadonlySet<string>,
 ): (candidate: Candidate, image: Pruned) => Promise<Pruned> {
-	const byRepository = Map.groupBy(staying, (reference) => canonicalReference(repositoryOf(reference)));
-	const digests = new Map<string, Promise<ReadonlySet<string | undefined>>>();
-	const digestsIn = (repository: string): Promise<ReadonlySet<string | undefined>> => {
-		const known = digests.get(repository);
-		if (known !== undefined) return known;
-		const heads = (byRepository.get(repository) ?? []).map(async (at) => (await client.headManifest(at))?.digest);
-		const found = Promise.all(heads).then((list) => new Set(list));
-		digests.set(repository, found);
-		return found;
+	const limited = limit(16, io.signal);
+	const known = new Map<string, Promise<ReadonlySet<string>>>();
+	const heldIn = async (repository: Reference): Promise<ReadonlySet<string>> => {
+		const tags = await Array.fromAsync(client.listTags(repository));
+		const staying = tags.map((tag) => ({ ...repository, tag })).filter((at) => !going.has(printReference(at)));
+		const held = await Promise.all(staying.map((at) => limited(() => digestsAt(client, at))));
+		return new Set(held.flat());
 	};
 	return async ({ reference, digest }, image) => {
 		try {
@@ -232,11 +252,14 @@ function remover(
 			if (status !== 400 && status !== 405) throw error;
 		}
 		const repository = repositoryOf(reference);
-		if ((await digestsIn(canonicalReference(repository))).has(digest)) {
+		const key = canonicalReference(repository);
+		const held = known.get(key) ?? heldIn(repository);
+		known.set(key, held);
+		if ((await held).has(digest)) {
 			return {
 				...image,
 				state: "kept",
-				reason: "the registry deletes by digest only, and an image that stays has the same",
+				reason: "the registry deletes by digest only, and a tag that stays holds the same",
 			};
 		}
 		await client.deleteManifest({ ...repository, digest });
@@ -244,11 +267,36 @@ function remover(
 	};
 }
 
-function described({ reference, of, created }: Candidate, state: Pruned["state"], reason: string): Pruned {
+/** Indexes in indexes: nobody nests them deeper. */
+const deepest = 4;
+
+/** The digests of what a reference holds: its own, and all below it. */
+async function digestsAt(client: Workspace["client"], reference: Reference, depth = 0): Promise<readonly string[]> {
+	if (depth > deepest) {
+		throw new BrewlineError(
+			"registry",
+			`${printReference(reference)}: indexes are nested too deep to know what they hold`,
+		);
+	}
+	const found = await client.getManifest(reference);
+	if (found === undefined) return [];
+	const digests = [found.digest];
+	for (const { digest, mediaType } of readChildren(found.bytes, reference).children) {
+		if (typeof digest !== "string" || !isDigest(digest)) continue;
+		digests.push(digest);
+		if (typeof mediaType === "string" && isIndexType(mediaType)) {
+			digests.push(...(await digestsAt(client, { ...repositoryOf(reference), digest }, depth + 1)));
+		}
+	}
+	return digests;
+}
+
+function described({ reference, of, created, imported }: Candidate, state: Pruned["state"], reason: string): Pruned {
 	return {
 		reference: printReference(reference),
 		of,
 		created: created === null ? null : timeOf(created),
+		imported,
 		state,
 		reason,
 	};

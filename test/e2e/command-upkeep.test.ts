@@ -6,7 +6,7 @@ import type { Adopted, PruneResult } from "../../src/pipeline/index.ts";
 import { type Report, reportSchema } from "../../src/report/index.ts";
 import { nodeIo } from "../../src/io/index.ts";
 import { tabJson } from "../../src/json/index.ts";
-import { type Index, parseReference } from "../../src/oci/index.ts";
+import { type Index, parseReference, printReference } from "../../src/oci/index.ts";
 import { createRegistryClient } from "../../src/registry/index.ts";
 import { importedLayout } from "../fixtures/samples/layout.ts";
 import { type CommandWorld, type Ended, openCommandWorld, type Place } from "../support/command.ts";
@@ -179,7 +179,7 @@ describe("adopt", () => {
 
 describe("prune", () => {
 	const prune = async (args: string): Promise<PruneResult> =>
-		JSON.parse((await succeed(`prune --json ${args}`)).stdout) as PruneResult;
+		JSON.parse((await succeed(`prune --json --imported ${args}`)).stdout) as PruneResult;
 	const states = ({ images }: PruneResult): string[] => images.map(({ state }) => state);
 
 	it("deletes old builds that nothing names, says so first, and keeps all that is in use", async () => {
@@ -227,9 +227,70 @@ describe("prune", () => {
 		expect(images.map(({ state, reason }) => `${state}: ${reason}`).sort()).toEqual([
 			"deleted: it is old, and nothing names it",
 			"kept: a tag holds it",
-			"kept: the registry deletes by digest only, and an image that stays has the same",
+			"kept: the registry deletes by digest only, and a tag that stays holds the same",
 		]);
 		expect(reportOf(await succeed("run --json")).outcome).toBe("complete");
+	});
+
+	it("deletes no digest that any tag of staging holds, itself or in its index", async () => {
+		const client = createRegistryClient(nodeIo());
+		const at = (tag: string) => parseReference(`${place.registry.host}/staging-amd64:${tag}`);
+		for (const text of ["one\n", "two\n", "three\n", "four\n"]) {
+			await place.define({ imported: changed(text) });
+			await succeed("run");
+		}
+		place.fail(({ method, path: target }) =>
+			method === "DELETE" && !target.includes("sha256:") ? { kind: "answer", status: 405 } : undefined,
+		);
+		const { images: going } = await prune("--keep 0 --older 1m");
+		const manifests = await Promise.all(
+			going.map(async ({ reference }) => (await client.getManifest(parseReference(reference)))!),
+		);
+		expect(manifests).toHaveLength(3);
+		const [pinned, inner] = manifests;
+		await client.putManifest(at("pinned"), pinned!.mediaType, pinned!.bytes);
+		const { mediaType, digest, bytes } = inner!;
+		const outer = { schemaVersion: 2, mediaType, manifests: [{ mediaType, digest, size: bytes.length }] };
+		const nested = Buffer.from(JSON.stringify(outer));
+		const { digest: middle } = await client.putManifest(at("bundle"), mediaType, nested);
+		const outermost = { ...outer, manifests: [{ mediaType, digest: middle, size: nested.length }] };
+		await client.putManifest(at("bundle"), mediaType, Buffer.from(JSON.stringify(outermost)));
+		const { images } = await prune("--keep 0 --older 1m --delete");
+		const held = "the registry deletes by digest only, and a tag that stays holds the same";
+		expect(images.map(({ state, reason }) => [state, reason])).toEqual([
+			["kept", held],
+			["kept", held],
+			["deleted", "it is old, and nothing names it"],
+		]);
+		expect(reportOf(await succeed("run --json")).outcome).toBe("complete");
+	});
+
+	it("keeps imported images, unless the age of their commits may count", async () => {
+		for (const text of ["one\n", "two\n"]) {
+			await place.define({ imported: changed(text) });
+			await succeed("run");
+		}
+		place.requests.length = 0;
+		const kept = await succeed("prune --keep 0 --older 1m --delete");
+		expect(kept.stdout).toBe(
+			"imported images: 1 kept, as they do not say since when they are staged (--imported goes by their commits)\n4 images are staged, 3 of them named; 0 of the others were deleted\n",
+		);
+		expect(place.writes()).toEqual([]);
+		// What was built says when, and is of another kind.
+		const client = createRegistryClient(nodeIo());
+		const reference = parseReference(`${place.registry.host}/staging-amd64:${"0".repeat(64)}`);
+		await stageImage(client, printReference(reference), { os: "linux", architecture: "amd64" }, "built");
+		const { bytes, mediaType } = (await client.getManifest(reference))!;
+		const annotations = {
+			"org.opencontainers.image.source": `https://example.org/x.git#${"1".repeat(40)}:.`,
+			"org.opencontainers.image.created": "2020-01-01T00:00:00Z",
+		};
+		const built = { ...(JSON.parse(Buffer.from(bytes).toString()) as object), annotations };
+		await client.putManifest(reference, mediaType, Buffer.from(JSON.stringify(built)));
+		const { stdout } = await succeed("prune --keep 0 --older 1m --json");
+		const { images } = JSON.parse(stdout) as PruneResult;
+		const states = images.map(({ state, imported }) => `${state}, ${imported ? "imported" : "built"}`);
+		expect(states.sort()).toEqual(["kept, imported", "to-delete, built"]);
 	});
 
 	it("keeps what a tag holds although nothing else names it", async () => {
@@ -247,7 +308,7 @@ describe("prune", () => {
 		await place.define({});
 		rmSync(place.file("."), { recursive: true, force: true });
 		place.requests.length = 0;
-		const ended = await place.brewline("prune --keep 0 --older 1m --delete");
+		const ended = await place.brewline("prune --imported --keep 0 --older 1m --delete");
 		expect(ended.code).not.toBe(0);
 		expect(ended.stderr).toContain("nothing is defined");
 		expect(place.writes()).toEqual([]);
@@ -260,7 +321,7 @@ describe("prune", () => {
 		await succeed("run");
 		for (const part of ["/staging-s390x/tags/list", "/s390x/imported/manifests/"]) {
 			place.fail(({ path: target }) => (target.includes(part) ? { kind: "answer", status: 403 } : undefined));
-			const ended = await place.brewline("prune --keep 0 --older 1m --delete");
+			const ended = await place.brewline("prune --imported --keep 0 --older 1m --delete");
 			expect({ part, code: ended.code }).toEqual({ part, code: 5 });
 		}
 		place.fail(() => undefined);
