@@ -16,6 +16,8 @@ const maxReportBytes = 64 * 1024 * 1024;
 export interface RememberOptions {
 	/** The digest of the plan that was carried out; the files must be those of that plan. */
 	readonly planDigest?: string;
+	/** The file of the report of publishing; default: the one in the work folder. */
+	readonly report?: string;
 	readonly run?: Run;
 	/** The digest of the report of publishing, where its job says it: what it says of what tags are made from is believed then. */
 	readonly reportDigest?: string;
@@ -47,7 +49,7 @@ export async function rememberRun(workspace: Workspace, options: RememberOptions
 	const output = await readPlanned(workspace, plan);
 	const legs = await readLegs(work, [], { plan });
 	const results = await readResults(work, legs, io, options.run);
-	const { report, digest } = await publishReport(workspace);
+	const { report, digest } = await publishReport(workspace, options.report ?? filesOf(work).report);
 	const reasons = reasonsIn(plan);
 	const now = Math.floor(io.clock.now() / 1000);
 	const tries = [
@@ -69,8 +71,7 @@ export async function rememberRun(workspace: Workspace, options: RememberOptions
 }
 
 /** The report of publishing. Any job may have written it: one that cannot be used is left out, as a result would be. */
-async function publishReport({ work, io }: Workspace): Promise<{ report?: Report; digest?: string }> {
-	const file = filesOf(work).report;
+async function publishReport({ io }: Workspace, file: string): Promise<{ report?: Report; digest?: string }> {
 	let report: Report | undefined;
 	let digest: string | undefined;
 	try {

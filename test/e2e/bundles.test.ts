@@ -8,6 +8,7 @@ import {
 	mkdtempSync,
 	readdirSync,
 	readFileSync,
+	renameSync,
 	rmSync,
 	statSync,
 	symlinkSync,
@@ -821,6 +822,18 @@ describe("what is remembered", () => {
 		await using next = await job(place);
 		const plan = await next.run("plan", { state: run.state });
 		expect(plan.summary).toMatch(/\| imported:1\.0 \| arm64v8 \| planned \| .*tried once without success/);
+	});
+
+	it("takes the report from where it was unpacked, which may be a folder of its own", async () => {
+		const place = await world.place();
+		await using run = await failing(place);
+		await using own = run.last;
+		mkdirSync(work(own, "report"));
+		renameSync(work(own, "report.json"), work(own, "report/report.json"));
+		const digest = { digest: run.digest, state: run.state };
+		expect((await own.run("remember", digest)).outputs["tags"]).toBe("0");
+		const step = await own.run("remember", { ...digest, report: ".brewline/report/report.json" });
+		expect(step.outputs).toEqual({ tries: "2", tags: "3" });
 	});
 
 	it.each(["plan.json", "sources.json", "builds.json", "cache.json"])(

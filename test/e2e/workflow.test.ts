@@ -287,6 +287,24 @@ function platformsOf(index: Index): (string | undefined)[] {
 	return index.manifests.map(({ platform }) => platform?.architecture);
 }
 
+it("unpacks what any job may have uploaded beside the files that were planned, never over them", () => {
+	const { jobs } = parse(shipped) as { jobs: Record<string, { steps: readonly Step[] }> };
+	const downloads = Object.values(jobs)
+		.flatMap(({ steps }) => steps)
+		.filter(({ uses }) => uses?.startsWith("actions/download-artifact@"))
+		.map((step) => step.with!);
+	// The digest of the plan is that of its files.
+	const planned = downloads.filter(({ name }) => name !== undefined).map((own) => own["path"]);
+	expect(new Set(planned)).toEqual(new Set([".brewline"]));
+	const others = downloads.filter(({ pattern }) => pattern !== undefined).map((own) => own["path"]);
+	expect(new Set(others)).toEqual(new Set([".brewline/results", ".brewline/report"]));
+});
+
+interface Step {
+	readonly uses?: string;
+	readonly with?: Readonly<Record<string, string>>;
+}
+
 if (existsSync(act)) describe("the shipped workflow", tests);
 // oxlint-disable-next-line vitest/no-disabled-tests -- it is counted and named at the end of every run
 else it.skip("the shipped workflow (act is not installed: scripts/ci-tools.sh .cache/tools)", () => {});

@@ -1,7 +1,7 @@
 import * as z from "zod/mini";
 import { finishReport, openWorkspace, rememberRun, startReport } from "../../pipeline/index.ts";
 import { BrewlineError } from "../../errors.ts";
-import { sha256Digest } from "../inputs.ts";
+import { optionalText, sha256Digest } from "../inputs.ts";
 import { configInput, programOf } from "../program.ts";
 import { runOf } from "../run.ts";
 import type { Action } from "../runner.ts";
@@ -10,6 +10,7 @@ import { stateInputs, withState } from "../state.ts";
 export const inputs = z.object({
 	config: configInput,
 	work: z._default(z.string(), ".brewline"),
+	report: optionalText,
 	digest: sha256Digest,
 	"report-digest": z.optional(sha256Digest),
 	...stateInputs,
@@ -30,6 +31,7 @@ export const action: Action<typeof inputs> = {
 		const { run, logAddress } = runOf(io);
 		const { tries, tags } = await rememberRun(workspace, {
 			planDigest: given.digest,
+			...(given.report === undefined ? {} : { report: given.report }),
 			run,
 			...(given["report-digest"] === undefined ? {} : { reportDigest: given["report-digest"] }),
 			...(logAddress === undefined ? {} : { logAddress }),
