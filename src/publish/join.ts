@@ -74,6 +74,7 @@ async function join(
 	reference: string,
 	parts: readonly Part[],
 	context: JoinContext,
+	again = false,
 ): Promise<Joined> {
 	let published: Promise<Index | undefined> | undefined;
 	const readPublished = () => (published ??= context.lookup(ref));
@@ -96,11 +97,10 @@ async function join(
 			: {}),
 	};
 	const found = await context.head(parseReference(ref));
+	// Read as empty, the tag would lose what it has. Somebody may have made it in between, so it is read once more.
 	if (found !== undefined && published !== undefined && (await published) === undefined) {
-		// Read as empty, the tag would lose what it has.
-		throw new BrewlineError("registry", `${reference} was not there when it was read, and then it was`, {
-			hint: "The registry contradicts itself, or somebody else writes to it: publish again.",
-		});
+		if (!again) return join(name, ref, reference, parts, context, true);
+		throw new BrewlineError("registry", `${reference} is there when it is asked for, and not when it is read`);
 	}
 	const manifests = shares.flatMap((share) => checked(share, reference, context.options));
 
