@@ -1,3 +1,4 @@
+import type { Send } from "../../src/io/index.ts";
 import {
 	createRegistryClient,
 	startRegistry,
@@ -16,9 +17,17 @@ export interface PublishFaults extends AsyncDisposable {
 	readonly asked: readonly Asked[];
 	/** A server that is none of these registries. */
 	readonly elsewhere: ScriptedServer;
-	/** What was wrong in a run in which a request goes wrong, in the run after it, and with what stood there meanwhile. */
+	/**
+	 * Lets runs work on what there was before the run, each over a connection of its own, and says what was wrong: what `work`
+	 * says, what a tag pointed at on the way, and in what the end differs from that of an undisturbed run.
+	 */
+	fromBeginning(work: (publishing: Publishing) => Promise<readonly string[]>): Promise<readonly string[]>;
+	/** What is wrong after a run in which a request goes wrong, and another one after it. */
 	inject(way: Way, at: number): Promise<readonly string[]>;
 }
+
+/** One run, over what is made of the connection; which tags failed. */
+type Publishing = (wrap: (send: Send) => Send) => Promise<readonly string[]>;
 
 const login = { username: "publisher", password: "secret" };
 
@@ -69,39 +78,49 @@ export async function openPublishFaults(names: readonly SampleName[]): Promise<P
 	const end = all();
 	if (faults.length > 0) throw new Error(`without anything going wrong: ${faults.join("\n")}`);
 
-	const inject = async (way: Way, at: number): Promise<readonly string[]> => {
+	const fromBeginning: PublishFaults["fromBeginning"] = async (work) => {
 		for (const [number, shelf] of shelves.entries()) shelf.putBack(begin[number]!);
 		faults.length = 0;
 		passed.clear();
 		clock = testIo().clock;
-		let reached = false;
-		const effectOf = way.make(at);
-		const disturbed = await run(
-			failing(io.http, (request, number) => {
-				reached ||= number === at;
-				return effectOf(request, number);
-			}),
-		);
-		if (!reached) faults.push("there was no such request");
-		if (way.passing?.(asked[at]!, asked[at - 1]) === true) faults.push(...disturbed);
-		faults.push(...(await run()));
-		const now = all();
+		const said = await work((wrap) => run(wrap(io.http)));
 		const left = new Set(end);
 		const isPassed = (line: string): boolean => {
 			const [, encoded] = /(?:blobs|\/_manifests)\/sha256\/([0-9a-f]+)/.exec(line) ?? [];
 			return passed.has(`sha256:${encoded}`);
 		};
-		faults.push(...now.filter((line) => !left.delete(line) && !isPassed(line)).map((line) => `too much: ${line}`));
-		faults.push(
+		return [
+			...said,
+			...faults,
+			...all()
+				.filter((line) => !left.delete(line) && !isPassed(line))
+				.map((line) => `too much: ${line}`),
 			...[...left].map((line) => `missing: ${line}`),
 			...shelves.flatMap(({ removed }) => removed).map((file) => `removed: ${file}`),
-		);
+		];
+	};
+
+	const inject = async (way: Way, at: number): Promise<readonly string[]> => {
+		const effectOf = way.make(at);
+		let reached = false;
+		const wrong = await fromBeginning(async (publishing) => {
+			const disturbed = await publishing((send) =>
+				failing(send, (request, number) => {
+					reached ||= number === at;
+					return effectOf(request, number);
+				}),
+			);
+			const mustPass = way.passing?.(asked[at]!, asked[at - 1]) === true;
+			const after = await publishing((send) => send);
+			return [...(reached ? [] : ["there was no such request"]), ...(mustPass ? disturbed : []), ...after];
+		});
 		const { method, url } = asked[at]!;
-		return faults.map((fault) => `${way.name} at ${at}, ${method} ${url.pathname}: ${fault}`);
+		return wrong.map((fault) => `${way.name} at ${at}, ${method} ${url.pathname}: ${fault}`);
 	};
 	return {
 		asked,
 		elsewhere,
+		fromBeginning,
 		inject,
 		[Symbol.asyncDispose]: async () => {
 			await Promise.all([staging.close(), published.close()]);
