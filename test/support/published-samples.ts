@@ -72,14 +72,14 @@ const isLate = (image: Image): boolean =>
 
 /**
  * Stages two versions of samples and publishes the first by way of `client`. The second is what is to be published: one of
- * its builds is late, layers are large, small and shared, and attestations are of every shape, or missing.
+ * its builds is late, layers are large, small and shared, and attestations are of every shape, or missing. `before`: the first.
  */
 export async function stageSamples(
 	io: Io,
 	client: RegistryClient,
 	names: readonly SampleName[],
 	at: SamplesAt,
-): Promise<StagedSamples> {
+): Promise<StagedSamples & { readonly before: StagedSamples }> {
 	const program = samplesProgram(at);
 	const folder = await mkdtemp(path.join(tmpdir(), "brewline-samples-"));
 	const images = new Map<string, Set<string>>();
@@ -105,9 +105,9 @@ export async function stageSamples(
 		return { sources, builds: await find(sources) };
 	};
 	try {
-		const first = { program, ...(await stage("1")), images };
-		await publishSamples(first, io, client);
-		return { program, ...(await stage("2")), images };
+		const before = { program, ...(await stage("1")), images };
+		await publishSamples(before, io, client);
+		return { program, ...(await stage("2")), images, before };
 	} finally {
 		await rm(folder, { recursive: true });
 	}

@@ -9,7 +9,7 @@ export function takingTurns(count: number, choose: (waiting: readonly number[]) 
 	let active = count;
 	const next = (): void => {
 		if (active > 0 || waiting.size === 0) return;
-		const chosen = choose([...waiting.keys()].sort());
+		const chosen = choose([...waiting.keys()].sort((a, b) => a - b));
 		const go = waiting.get(chosen)!;
 		waiting.delete(chosen);
 		active++;
