@@ -66,16 +66,17 @@ export async function startUpload(
 	if (digest !== null && !isDigest(digest)) return invalidDigest();
 	const upload = await store.startUpload(repository);
 	if (digest === null) return accepted(upload);
-	return finishUpload(store, upload, digest, request);
+	try {
+		return await finishUpload(store, upload, digest, request);
+	} catch (error) {
+		// Nobody knows its name, so nobody goes on with it.
+		if (store.upload(upload.id) !== undefined) await store.cancelUpload(upload);
+		throw error;
+	}
 }
 
 export async function continueUpload(store: Store, upload: Upload, request: IncomingMessage): Promise<Reply> {
-	const range = request.headers["content-range"];
-	const start = range === undefined ? upload.size : Number(/^(?:bytes )?(\d+)-\d+(?:\/.*)?$/.exec(range)?.[1]);
-	if (start !== upload.size) return { ...accepted(upload), status: 416 };
-	if (!(await receive(store, upload, request)))
-		return refuse(409, "BLOB_UPLOAD_INVALID", "the upload is being written to");
-	return accepted(upload);
+	return (await receive(store, upload, request)) ?? accepted(upload);
 }
 
 export async function finishUpload(
@@ -85,22 +86,39 @@ export async function finishUpload(
 	request: IncomingMessage,
 ): Promise<Reply> {
 	if (digest === null || !isDigest(digest)) return invalidDigest();
-	if (!(await receive(store, upload, request)))
-		return refuse(409, "BLOB_UPLOAD_INVALID", "the upload is being written to");
+	const refused = await receive(store, upload, request);
+	if (refused !== undefined) return refused;
 	if (!(await store.finishUpload(upload, digest))) return invalidDigest();
 	return created(upload.repository, digest);
 }
 
-/** False where another request is writing. What came in before a connection broke stays. */
-async function receive(store: Store, upload: Upload, request: IncomingMessage): Promise<boolean> {
-	if (upload.busy) return false;
+/**
+ * Takes what a request brings, in order (Pushing a blob in chunks); what it is answered instead where that is not wanted. What
+ * came in before a connection broke stays.
+ */
+async function receive(store: Store, upload: Upload, request: IncomingMessage): Promise<Reply | undefined> {
+	if (upload.busy) return refuse(409, "BLOB_UPLOAD_INVALID", "the upload is being written to");
+	const range = request.headers["content-range"];
+	if (range !== undefined) {
+		const match = /^(?:bytes )?(\d{1,15})-(\d{1,15})(?:\/.*)?$/.exec(range);
+		const [start, end] = [Number(match?.[1]), Number(match?.[2])];
+		if (start !== upload.size) {
+			const { headers } = accepted(upload);
+			const refused = refuse(416, "BLOB_UPLOAD_INVALID", `the next byte is ${upload.size}`);
+			return { ...refused, headers: { ...refused.headers, ...headers } };
+		}
+		const length = request.headers["content-length"];
+		if (end < start || (length !== undefined && Number(length) !== end - start + 1)) {
+			return refuse(400, "SIZE_INVALID", "Content-Range and Content-Length differ");
+		}
+	}
 	upload.busy = true;
 	try {
 		await store.append(upload, request);
 	} finally {
 		upload.busy = false;
 	}
-	return true;
+	return undefined;
 }
 
 export function uploadStatus(upload: Upload): Reply {

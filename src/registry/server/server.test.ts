@@ -98,7 +98,10 @@ describe.each(["memory", "folder"] as const)("in %s", (kind) => {
 		const first = await ask(server, "PATCH", session, "01234", { "content-range": "0-4" });
 		expect([first.status, first.headers.get("range")]).toEqual([202, "0-4"]);
 		const gap = await ask(server, "PATCH", session, "x", { "content-range": "7-8" });
-		expect([gap.status, gap.headers.get("range")]).toEqual([416, "0-4"]);
+		expect([gap.status, gap.headers.get("range"), gap.headers.get("location")]).toEqual([416, "0-4", session]);
+		expect(codesOf(gap)).toEqual(["BLOB_UPLOAD_INVALID"]);
+		const early = await ask(server, "PUT", `${session}?digest=${none}`, "x", { "content-range": "0-0" });
+		expect([early.status, early.headers.get("range")]).toEqual([416, "0-4"]);
 		const nonsense = await ask(server, "PATCH", session, "x", { "content-range": "many" });
 		expect(nonsense.status).toBe(416);
 		const state = await ask(server, "GET", session);
@@ -110,6 +113,33 @@ describe.each(["memory", "folder"] as const)("in %s", (kind) => {
 		const part = await ask(server, "GET", done.headers.get("location")!, undefined, { range: "bytes=6-" });
 		expect([part.status, part.text]).toEqual([206, "6789"]);
 		expect(codesOf(await ask(server, "GET", session))).toEqual(["BLOB_UPLOAD_UNKNOWN"]);
+	});
+
+	test.each([
+		["shorter than it says", "PATCH", "5-9", "56"],
+		["longer than it says", "PATCH", "5-5", "56"],
+		["that ends before it begins", "PATCH", "5-3", ""],
+		["that is not the last one that it says", "PUT", "5-9", "56"],
+	])("a piece %s is refused, and the right one taken", async (_, method, range, content) => {
+		const session = (await ask(server, "POST", "/v2/name/blobs/uploads/")).headers.get("location")!;
+		await ask(server, "PATCH", session, "01234", { "content-range": "0-4" });
+		const last = `${session}?digest=${sha256("0123456789")}`;
+		const wrong = await ask(server, method, method === "PUT" ? last : session, content, { "content-range": range });
+		expect([wrong.status, codesOf(wrong)]).toEqual([400, ["SIZE_INVALID"]]);
+		expect((await ask(server, "PUT", last, "56789", { "content-range": "5-9" })).status).toBe(201);
+	});
+
+	test("of a piece of unknown length the range says where it begins", async () => {
+		const session = (await ask(server, "POST", "/v2/name/blobs/uploads/")).headers.get("location")!;
+		const status = await new Promise((resolve, reject) => {
+			const headers = { "content-range": "0-4", "transfer-encoding": "chunked" };
+			httpRequest(new URL(session, server.url), { method: "PATCH", headers })
+				.once("error", reject)
+				.once("response", (response) => resolve(response.resume().statusCode))
+				.end("01234");
+		});
+		expect(status).toBe(202);
+		expect((await ask(server, "PUT", `${session}?digest=${sha256("01234")}`)).status).toBe(201);
 	});
 
 	test("content with another digest is not taken, nor kept", async () => {
@@ -430,6 +460,21 @@ describe("in a folder", () => {
 			[sha256("{}"), sha256(manifestText())].map((digest) => digest.slice("sha256:".length)).toSorted(),
 		);
 		expect(await readdir(path.join(directory, "uploads"))).toEqual([]);
+		await server.close();
+	});
+
+	test("of a blob that was to come at once and broke off nothing is kept", async () => {
+		const directory = path.join(folder, "broken");
+		const server = await startRegistry({ directory });
+		const uploads = () => readdir(path.join(directory, "uploads"));
+		const target = new URL(`/v2/name/blobs/uploads/?digest=${none}`, server.url);
+		const writing = httpRequest(target, { method: "POST", headers: { "content-length": 100 } });
+		writing.on("error", () => {});
+		writing.write("first");
+		while ((await uploads()).length === 0) await Promise.resolve();
+		writing.destroy();
+		while ((await uploads()).length > 0) await Promise.resolve();
+		expect((await ask(server, "HEAD", `/v2/name/blobs/${none}`)).status).toBe(404);
 		await server.close();
 	});
 
