@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import http from "node:http";
-import type { AddressInfo } from "node:net";
+import net from "node:net";
 import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
@@ -85,7 +85,7 @@ describe("http", () => {
 		});
 		server.listen(0, "127.0.0.1");
 		await once(server, "listening");
-		url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+		url = new URL(`http://127.0.0.1:${(server.address() as net.AddressInfo).port}/`);
 	});
 	afterAll(() => {
 		server.closeAllConnections();
@@ -105,6 +105,39 @@ describe("http", () => {
 		expect([empty.headers["x-length"], empty.headers["set-cookie"], await text(empty.body)]).toEqual(["0", "a, b", ""]);
 		const get = await io.http({ method: "GET", url });
 		expect([get.headers["x-length"], await text(get.body)]).toEqual(["none", ""]);
+	});
+
+	it("does not wait for ever for headers that come byte by byte", async () => {
+		vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+		try {
+			let asked: () => void;
+			const begun = new Promise<void>((resolve) => {
+				asked = resolve;
+			});
+			const sockets: net.Socket[] = [];
+			const dripping = net.createServer((socket) => {
+				sockets.push(socket.on("error", () => {}));
+				socket.once("data", () => {
+					socket.write("HTTP/1.1 200 OK\r\nx-slow: ");
+					asked();
+				});
+			});
+			dripping.listen(0, "127.0.0.1");
+			await once(dripping, "listening");
+			const { port } = dripping.address() as net.AddressInfo;
+			const answer = io.http({ method: "GET", url: new URL(`http://127.0.0.1:${port}/`) });
+			const failed = answer.catch((error: unknown) => error);
+			await begun;
+			for (let at = 0; at < 12; at++) {
+				sockets[0]!.write("x");
+				await vi.advanceTimersByTimeAsync(10_000);
+			}
+			expect(await failed).toMatchObject({ code: "ETIMEDOUT" });
+			dripping.close();
+			for (const socket of sockets) socket.destroy();
+		} finally {
+			vi.useRealTimers();
+		}
 	});
 
 	it("fails where a stream fails, and where nobody answers", async () => {

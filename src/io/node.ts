@@ -129,12 +129,22 @@ function nodeSend(env: Io["env"]): Send {
 				...(request.signal === undefined ? {} : { signal: request.signal }),
 			});
 			outgoing.once("error", reject);
-			outgoing.setTimeout(idleLimit, () => {
+			const giveUp = () => {
 				outgoing.destroy(
 					Object.assign(new Error(`${request.url.host} was silent for ${idleLimit / 1000} s`), { code: "ETIMEDOUT" }),
 				);
+			};
+			outgoing.setTimeout(idleLimit, giveUp);
+			// Headers that come in byte by byte are no better than none.
+			let patience: NodeJS.Timeout | undefined;
+			outgoing.once("finish", () => {
+				patience = setTimeout(giveUp, idleLimit);
+			});
+			outgoing.once("close", () => {
+				clearTimeout(patience);
 			});
 			outgoing.once("response", (response) => {
+				clearTimeout(patience);
 				const headers: Record<string, string> = {};
 				for (const [name, values] of Object.entries(response.headersDistinct))
 					headers[name] = (values ?? []).join(", ");

@@ -130,6 +130,14 @@ function explained(error: unknown, what: string, tries: number): unknown {
 	const times = tries > 1 ? ` ${tries} times` : "";
 	return new BrewlineError("registry", `${what} failed${times}: ${printable(reasonOf(error), 300)}`, {
 		cause: error,
-		hint: "Check that the registry is up and can be reached from here, also through the proxy that is set.",
+		hint: isCertificateError(error)
+			? "If an authority of your own vouches for it, name the file with its certificate in NODE_EXTRA_CA_CERTS."
+			: "Check that the registry is up and can be reached from here, also through the proxy that is set.",
 	});
+}
+
+/** Of OpenSSL's codes those that are about who vouches for a server. */
+function isCertificateError(error: unknown): boolean {
+	const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
+	return typeof code === "string" && /SELF_SIGNED|LEAF_SIGNATURE|ISSUER_CERT/.test(code);
 }
