@@ -133,6 +133,11 @@ describe("retries", () => {
 		await expect(failing(new AggregateError([], ""))).rejects.toMatchObject({
 			message: "doing it failed: no reason given",
 		});
+		const stranger = Object.assign(new Error("nobody knows it"), { code: "SELF_SIGNED_CERT_IN_CHAIN" });
+		await expect(failing(stranger)).rejects.toMatchObject({
+			message: "doing it failed: nobody knows it",
+			hint: expect.stringContaining("NODE_EXTRA_CA_CERTS"),
+		});
 		expect(io.clock.slept).toEqual([]);
 		const parse = Object.assign(new Error("parse error"), { code: "HPE_INVALID_CONSTANT" });
 		await expect(failing(parse)).rejects.toMatchObject({ message: "doing it failed 5 times: parse error" });
