@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Readable } from "node:stream";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { reply, scripted, testIo } from "../../test/support/scripted.ts";
 import { parseReference } from "../oci/index.ts";
@@ -201,6 +202,33 @@ describe("an upload that breaks off", () => {
 		expect(server.received()).toBe(content.length);
 		await using stuck = await uploads((method) => (method === "PATCH" ? { breakAfter: 0 } : undefined));
 		await expect(stuck.put({ chunkSize: 5000, retry: { tries: 2 } })).rejects.toThrow("failed 2 times");
+	});
+
+	test("ends with what was to be sent, whatever happens on the way, and never sends what is there", async () => {
+		const trouble = fc.oneof(
+			fc.record({ breakAfter: fc.integer({ min: 0, max: 12_000 }) }),
+			fc.constantFrom<Trouble>(
+				"lost",
+				{ status: 500 },
+				{ status: 503 },
+				{ status: 429, headers: { "retry-after": "1" } },
+			),
+			fc.constant(undefined),
+		);
+		await fc.assert(
+			fc.asyncProperty(
+				fc.oneof(fc.constant(Infinity), fc.integer({ min: 2000, max: 21_000 })),
+				fc.array(trouble, { maxLength: 12 }),
+				async (chunkSize, troubles) => {
+					await using server = await uploads((_, number) => troubles[number - 1]);
+					await server.put({ chunkSize, retry: { tries: 20, random: () => 0.5 } });
+					expect(server.stored).toEqual(new Set([digest]));
+					const anew = server.seen.filter((line) => line === "POST").length;
+					expect(server.received()).toBeLessThanOrEqual(anew * content.length);
+				},
+			),
+			{ seed: Number(process.env["FC_SEED"] ?? 1), numRuns: 60 },
+		);
 	});
 
 	test("does not ask another host's storage how far it is", async () => {
