@@ -9,6 +9,7 @@ import {
 	type readLayout,
 	type Reference,
 } from "../oci/index.ts";
+import { asReferrer } from "../registry/referrers.ts";
 import type { RegistryClient } from "../registry/types.ts";
 import { readBelow } from "./content.ts";
 
@@ -51,10 +52,13 @@ export async function pushLayout(
 
 	const pushManifest = async ({ mediaType, digest, file }: LayoutItem, target: Reference): Promise<void> => {
 		options.signal?.throwIfAborted();
-		if ((await client.headManifest(target))?.digest === digest) {
+		const bytes = await readFile(file);
+		// One with a subject may be there and not be listed for it, where that takes a second step.
+		const listed = asReferrer({ mediaType, digest, bytes }) !== undefined;
+		if (!listed && (await client.headManifest(target))?.digest === digest) {
 			return;
 		}
-		const put = await client.putManifest(target, mediaType, await readFile(file));
+		const put = await client.putManifest(target, mediaType, bytes);
 		if (put.digest !== digest) {
 			throw new BrewlineError("digest", `the registry stored ${put.digest} where ${digest} was sent`);
 		}

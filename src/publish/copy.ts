@@ -10,13 +10,20 @@ import {
 	type Platform,
 	type Reference,
 } from "../oci/index.ts";
-import { answerOf } from "../registry/answer.ts";
 import { asReferrer } from "../registry/referrers.ts";
 import type { RegistryClient } from "../registry/types.ts";
 import { childrenOf, type Child } from "./children.ts";
 import { openCopySource, type Artifact, type CopySource } from "./copySource.ts";
 import { asError } from "./push.ts";
-import { addressed, byDigest, transfer, worthAsking, type BlobOutcome, type ManifestContent } from "./transfer.ts";
+import {
+	addressed,
+	byDigest,
+	putContent,
+	transfer,
+	worthAsking,
+	type BlobOutcome,
+	type ManifestContent,
+} from "./transfer.ts";
 
 export interface CopyOptions {
 	readonly client: RegistryClient;
@@ -127,7 +134,7 @@ function copier(
 		const brought = new Set<string>();
 
 		const put = async (at: Reference, content: ManifestContent): Promise<void> => {
-			if (!dryRun) await putManifest(client, at, content);
+			if (!dryRun) await putContent(client, at, content);
 			known.add(keyOf(content.digest));
 			if (asReferrer(content) !== undefined) listed.add(keyOf(content.digest));
 			if (brought.has(content.digest)) return;
@@ -252,19 +259,6 @@ function copier(
 			return { reference: printReference(target), state: "failed", ...amounts, error };
 		}
 	};
-}
-
-async function putManifest(client: RegistryClient, at: Reference, content: ManifestContent): Promise<void> {
-	try {
-		await client.putManifest(at, content.mediaType, content.bytes);
-	} catch (cause) {
-		const status = answerOf(cause)?.status ?? 0;
-		if (![400, 405, 406, 415, 422].includes(status) || asReferrer(content) === undefined) throw cause;
-		throw new BrewlineError("registry", asError(cause).message, {
-			cause,
-			hint: "it names a subject, as signatures and attestations do since OCI 1.1, which some registries refuse",
-		});
-	}
 }
 
 /** Children before parents, subjects before what names them; else in the order in which they were found. */

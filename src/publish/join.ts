@@ -30,6 +30,8 @@ export interface Joined {
 	readonly object?: Pick<IndexObject, "lookup"> & Partial<Pick<IndexObject, "data">>;
 	/** What it held when that was decided; null: nothing. */
 	readonly seen?: string | null;
+	/** Digests of manifests that stand under it now. */
+	readonly there?: readonly string[];
 }
 
 export interface JoinContext {
@@ -122,11 +124,11 @@ async function join(
 		return { ref, tag: { ...result, change: "created" }, object, seen: null };
 	}
 	if (found.digest === digest && found.size === bytes.length) {
-		return { ref, tag: { ...result, change: "unchanged" } };
+		return { ref, tag: { ...result, change: "unchanged" }, there: digestsOf(object.data) };
 	}
 	const before = await readPublished();
 	if (isIndexType(found.mediaType) && before !== undefined && holdsTheSame(before, object.data)) {
-		return { ref, tag: { ...result, digest: found.digest, change: "unchanged" } };
+		return { ref, tag: { ...result, digest: found.digest, change: "unchanged" }, there: digestsOf(before) };
 	}
 	const lost = shares.flatMap(({ part, manifests: own, lacks, left: isLeft }) =>
 		lacks === undefined || isLeft ? [] : lostPlatforms(ofArch(before, part.arch, context), own),
@@ -140,7 +142,7 @@ async function join(
 	}
 	const removed = platformsOf(before?.manifests ?? []).filter((platform) => !result.platforms.includes(platform));
 	const tag = { ...result, change: "updated" as const, ...(removed.length === 0 ? {} : { removed }) };
-	return { ref, tag, object, seen: found.digest };
+	return { ref, tag, object, seen: found.digest, there: digestsOf(before) };
 }
 
 async function shareOf(
@@ -204,6 +206,10 @@ function checked({ part, manifests }: Share, reference: string, options: Publish
 		);
 	}
 	return manifests;
+}
+
+function digestsOf(index: Index | undefined): readonly string[] {
+	return (index?.manifests ?? []).map(({ digest }) => digest);
 }
 
 /** Whether two indexes hold the same manifests in normal form, whatever their bytes. */

@@ -1,6 +1,6 @@
 import { limit, restrictedTo, type Builds } from "../builds/index.ts";
 import type { Io } from "../io/types.ts";
-import { parseReference } from "../oci/index.ts";
+import { parseReference, repositoryOf, withDigest } from "../oci/index.ts";
 import { readBack } from "../registry/readBack.ts";
 import type { Sources } from "../sources/types.ts";
 import { publishArchTags } from "./archTags.ts";
@@ -28,8 +28,9 @@ export interface PublishInput {
 export async function publish(
 	input: PublishInput,
 	io: Pick<Io, "signal" | "clock" | "log">,
-	options: PublishOptions,
+	given: PublishOptions,
 ): Promise<PublishResult> {
+	const options = { referrers: true, ...given };
 	const limited = limit(options.concurrency ?? 16, io.signal, { keepGoing: true });
 	const lookup: typeof options.lookup = (reference) => limited(() => options.lookup(reference));
 	const head: typeof options.client.headManifest = (reference) => limited(() => options.client.headManifest(reference));
@@ -100,7 +101,10 @@ async function pushJoined(
 		}
 	}
 	const expected = new Map(joined.flatMap(({ ref, seen }) => (seen === undefined ? [] : [[ref, seen] as const])));
-	const pushing = { ...options, expected, signal: io.signal };
+	const present = joined.flatMap(({ ref, there = [] }) =>
+		there.map((digest) => withDigest(repositoryOf(parseReference(ref)), digest)),
+	);
+	const pushing = { ...options, expected, present, signal: io.signal };
 	const { outcomes } = await push([...objects.values()], options.client, pushing);
 	const byRef = new Map(outcomes.map((outcome) => [outcome.ref, outcome]));
 	const limited = limit(options.concurrency ?? 16, io.signal, { keepGoing: true });

@@ -1,5 +1,5 @@
 import { Readable } from "node:stream";
-import { BrewlineError } from "../errors.ts";
+import { BrewlineError, messageOf } from "../errors.ts";
 import {
 	canonicalReference,
 	printReference,
@@ -86,7 +86,7 @@ export function transfer(client: RegistryClient, { referrers = false }: Transfer
 	const put = async (target: Reference, content: ManifestContent, find: Find, generation: number): Promise<void> => {
 		const children = childrenOf(content.bytes, content.digest);
 		const repository = repositoryOf(target);
-		const send = () => client.putManifest(addressed(target, content.digest), content.mediaType, content.bytes);
+		const send = () => putContent(client, addressed(target, content.digest), content);
 		const elsewhere = (digest: string) => {
 			const from = find(digest);
 			return from === undefined || isSameRepository(from, repository) ? undefined : from;
@@ -258,6 +258,22 @@ async function* again(open: () => Promise<Readable | undefined>): AsyncGenerator
 		throw new BrewlineError("registry", "a blob vanished while it was copied");
 	}
 	yield* stream as AsyncIterable<Buffer>;
+}
+
+/** Puts a manifest, and says of one that is refused that this may be because it names a subject. */
+export async function putContent(client: RegistryClient, at: Reference, content: ManifestContent): Promise<void> {
+	try {
+		await client.putManifest(at, content.mediaType, content.bytes);
+	} catch (cause) {
+		const status = answerOf(cause)?.status ?? 0;
+		if (![400, 405, 406, 415, 422].includes(status) || asReferrer(content) === undefined) {
+			throw cause;
+		}
+		throw new BrewlineError("registry", messageOf(cause), {
+			cause,
+			hint: "it names a subject, as signatures and attestations do since OCI 1.1, which some registries refuse",
+		});
+	}
 }
 
 /** Whether a manifest was refused for what it points at. 401, 403 and 429 are about who asks. */

@@ -94,6 +94,11 @@ export interface PublishOptions {
 	readonly ledger?: Ledger;
 	/** Whether every tag is looked at although there is a ledger. Default: no. */
 	readonly audit?: boolean;
+	/**
+	 * Whether artifacts in staging that have a staged image as their `subject`, and stand in no index, come along with it. It
+	 * takes a question for each manifest that is moved. Default: yes.
+	 */
+	readonly referrers?: boolean;
 	/** Whether a tag may go back to an older version. Default: no. */
 	readonly allowOlder?: boolean;
 }

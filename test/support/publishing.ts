@@ -200,8 +200,8 @@ export function sourcesOf(program: Pick<Program, "architectures">, images: reado
 }
 
 /** The world with a program, and what a test does in it again and again. */
-export async function pipeline() {
-	const at = await world();
+export async function pipeline(options: Parameters<typeof world>[0] = {}) {
+	const at = await world(options);
 	const program = programAt(at);
 	const find = async (sources: Sources, client: RegistryClient = at.client): Promise<Builds> =>
 		(await buildsOf({ sources }, at.io, { program, lookup: registryLookup(client, program) })).builds;
@@ -213,7 +213,7 @@ export async function pipeline() {
 		stage: async (
 			sources: Sources,
 			arch: string,
-			change: { osVersion?: string; as?: string; only?: string; version?: string } = {},
+			change: { osVersion?: string; as?: string; only?: string; version?: string; shape?: AttestationShape } = {},
 		) => {
 			for (const { build, source } of Object.values(await find(sources))) {
 				if (
@@ -224,7 +224,8 @@ export async function pipeline() {
 				}
 				const { platform } = program.architectures[change.as ?? arch]!;
 				const full = { ...platform, ...(change.osVersion === undefined ? {} : { "os.version": change.osVersion }) };
-				await stageImage(at.client, build.img, full, `${source.reproducibleGitChecksum} ${arch}`, change.version);
+				const content = `${source.reproducibleGitChecksum} ${arch}`;
+				await stageImage(at.client, build.img, full, content, change.version, change.shape);
 			}
 		},
 		/** Stages the one build whose first tag this is. */
