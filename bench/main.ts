@@ -7,6 +7,7 @@
  *   --builds FILE             the program builds of meta-scripts
  *   --meta-scripts FOLDER     a clone of meta-scripts, for its jq libraries
  *   --php REPOSITORY          a clone of docker-library/php, for the case "checksums"
+ *   --crane FILE, --skopeo FILE   these programs, for the cases "copy" and "index"
  */
 import { execFileSync, spawn } from "node:child_process";
 import { createWriteStream, existsSync } from "node:fs";
@@ -21,6 +22,7 @@ import { conformance } from "../test/support/conformance-data.ts";
 import { publishedLibrary } from "../test/support/published-library.ts";
 import { startGitServer } from "../test/support/git-server.ts";
 import { measure, type Contender, type Figure } from "./measure.ts";
+import { copying, indexing } from "./registry.ts";
 
 const { values: options } = parseArgs({
 	options: {
@@ -30,9 +32,13 @@ const { values: options } = parseArgs({
 		builds: { type: "string" },
 		"meta-scripts": { type: "string" },
 		php: { type: "string" },
+		crane: { type: "string" },
+		skopeo: { type: "string" },
 	},
 });
 const runs = Number(options.runs);
+const only = options.only?.split(",");
+const isAsked = (...names: string[]): boolean => only === undefined || names.some((name) => only.includes(name));
 const root = path.dirname(import.meta.dirname);
 const production = conformance("production-2024-06-20");
 
@@ -131,8 +137,7 @@ async function cases(scratch: string): Promise<Case[]> {
 		});
 	}
 	if (options.php !== undefined) all.push(await checksums(path.resolve(options.php), scratch));
-	const only = options.only?.split(",");
-	return all.filter(({ name }) => only?.includes(name) ?? true);
+	return all.filter(({ name }) => isAsked(name));
 }
 
 async function outputTo(file: string, { argv: [program, ...args] }: Contender): Promise<void> {
@@ -227,12 +232,15 @@ if (!existsSync(production))
 await build();
 await bundleProgram(path.join(root, "bench/work.ts"), path.join(scratch, "work"));
 try {
-	for (const one of await cases(scratch)) {
+	const planned = isAsked("definitions", "sources", "builds", "plan", "deploy", "checksums");
+	for (const one of planned ? await cases(scratch) : []) {
 		const contender = one.peer?.contender;
 		const figures = await measure(contender === undefined ? [one.ours] : [one.ours, contender], runs);
 		console.log(line(one, figures));
 	}
-	if (options.only?.split(",").includes("publish") ?? true) await publishing();
+	if (isAsked("publish")) await publishing();
+	if (isAsked("index")) await indexing(scratch, options);
+	if (isAsked("copy")) await copying(cli, scratch, runs, options);
 } finally {
 	await rm(scratch, { recursive: true, force: true });
 }
