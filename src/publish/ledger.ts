@@ -6,16 +6,18 @@ import type { Part } from "./parts.ts";
 export type Ledger = Readonly<Record<string, Published>>;
 
 /**
- * The SHA-256 of what a tag is made from: the ids of its builds by architecture. Undefined where something that is defined
- * is not staged: then the tag has to be looked at.
+ * The SHA-256 of what a tag (`ref`: as it is pushed) is made from: its builds by architecture, with what is known to be staged
+ * of them. Undefined where something that is defined is not staged: then the tag has to be looked at.
  */
-export function fingerprint(parts: readonly Part[]): string | undefined {
+export function fingerprint(ref: string, parts: readonly Part[]): string | undefined {
 	const hash = createHash("sha256");
+	hash.update(`${ref}\n`);
 	for (const { arch, archTag, contributions } of parts) {
 		hash.update(`${arch} ${archTag ?? ""}\n`);
 		for (const { build } of contributions) {
 			if (build === undefined || build.build.resolved === null) return undefined;
-			hash.update(`${build.buildId}\n`);
+			const digests = build.build.resolved.manifests.map(({ digest }) => digest);
+			hash.update(`${build.buildId} ${digests.join(" ")}\n`);
 		}
 	}
 	return hash.digest("hex");

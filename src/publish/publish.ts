@@ -1,6 +1,7 @@
 import { limit, restrictedTo, type Builds } from "../builds/index.ts";
 import type { Io } from "../io/types.ts";
 import { parseReference, repositoryOf, withDigest } from "../oci/index.ts";
+import { counter } from "./progress.ts";
 import { readBack } from "../registry/readBack.ts";
 import type { Sources } from "../sources/types.ts";
 import { publishArchTags } from "./archTags.ts";
@@ -45,12 +46,16 @@ export async function publish(
 	const staged = await readStaged(buildsOf(parts), read, options);
 	const archTags = await publishArchTags(parts, staged, read, io, options);
 	const context = { staged, archTags, read, lookup, head, options };
+	const looked = counter(io, tags.size, "tags looked at");
 	const joined = await Promise.all(
-		[...all].map(async ([tag, ofTag]) => settled.get(tag) ?? (await joinTag(tag, ofTag, context))),
+		[...all].map(async ([tag, ofTag]) => settled.get(tag) ?? (await looked(joinTag(tag, ofTag, context)))),
 	);
 	const pushed = options.dryRun === true ? joined.map(({ tag }) => tag) : await pushJoined(joined, io, options);
 	const unmoved = new Set(archTags.why.keys());
-	const results = [...all.values()].map((ofTag, number) => withFingerprint(pushed[number]!, ofTag, unmoved));
+	const results = [...all].map(([, ofTag], number) => {
+		const { ref } = joined[number]!;
+		return withFingerprint(pushed[number]!, ref, ofTag, unmoved);
+	});
 	const changes = joined.flatMap(({ ref, object }, number): DeployObject[] =>
 		object === undefined || results[number]!.change === "failed" || results[number]!.change === "unchanged"
 			? []
@@ -72,11 +77,16 @@ function buildsOf(parts: readonly Part[]): Builds {
 }
 
 /** With what the tag is made from, where it holds all of that. */
-function withFingerprint(tag: PublishedTag, parts: readonly Part[], unmoved: ReadonlySet<string>): PublishedTag {
+function withFingerprint(
+	tag: PublishedTag,
+	ref: string,
+	parts: readonly Part[],
+	unmoved: ReadonlySet<string>,
+): PublishedTag {
 	if (tag.notes.length > 0 || tag.decision !== undefined || tag.unserved !== undefined) return tag;
 	if (tag.change === "held" || tag.change === "failed") return tag;
 	if (parts.some(({ archTag }) => archTag !== undefined && unmoved.has(archTag))) return tag;
-	const from = fingerprint(parts);
+	const from = fingerprint(ref, parts);
 	return from === undefined ? tag : { ...tag, from };
 }
 
@@ -108,13 +118,14 @@ async function pushJoined(
 	const { outcomes } = await push([...objects.values()], options.client, pushing);
 	const byRef = new Map(outcomes.map((outcome) => [outcome.ref, outcome]));
 	const limited = limit(options.concurrency ?? 16, io.signal, { keepGoing: true });
+	const put = counter(io, byRef.size, "tags put");
 	return Promise.all(
 		joined.map(async ({ ref, tag }) => {
 			const outcome = byRef.get(ref);
 			const after = afterPush(tag, outcome);
 			if (outcome?.state !== "pushed") return after;
 			try {
-				await limited(() => readBack(options.client, io, parseReference(ref), after.digest!));
+				await put(limited(() => readBack(options.client, io, parseReference(ref), after.digest!)));
 				return after;
 			} catch (error) {
 				// It was put: what cannot be read now is looked at by the next run.

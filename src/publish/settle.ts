@@ -37,7 +37,8 @@ export async function settle(
 			decided.push(joined.then((one) => void settled.set(tag, one)));
 		} else if (!audit && Object.hasOwn(ledger, tag)) {
 			const { from } = ledger[tag]!;
-			if (from !== undefined && from === fingerprint(parts)) same.push(tag);
+			const ref = underNamespace(context.options.program.registries.namespace, tag);
+			if (from !== undefined && from === fingerprint(ref, parts)) same.push(tag);
 		}
 	}
 	await Promise.all(decided);
