@@ -17,6 +17,7 @@ import { titleOf } from "../plan/index.ts";
 import { indexObject, type PublishedTag, push } from "../publish/index.ts";
 import type { SourceEntry, Sources } from "../sources/index.ts";
 import { recordLearned } from "./memory.ts";
+import { noProof, type Proof, provenanceOf } from "./proof.ts";
 import { publishStaged } from "./publish.ts";
 import { computeBuilds, computeSources, openLookups, type Lookups } from "./steps.ts";
 import type { Workspace } from "./workspace.ts";
@@ -124,7 +125,7 @@ interface Found {
 async function published(
 	build: Build,
 	lookup: Lookup,
-	{ program, git }: Workspace,
+	{ program, git, client }: Workspace,
 	{ own, shared }: { readonly own: ReadonlySet<string>; readonly shared: ReadonlySet<string> },
 	{ unverified = false }: AdoptOptions,
 ): Promise<Found> {
@@ -148,7 +149,12 @@ async function published(
 			const index = all && restrictedTo(all, arch, program.annotations.architecture);
 			if (index === undefined) continue;
 			imported ??= importedDigest(build, git);
-			const problem = mismatch(build, index, { ...options, imported: await imported });
+			const known = { ...options, imported: await imported, proof: noProof };
+			let problem = mismatch(build, index, known);
+			if (problem !== undefined && mismatch(build, index, { ...known, unverified: true }) === undefined) {
+				// It says nothing wrong, and not enough: its provenance may say more.
+				problem = mismatch(build, index, { ...known, proof: await provenanceOf(client, index) });
+			}
 			if (problem === undefined) return { build, state: "adopted", note: `taken from ${reference}`, index };
 			why = `${reference} ${problem}`;
 		} catch (error) {
@@ -205,13 +211,14 @@ interface Verified {
 	readonly oneOfSeveral: boolean;
 	/** The digest that it must have, where that is known. */
 	readonly imported: string | undefined;
+	readonly proof: Proof;
 }
 
 /** Why an image is not what is defined, or does not prove it; undefined: it is. */
 export function mismatch(
 	{ build, source }: Pick<Build, "build" | "source">,
 	index: Index,
-	{ unverified, oneOfSeveral, imported }: Verified,
+	{ unverified, oneOfSeveral, imported, proof }: Verified,
 ): string | undefined {
 	const images = index.manifests.filter((manifest) => !isAttestation(manifest));
 	const said = (key: string): readonly string[] =>
@@ -221,10 +228,8 @@ export function mismatch(
 	const other = said(revision).find((commit) => !defined.includes(commit));
 	if (other !== undefined) return `is of another commit: ${other.slice(0, 40)}`;
 	// A tag may have moved from one directory to another of the same commit.
-	const elsewhere = said(sourceUrl).find((url) => {
-		const directory = /#[0-9a-f]{40,64}:(.*)$/s.exec(url)?.[1];
-		return directory !== undefined && !source.entries.some(({ Directory }) => Directory === directory);
-	});
+	const directories = said(sourceUrl).flatMap((url) => /#[0-9a-f]{40,64}:(.*)$/s.exec(url)?.[1] ?? []);
+	const elsewhere = directories.find((name) => !source.entries.some(({ Directory }) => Directory === name));
 	if (elsewhere !== undefined) return `is of another directory: ${printable(elsewhere, 300)}`;
 	if (imported !== undefined) {
 		const foreign = images.find(({ digest }) => digest !== imported);
@@ -237,12 +242,16 @@ export function mismatch(
 	if (unverified) return undefined;
 	const silent = (key: string): boolean => said(key).length < images.length;
 	if (silent(revision)) return "does not say of which commit it is";
+	if (directories.length < images.length) return "does not say of which directory it is";
 	const file = source.entries
-		.map(({ File }) => File)
-		.find((name) => oneOfSeveral || path.normalize(name) !== usualFile);
+		.map(({ File }) => path.normalize(File))
+		.find((name) => (oneOfSeveral || name !== usualFile) && name !== proof.file);
 	if (file !== undefined) return `does not say of which file it is, and ${printable(file, 200)} is defined`;
-	if (base !== undefined && silent(baseDigest)) return `does not say on which ${printable(from, 200)} it stands`;
-	const others = Object.keys(build.parents).filter((parent) => parent !== from);
+	if (base !== undefined && silent(baseDigest) && !proof.digests.has(base))
+		return `does not say on which ${printable(from, 200)} it stands`;
+	const others = Object.entries(build.parents).flatMap(([parent, digest]) =>
+		parent === from || proof.digests.has(digest) ? [] : [parent],
+	);
 	if (others.length > 0) return `does not say with which ${printable(others.join(", "), 300)} it was built`;
 	return undefined;
 }
