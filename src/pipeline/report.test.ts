@@ -1,7 +1,9 @@
 import { expect, it } from "vitest";
+import { planWorld } from "../../test/support/plan-world.ts";
 import { nodeIo } from "../io/index.ts";
 import type { TagReport } from "../report/index.ts";
-import { type Draft, finishReport, startReport } from "./report.ts";
+import { type Draft, finishReport, startReport, stillWaiting } from "./report.ts";
+import { chosenArchitectures } from "./steps.ts";
 
 const io = nodeIo();
 const tag: TagReport = { reference: "a:1", digest: null, platforms: [], change: "created", notes: [] };
@@ -28,4 +30,27 @@ it.each<[outcome: string, what: string, change: Partial<Draft>]>([
 ])("a run is %s where %s", async (outcome, _, change) => {
 	const report = await finishReport(undefined, io, { ...startReport("test", io), ...change });
 	expect(report.outcome).toBe(outcome);
+});
+
+it("what a plan did not choose, and what stands on it, waits for another plan, while what it chose goes on", async () => {
+	const w = planWorld();
+	const arches = ["amd64", "arm64v8"];
+	w.define([
+		{ name: "base", tags: ["1"], arches },
+		{ name: "app", tags: ["1"], arches, froms: ["base:1"] },
+	]);
+	const chosen = await w.plan({ program: chosenArchitectures(w.program, ["amd64"]), wholeProgram: w.program });
+	await w.carryOut(chosen);
+	// As publishing plans: for all architectures, and without a memory.
+	w.state = undefined;
+	const { plan, builds, sources } = await w.plan();
+	const waiting = stillWaiting(sources, builds, plan, chosen.plan);
+	expect(waiting.map(({ tag: first, arch, wave, reason }) => [first, arch, wave, reason])).toEqual([
+		["app:1", "arm64v8", null, "app:1 waits for base:1, which is not built yet"],
+		["base:1", "arm64v8", null, "base:1: arm64v8 is none of the architectures that this plan is for"],
+		["app:1", "amd64", 0, expect.stringContaining("can be built now")],
+	]);
+	// Another plan has it.
+	const without = stillWaiting(sources, builds, plan, undefined);
+	expect(without.map(({ wave }) => wave)).toEqual([1, 0, 0]);
 });

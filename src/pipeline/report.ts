@@ -198,7 +198,16 @@ export function stillWaiting(
 			.filter(({ why }) => why === "back-off" || why === "not-chosen" || why === "no-room")
 			.map((item) => [pairOf(item.source, item.arch), item] as const),
 	);
-	const now = new Map(next.waiting.map((item) => [pairOf(item.source, item.arch), item]));
+	// In no wave of the plan, in none of what follows: it waits for something of these.
+	const stuck = new Set(
+		planned?.waiting.filter(({ wave }) => wave === null).map(({ source, arch }) => pairOf(source, arch)),
+	);
+	const now = new Map(
+		next.waiting.map((item) => {
+			const pair = pairOf(item.source, item.arch);
+			return [pair, stuck.has(pair) ? { ...item, wave: null } : item];
+		}),
+	);
 	for (const { id } of next.legs.flatMap((leg) => leg.builds)) {
 		const { sourceId, arch } = builds[id]!.build;
 		const pair = pairOf(sourceId, arch);
