@@ -1,3 +1,4 @@
+import v8 from "node:v8";
 import { printable } from "../io/index.ts";
 import { tabJson } from "../json/index.ts";
 import { parsePlatform } from "../oci/index.ts";
@@ -6,12 +7,21 @@ import { amountsText, copyImage, type CopiedTarget } from "../publish/index.ts";
 import { exitCodeOf, failuresOf, failureText } from "../report/index.ts";
 import type { Context } from "./context.ts";
 
+/**
+ * V8 lets its space for new objects grow so far that the buffers of layers are only freed by collecting everything. Kept
+ * small, a copy takes a third less of time and memory. Later versions may not know the flag, and would say so.
+ */
+function keepNewSpaceSmall(): void {
+	if (process.versions.v8.startsWith("13.")) v8.setFlagsFromString("--scavenger-max-new-space-capacity-mb=1");
+}
+
 /** Copies an image to other repositories and registries. */
 export async function copyStep(
 	context: Context,
 	options: { platform?: readonly string[]; referrers: boolean; dryRun?: boolean },
 	args: string[],
 ): Promise<number> {
+	keepNewSpaceSmall();
 	const [source = "", ...targets] = args;
 	await using workspace = openWorkspace(context.program, context.io, { work: context.work, dryRun: true });
 	const dryRun = options.dryRun ?? false;

@@ -218,7 +218,8 @@ export function transfer(client: RegistryClient, { referrers = false }: Transfer
 			if ((!elsewhere || blob.size > worthAsking) && (await client.hasBlob(repository, blob.digest))) {
 				return "present";
 			}
-			const first = elsewhere ? await client.getBlob(from, blob) : undefined;
+			const open = () => client.getBlob(from, blob, { checked: false });
+			const first = elsewhere ? await open() : undefined;
 			if (first === undefined) {
 				// Layers that may not be given away are fetched from their URLs, by those who pull.
 				if ((blob.urls?.length ?? 0) > 0) {
@@ -227,8 +228,7 @@ export function transfer(client: RegistryClient, { referrers = false }: Transfer
 				throw nowhere("blob", blob.digest, from);
 			}
 			try {
-				const source = reopened(first, () => client.getBlob(from, blob));
-				await client.putBlob(repository, blob, source);
+				await client.putBlob(repository, blob, reopened(first, open));
 			} finally {
 				// Nobody has read it where no upload could be opened.
 				first.destroy();
