@@ -225,7 +225,9 @@ export function createRegistryClient(
 				if (answer.lacking === "surely") withoutReferrers.add(ask.endpoint.origin);
 				return undefined;
 			});
-		const listed = withoutReferrers.has(first.endpoint.origin) ? undefined : await listedReferrers(first, doing, page);
+		const { origin, host } = first.endpoint;
+		const lacking = withoutReferrers.has(origin) || capabilitiesOf(host).referrers === "no";
+		const listed = lacking ? undefined : await listedReferrers(first, doing, page);
 		const found = listed ?? (await taggedReferrers(repositoryOf(reference), subject, getManifest, doing));
 		// A registry may leave the choice to who asks.
 		return found.filter((descriptor) => artifactType === undefined || descriptor.artifactType === artifactType);

@@ -182,6 +182,17 @@ describe("answers", () => {
 		expect(server.requests.filter((request) => request.includes("/referrers/"))).toHaveLength(questions);
 	});
 
+	test("a registry that is known to have no lists is not asked for them", async () => {
+		await using server = await scripted((_, response) => reply(response, 200, headers, index(entry)));
+		const io = testIo();
+		const client = createRegistryClient({
+			...io,
+			http: (request) => io.http({ ...request, url: new URL(request.url.pathname, server.url) }),
+		});
+		expect(await client.listReferrers(of(parseReference("ghcr.io/org/name")))).toEqual([entry]);
+		expect(server.requests).toEqual([`GET ${tagPath}`]);
+	});
+
 	test("pages are followed, each manifest once, on the same host only", async () => {
 		const next = { ...entry, digest: sha256Of("b") };
 		let elsewhere = "";
