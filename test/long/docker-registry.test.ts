@@ -47,14 +47,15 @@ async function withDebian(binary: string, staged: "elsewhere" | "there"): Promis
 	});
 	const schedules = partOf(Array.from({ length: 20 }, (_, number) => number));
 
-	describe(`Debian's docker-registry, staged ${staged} (${partName()})`, () => {
-		test(`every other of ${asked.length} requests goes wrong in one way (${cases.length} injections)`, async () => {
+	const counts = `${cases.length} injections, ${schedules.length} schedules`;
+	describe(`Debian's docker-registry, staged ${staged} (${partName()}, ${counts})`, () => {
+		test(`every other of ${asked.length} requests goes wrong in one way`, async () => {
 			const wrong: string[] = [];
 			for (const { at, way } of cases) wrong.push(...(await inject(way, at)));
 			expect(wrong).toEqual([]);
 		});
 
-		test(`two publishers take turns (${schedules.length} schedules)`, async () => {
+		test(`two publishers take turns`, async () => {
 			const wrong: string[] = [];
 			for (const number of schedules) {
 				wrong.push(

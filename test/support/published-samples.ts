@@ -155,7 +155,7 @@ export interface Content {
 
 /**
  * What is wrong with a tag that points at this: something below it is missing, or stands for another architecture, or is
- * not what was staged for this tag; or an architecture is gone that `before` had.
+ * not what was staged for this tag; or an architecture, or of a list of artifacts one, is gone that `before` had.
  */
 export async function faultsOfTag(
 	samples: StagedSamples,
@@ -173,6 +173,8 @@ export async function faultsOfTag(
 	};
 	const parts = repository.split("/");
 	const [namespace, name] = [parts.at(-2)!, parts.at(-1)!];
+	// Where a registry does not list what refers to an image, this tag does.
+	const image = /^sha256-[0-9a-f]{64}$/.test(tag.tag) ? tag.tag.replace("-", ":") : undefined;
 	const { manifests = [] } = await read(digest);
 	if (manifests.length === 0) faults.push("it holds nothing");
 	for (const item of manifests) {
@@ -185,12 +187,16 @@ export async function faultsOfTag(
 		for (const blob of [...(config === undefined ? [] : [config]), ...(layers ?? [])]) {
 			if ((await content.blobSize(repository, blob.digest)) !== blob.size) faults.push(`${blob.digest} is missing`);
 		}
+		if (image !== undefined) {
+			if (subject?.digest !== image) faults.push(`${item.digest} does not refer to it`);
+			continue;
+		}
 		const arch = item.annotations?.[annotations.architecture] ?? "";
 		const of = subject?.digest ?? item.annotations?.[referenceDigest];
 		if (namespace !== "library" && namespace !== arch) faults.push(`${item.digest} is for ${arch}`);
 		if (isAttestation(item)) {
-			const image = manifests.find((other) => other.digest === of);
-			if (image?.annotations?.[annotations.architecture] !== arch) faults.push(`${item.digest} is of no image here`);
+			const about = manifests.find((other) => other.digest === of);
+			if (about?.annotations?.[annotations.architecture] !== arch) faults.push(`${item.digest} is of no image here`);
 			continue;
 		}
 		if (samples.images.get(`${name}:${tag.tag} ${arch}`)?.has(item.digest) !== true) {
@@ -201,11 +207,10 @@ export async function faultsOfTag(
 		if (!samePlatform(says, architectures[arch]!.platform)) faults.push(`${item.digest} says that it is for others`);
 	}
 	if (tag.before !== undefined) {
-		const archesOf = (list: readonly Descriptor[]) =>
-			new Set(list.map((one) => one.annotations?.[annotations.architecture]));
-		const now = archesOf(manifests);
-		const gone = [...archesOf((await read(tag.before)).manifests ?? [])].filter((arch) => !now.has(arch));
-		if (gone.length > 0) faults.push(`it has lost ${gone.join(", ")}`);
+		const kept = (one: Descriptor) => (image === undefined ? one.annotations?.[annotations.architecture] : one.digest);
+		const now = new Set(manifests.map(kept));
+		const gone = ((await read(tag.before)).manifests ?? []).map(kept).filter((one) => !now.has(one));
+		if (gone.length > 0) faults.push(`it has lost ${[...new Set(gone)].join(", ")}`);
 	}
 	return faults.map((fault) => `${repository}:${tag.tag}: ${fault}`);
 }
