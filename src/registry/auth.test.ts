@@ -387,6 +387,23 @@ describe("one token for several repositories", () => {
 		expect(server.asked).toHaveLength(7);
 	});
 
+	test("those that are full do not wait for each other", async () => {
+		const held: (() => void)[] = [];
+		await using server = await scripted((request, response) => {
+			if (request.url?.startsWith("/token") === true) {
+				held.push(() => reply(response, 200, {}, `{"token":"t"}`));
+				// Three of 16 at once; the last, which is not full, comes after these.
+				const tokens = server.requests.filter((line) => line.includes("/token")).length;
+				if (tokens >= 3) for (const answer of held.splice(0)) answer();
+			} else if (request.headers.authorization === "Bearer t") reply(response, 404);
+			else reply(response, 401, { "www-authenticate": `Bearer realm="${server.url}/token"` });
+		});
+		const client = createRegistryClient(testIo());
+		const asked = names(50).map((name) => client.hasBlob(parseReference(`${server.host}/${name}`), missing));
+		expect(await Promise.all(asked)).toEqual(Array(50).fill(false));
+		expect(server.requests.filter((line) => line.includes("/token"))).toHaveLength(4);
+	});
+
 	test("those who come while one is asked for go together", async () => {
 		await using server = await counting({});
 		await server.has("first");
@@ -490,7 +507,7 @@ describe("one token for several repositories", () => {
 });
 
 describe("a registry of which nothing is known", () => {
-	test("is asked by one first; one that fails leaves that to the next", async () => {
+	test("is asked by one first; where that fails all go on, as they would without", async () => {
 		let underWay = 0;
 		const others: number[] = [];
 		await using server = await scripted((_, response, number) => {
@@ -498,14 +515,37 @@ describe("a registry of which nothing is known", () => {
 			setImmediate(() => {
 				underWay--;
 				if (number === 1) response.destroy();
-				else reply(response, number === 2 ? 503 : number === 3 ? 429 : 404);
+				else reply(response, 404);
 			});
 		});
 		const client = createRegistryClient(testIo());
 		const asked = Array.from({ length: 5 }, (_, at) => client.getManifest(parseReference(`${server.host}/name:${at}`)));
 		expect(await Promise.all(asked)).toEqual(Array(5).fill(undefined));
-		expect(others).toHaveLength(3 + 5);
-		expect(others.slice(0, 4)).toEqual([0, 0, 0, 0]);
+		expect(others).toHaveLength(1 + 5);
+		expect(others[0]).toBe(0);
+		expect(server.requests[0]).toBe("GET /v2/name/manifests/0");
+	});
+
+	test("and is silent keeps nobody waiting for more than one request's time", async () => {
+		const io = testIo();
+		let silent = 0;
+		let late = 0;
+		const http = (): Promise<never> => {
+			silent++;
+			const { promise, reject } = Promise.withResolvers<never>();
+			// The first is given up after two minutes; all others ask at the same time from then on.
+			setImmediate(() => {
+				late = Math.max(late, silent);
+				reject(Object.assign(new Error("silent"), { code: "ETIMEDOUT" }));
+				silent = 0;
+			});
+			return promise;
+		};
+		const client = createRegistryClient({ ...io, http }, { retry: { tries: 1 } });
+		const asked = Array.from({ length: 20 }, (_, at) => client.getManifest(parseReference(`ghcr.io/org/name:${at}`)));
+		const results = await Promise.allSettled(asked);
+		expect(new Set(results.map(({ status }) => status))).toEqual(new Set(["rejected"]));
+		expect(late).toBe(19);
 	});
 
 	test("and that lets anybody read is asked for few tokens when several want to write", async () => {

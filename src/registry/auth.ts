@@ -32,10 +32,10 @@ export interface Authorization {
 
 export interface Authorizer {
 	/**
-	 * Waits while another request is the first to ask a registry of which nothing is known yet: its answer says what all have to
-	 * bring along. To be released as soon as the answer is there (true: it was one), and whatever happens.
+	 * Waits while another request is the very first to a registry: its answer says what all have to bring along. To be released as
+	 * soon as that answer is there, or will not be: a registry that does not answer is not waited for by one after the other.
 	 */
-	scout(endpoint: Endpoint): Promise<(answered: boolean) => void>;
+	scout(endpoint: Endpoint): Promise<() => void>;
 	/** What a request can carry by what is known of the registry so far. Asks for a token where that takes one. */
 	authorize(endpoint: Endpoint, scopes: readonly string[]): Promise<Authorization>;
 	/** What to try again with after a 401 or 403; undefined: nothing better is to be had. */
@@ -76,14 +76,15 @@ interface Batch {
 	readonly wishes: (readonly string[])[];
 	readonly instead: boolean;
 	sent: boolean;
-	token: Promise<Token>;
+	/** To be called when it takes no more. */
+	readonly fill: () => void;
+	readonly token: Promise<Token>;
 }
 
 interface EndpointState {
 	challenge?: Challenge;
-	/** Whether an answer has shown what the registry wants; until then one request goes first. */
-	known: boolean;
-	scouting?: Promise<void>;
+	/** Ends once the first request has shown what the registry wants, or has failed. */
+	scouted?: Promise<void>;
 	credential?: Promise<Credential | undefined>;
 	/** Those that have expired, too, until they are renewed with all of their scopes. */
 	tokens: Token[];
@@ -118,23 +119,21 @@ export function createAuthorizer(
 	function stateOf(endpoint: Endpoint): EndpointState {
 		let state = endpoints.get(endpoint.origin);
 		if (state === undefined) {
-			state = { known: false, tokens: [], batches: [], turn: Promise.resolve() };
+			state = { tokens: [], batches: [], turn: Promise.resolve() };
 			endpoints.set(endpoint.origin, state);
 		}
 		return state;
 	}
 
-	async function scout(endpoint: Endpoint): Promise<(answered: boolean) => void> {
+	async function scout(endpoint: Endpoint): Promise<() => void> {
 		const state = stateOf(endpoint);
-		while (!state.known && state.scouting !== undefined) await state.scouting;
-		if (state.known) return () => {};
+		if (state.scouted !== undefined) {
+			await state.scouted;
+			return () => {};
+		}
 		const { promise, resolve } = Promise.withResolvers<void>();
-		state.scouting = promise;
-		return (answered) => {
-			state.known ||= answered;
-			if (state.scouting === promise) delete state.scouting;
-			resolve();
-		};
+		state.scouted = promise;
+		return resolve;
 	}
 
 	function credential(endpoint: Endpoint): Promise<Credential | undefined> {
@@ -227,10 +226,15 @@ export function createAuthorizer(
 			state.tokens = state.tokens.filter((token) => token !== before);
 			return batchOf(endpoint, state, [scopes, scopesIn(before.scopes)]);
 		}
-		const open = state.batches.find((batch) => !batch.sent && fits(batch, scopes));
-		if (open === undefined) return batchOf(endpoint, state, [scopes]);
-		addTo(open, scopes);
-		return open;
+		const waiting = state.batches.filter(({ sent }) => !sent);
+		const open = waiting.find((batch) => fits(batch, scopes));
+		if (open !== undefined) {
+			addTo(open, scopes);
+			return open;
+		}
+		// Those that take no more have nothing to wait for.
+		for (const { fill } of waiting) fill();
+		return batchOf(endpoint, state, [scopes]);
 	}
 
 	function batchOf(
@@ -240,11 +244,20 @@ export function createAuthorizer(
 		instead = false,
 	): Batch {
 		const { promise, resolve, reject } = Promise.withResolvers<Token>();
-		const batch: Batch = { scopes: new Map(), wishes: [], instead, sent: false, token: promise };
+		const full = Promise.withResolvers<void>();
+		const batch: Batch = {
+			scopes: new Map(),
+			wishes: [],
+			instead,
+			sent: false,
+			fill: full.resolve,
+			token: promise,
+		};
 		for (const wish of wishes) addTo(batch, wish);
 		state.batches.push(batch);
 		// One after the other, so that those who come in the meantime go together.
-		const sent = (state.merges === false ? Promise.resolve() : state.turn).then(() => send(endpoint, state, batch));
+		const turn = state.merges === false ? Promise.resolve() : Promise.race([state.turn, full.promise]);
+		const sent = turn.then(() => send(endpoint, state, batch));
 		state.turn = sent.then(resolve, reject);
 		return batch;
 	}

@@ -50,7 +50,7 @@ export function createTransport(
 			for (let tries = 1; ; tries++) {
 				const { response: answer, used } = await send(request, url, authorization, tries > 1);
 				if (answer.status !== 401 && answer.status !== 403) {
-					release(answer.status < 500 && answer.status !== 429);
+					release();
 					return await follow(request, answer, url);
 				}
 				// Read now: a connection that waits for a token could be the one that the token is waiting for.
@@ -58,7 +58,7 @@ export function createTransport(
 				// A body that is still being sent is cut off with its connection.
 				if (isStream(request.body)) answer.body.destroy();
 				const asked = authorizer.challenged(request.endpoint, answer, request.scopes, used);
-				release(true);
+				release();
 				const next = await asked;
 				if (next === undefined || tries === maxChallenges) {
 					return { ...answer, body: Readable.from([bytes], { objectMode: false }) };
@@ -66,7 +66,7 @@ export function createTransport(
 				authorization = next;
 			}
 		} finally {
-			release(false);
+			release();
 		}
 	}
 
