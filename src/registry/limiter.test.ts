@@ -133,7 +133,17 @@ describe("429", () => {
 			await asked;
 			waits.push(sent.at(-1)!.at - before);
 		}
-		expect(waits).toEqual([500, 1000, 0, 0, 500]);
+		expect(waits).toEqual([500, 1000, 1000, 0, 500]);
+	});
+
+	test("that says each time that the next may go at once is obeyed once", async () => {
+		const { clock, ask, sent } = limited(undefined);
+		for (let number = 0; number < 8; number++) {
+			const asked = ask(number, (admission) => admission.answered(refusal("0")));
+			await clock.run();
+			await asked;
+		}
+		expect(sent.map(({ at }) => at)).toEqual([0, 0, 500, 1500, 3500, 7500, 15_500, 31_500]);
 	});
 
 	test("a good answer to what was under way before does not end it", async () => {

@@ -144,7 +144,9 @@ export function createLimiter(
 		const now = io.clock.now();
 		// Of many that are refused together only the first makes the wait longer, unless one is told a later time.
 		const another = number > host.refused;
-		const delay = stated ?? (another ? backOff(policy, host.refusals) : 0);
+		// One that says again and again that the next may go at once is not believed.
+		const least = another && host.refusals > 0 ? backOff(policy, host.refusals - 1) : 0;
+		const delay = stated === undefined ? (another ? backOff(policy, host.refusals) : 0) : Math.max(stated, least);
 		if (another) {
 			host.refused = host.count;
 			host.refusals++;
