@@ -74,7 +74,7 @@ function figure({ seconds, megabytes }: Figure, most = Infinity): string {
 
 async function serve(cli: (...args: string[]) => [string, ...string[]], storage: string) {
 	const [program, ...args] = cli("registry", "--port", "0", "--storage", storage);
-	const child: ChildProcess = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"] });
+	const child: ChildProcess = spawn(program, args, { stdio: ["ignore", "pipe", "ignore"] });
 	const [url] = (await once(createInterface(child.stdout!), "line")) as [string];
 	return {
 		host: new URL(url).host,
