@@ -212,6 +212,24 @@ async function* endless() {
 }
 
 describe("blobs", () => {
+	test("unchecked, it is as it comes, and putBlob does not take what is wrong", async () => {
+		await using server = await registry(({ method }) => (method === "GET" ? { kind: "corrupt" } : undefined));
+		const client = createRegistryClient(testIo());
+		const bytes = Buffer.from("a blob");
+		const blob = describing(bytes);
+		await client.putBlob(server.reference("name"), blob, sourceOf(bytes));
+		const read = async () => (await client.getBlob(server.reference("name"), blob, { checked: false }))!;
+		expect((await bytesOf(await read())).subarray(1)).toEqual(bytes.subarray(1));
+		await expect(bytesOf(await client.getBlob(server.reference("name"), blob))).rejects.toMatchObject({
+			code: "digest",
+		});
+		const wrong = await read();
+		await expect(client.putBlob(server.reference("other"), blob, () => wrong)).rejects.toMatchObject({
+			code: "digest",
+		});
+		expect(await client.hasBlob(server.reference("other"), blob.digest)).toBe(false);
+	});
+
 	const content = Buffer.from("0123456789".repeat(2000));
 
 	test.each([

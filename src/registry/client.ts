@@ -207,10 +207,10 @@ export function createRegistryClient(
 	}
 
 	async function listReferrers(
-		reference: Reference,
+		reference: Reference & { readonly digest: string },
 		{ artifactType }: { readonly artifactType?: string } = {},
 	): Promise<readonly Descriptor[]> {
-		const subject = reference.digest ?? "";
+		const { digest: subject } = reference;
 		algorithmOf(subject);
 		const query = artifactType === undefined ? "" : `?artifactType=${encodeURIComponent(artifactType)}`;
 		const path = `${repositoryPath(reference)}/referrers/${subject}${query}`;

@@ -148,6 +148,44 @@ describe("without the list", () => {
 		expect((await client.headManifest(tag))?.digest).toBe(digest);
 	});
 
+	test.each([
+		["bytes", [{ ...subject, annotations: { long: "x".repeat(4_194_000) } }]],
+		["entries", entries(0, 10_000)],
+	])("a list of too many %s is not added to", async (_, manifests) => {
+		await using server = await registry(false);
+		const { client, repository } = server;
+		const list = { schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests };
+		// The registry would not take the list: nothing that it names is there.
+		const http: typeof server.io.http = async (request) => {
+			const found = await server.io.http(request);
+			if (request.method !== "GET" || !request.url.pathname.includes(referrersTag(subject.digest))) return found;
+			const headers = { "content-type": mediaTypes.ociIndex };
+			return { status: 200, headers, body: Readable.from([Buffer.from(JSON.stringify(list))], { objectMode: false }) };
+		};
+		await expect(sign(createRegistryClient({ ...server.io, http }), repository, "more")).rejects.toMatchObject({
+			code: "registry",
+			message: expect.stringContaining("there are more than"),
+		});
+		expect(await client.listReferrers(of(repository))).toEqual([]);
+	});
+
+	test("an index can be about something, too, and one that failed to be listed keeps no other from it", async () => {
+		let failing = true;
+		await using server = await registry(false, ({ method, path }) =>
+			failing && method === "PUT" && path === tagPath ? { kind: "answer", status: 403 } : undefined,
+		);
+		const { client, repository } = server;
+		const index = { schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: [], subject };
+		const put = () => client.putManifest(repository, mediaTypes.ociIndex, Buffer.from(JSON.stringify(index)));
+		const failed = await Promise.allSettled([put(), sign(client, repository, "second")]);
+		expect(failed).toMatchObject(failed.map(() => ({ status: "rejected", reason: { code: "credentials" } })));
+		failing = false;
+		const [{ digest }, signature] = await Promise.all([put(), sign(client, repository, "third")]);
+		const listed = await client.listReferrers(of(repository));
+		const { mediaType } = index;
+		expect(sorted(listed)).toEqual(sorted([{ mediaType, digest, size: expect.any(Number) as number }, signature]));
+	});
+
 	test("a list that a mirror has is not what is written back", async () => {
 		await using server = await registry(false);
 		await using mirror = await scripted((_, response) => reply(response, 404));
@@ -158,6 +196,11 @@ describe("without the list", () => {
 		expect(mirror.requests).toEqual([]);
 	});
 });
+
+/** So many descriptors that differ from all others. */
+function entries(first: number, count: number): readonly Descriptor[] {
+	return Array.from({ length: count }, (_, number) => ({ ...subject, digest: sha256Of(String(first + number)) }));
+}
 
 describe("answers", () => {
 	const index = (...manifests: unknown[]) =>
@@ -227,6 +270,45 @@ describe("answers", () => {
 			code: "registry",
 			message: expect.stringContaining(message),
 		});
+	});
+
+	test.each([
+		["a list without an end", (page: number) => ({ body: index(), next: page + 1 }), "more than 1000 pages"],
+		[
+			"too many in all",
+			(page: number) => ({ body: index(...entries(page * 6000, 6000)), next: page < 1 ? page + 1 : undefined }),
+			"more than 10000 of them",
+		],
+		[
+			"a list that ends in the middle",
+			(page: number) => ({ body: index(), next: page + 1, status: 200 + 204 * page }),
+			"ends in the middle",
+		],
+	] as [string, (page: number) => { body: string; next?: number; status?: number }, string][])(
+		"%s is an error",
+		async (_, answer, message) => {
+			await using server = await scripted((request, response) => {
+				const page = Number(new URL(request.url!, "http://x").searchParams.get("page") ?? 0);
+				const { body, next, status = 200 } = answer(page);
+				const link = next === undefined ? {} : { link: `</v2/org/name/referrers/x?page=${next}>; rel="next"` };
+				reply(response, status, { ...headers, ...link }, body);
+			});
+			const client = createRegistryClient(testIo());
+			await expect(client.listReferrers(of(parseReference(`${server.host}/org/name`)))).rejects.toMatchObject({
+				code: "registry",
+				message: expect.stringContaining(message),
+			});
+		},
+	);
+
+	test("an answer without a type is none, a list without manifests is empty", async () => {
+		await using server = await scripted((request, response) => {
+			if (request.url!.includes("/referrers/")) reply(response, 200);
+			else reply(response, 200, headers, '{"schemaVersion":2}');
+		});
+		const client = createRegistryClient(testIo());
+		expect(await client.listReferrers(of(parseReference(`${server.host}/org/name`)))).toEqual([]);
+		expect(server.requests).toHaveLength(2);
 	});
 
 	test("a refusal is an error, or hides what is not there", async () => {
