@@ -1,8 +1,12 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { nodeIo } from "../../src/io/index.ts";
 import { parsePlatform, parseReference } from "../../src/oci/index.ts";
 import { createRegistryClient, startRegistry, type RunningRegistry } from "../../src/registry/index.ts";
 import { type CommandWorld, openCommandWorld, type Place } from "../support/command.ts";
+import { dockerRegistryBinary, startDockerRegistry } from "../support/docker-registry.ts";
 import { contentAt, stageImage } from "../support/publishing.ts";
 
 // `brewline copy` as a user has it, from one registry to another.
@@ -88,4 +92,41 @@ describe("copy", () => {
 		await place.brewline(["copy", source, `${other.host}/d:1`]);
 		expect(await client.listReferrers(subject)).toHaveLength(2);
 	});
+});
+
+const found = await dockerRegistryBinary();
+const why = "unavailable" in found ? ` (${found.unavailable})` : "";
+
+describe("Debian's docker-registry, which lists no referrers", () => {
+	it.skipIf("unavailable" in found)(
+		`takes all that there is, and gives it on${why}`,
+		async () => {
+			const folder = mkdtempSync(path.join(os.tmpdir(), "brewline-copy-"));
+			const debian = await startDockerRegistry((found as { binary: string }).binary, folder);
+			try {
+				const { source, image, digest } = await staged("src/e:1");
+				const there = `${debian.host}/e:1`;
+				const first = await place.brewline(["copy", source, there]);
+				expect(first.stdout).toMatch(new RegExp(`^copied ${there} ${digest}: 4 manifests and 5 blobs copied`));
+				const again = await place.brewline(["copy", source, there]);
+				expect(again.stdout).toMatch(/^unchanged /);
+				// On the same host its layers are mounted.
+				const beside = await place.brewline(["copy", there, `${debian.host}/f:1`]);
+				expect(beside.stdout).toMatch(/: 4 manifests copied .*, 5 blobs mounted/);
+				const back = `${other.host}/e:1`;
+				await place.brewline(["copy", `${debian.host}/f:1`, back]);
+				const of = async (reference: string) => {
+					const listed = await client.listReferrers({ ...parseReference(reference), digest: image.digest });
+					return listed.map((one) => one.digest).toSorted();
+				};
+				expect(await of(back)).toEqual(await of(source));
+				expect(await of(source)).toHaveLength(2);
+				expect((await client.headManifest(parseReference(back)))?.digest).toBe(digest);
+			} finally {
+				await debian.close();
+				rmSync(folder, { recursive: true });
+			}
+		},
+		60_000,
+	);
 });
