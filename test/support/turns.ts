@@ -1,31 +1,35 @@
 import type { Send } from "../../src/io/index.ts";
 
 /**
- * Lets several runs that each ask one thing at a time take turns, request by request: `choose` says which of those that wait
- * goes on, once all wait or have ended. So a schedule can be repeated.
+ * Lets several runs take turns, request by request: `choose` says which of those that wait goes on, once all wait or have
+ * ended, and no request is under way. So a schedule can be repeated, where each run asks one thing at a time.
  */
 export function takingTurns(count: number, choose: (waiting: readonly number[]) => number): readonly Turn[] {
-	const waiting = new Map<number, () => void>();
-	let active = count;
+	const runs = Array.from({ length: count }, () => ({ waiting: [] as (() => void)[], ended: false }));
+	let underWay = 0;
 	const next = (): void => {
-		if (active > 0 || waiting.size === 0) return;
-		const chosen = choose([...waiting.keys()].sort((a, b) => a - b));
-		const go = waiting.get(chosen)!;
-		waiting.delete(chosen);
-		active++;
-		go();
+		if (underWay > 0 || runs.some(({ waiting, ended }) => waiting.length === 0 && !ended)) return;
+		const ready = [...runs.keys()].filter((number) => runs[number]!.waiting.length > 0);
+		if (ready.length > 0) runs[choose(ready)]!.waiting.shift()!();
 	};
-	return Array.from({ length: count }, (_, number) => ({
+	return runs.map((run) => ({
 		wrap: (send) => async (request) => {
-			active--;
 			await new Promise<void>((resolve) => {
-				waiting.set(number, resolve);
+				run.waiting.push(() => {
+					underWay++;
+					resolve();
+				});
 				next();
 			});
-			return send(request);
+			try {
+				return await send(request);
+			} finally {
+				underWay--;
+				next();
+			}
 		},
 		end: () => {
-			active--;
+			run.ended = true;
 			next();
 		},
 	}));
