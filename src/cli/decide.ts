@@ -118,7 +118,11 @@ function deciding(
 	const dryRun = flags.dryRun === true;
 	return inWorkspace(context, dryRun, async (workspace) => {
 		const { text, data } = await decide(workspace);
-		const where = dryRun ? "nothing was written" : `it is in the state at ${printable(workspace.memory.where ?? "")}`;
+		const at = workspace.memory.where ?? "";
+		const local = at.startsWith(context.work + path.sep)
+			? ", which runs with this work folder obey and no others: name program.state.repository for all"
+			: "";
+		const where = dryRun ? "nothing was written" : `it is in the state at ${printable(at)}${local}`;
 		context.print(context.json ? tabJson({ ...data, dryRun }) : `${text}; ${where}\n`);
 		return 0;
 	});

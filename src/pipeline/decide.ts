@@ -29,7 +29,7 @@ export async function decisions(workspace: Workspace): Promise<Decisions> {
 export async function hold(workspace: Workspace, name: string | undefined, request: DecisionRequest): Promise<void> {
 	const decided = decidedBy(workspace, request);
 	if (name !== undefined) requireKnown(await known(workspace), name);
-	await decide(workspace, `Hold ${name ?? "everything"}: ${request.reason}`, (before) =>
+	await decide(workspace, name, `Hold ${name ?? "everything"}: ${request.reason}`, (before) =>
 		name === undefined ? { ...before, stop: decided } : { ...before, holds: { ...before.holds, [name]: decided } },
 	);
 }
@@ -48,33 +48,37 @@ export async function rollback(
 	if (!tag.includes(":")) {
 		throw new BrewlineError("usage", `${printable(tag)} is an image, and not a tag`, { hint: "write NAME:TAG" });
 	}
-	const target = request.to === undefined ? earlier(state, tag) : { digest: request.to, when: null };
+	requireKnown({ ...state, published: {} }, tag);
+	const reference = parseReference(underNamespace(workspace.program.registries.namespace, tag));
+	const holds = (await workspace.client.headManifest(reference))?.digest;
+	const target = request.to === undefined ? earlier(state, tag, holds) : { digest: request.to, when: null };
 	if (!isDigest(target.digest)) {
 		throw new BrewlineError("usage", `${printable(target.digest, 150)} is no digest`, { hint: "write sha256:…" });
 	}
-	const repository = repositoryOf(parseReference(underNamespace(workspace.program.registries.namespace, tag)));
-	const at = withDigest(repository, target.digest);
+	const at = withDigest(repositoryOf(reference), target.digest);
 	if ((await workspace.client.headManifest(at)) === undefined) {
 		throw new BrewlineError("registry", `${printReference(at)} is not there any more`, {
 			hint: "choose another one that is: --to DIGEST",
 		});
 	}
-	await decide(workspace, `Take ${tag} back to ${target.digest}: ${request.reason}`, (before) => ({
+	await decide(workspace, tag, `Take ${tag} back to ${target.digest}: ${request.reason}`, (before) => ({
 		...before,
 		rollbacks: { ...before.rollbacks, [tag]: { digest: target.digest, ...decided } },
 	}));
 	return { digest: target.digest, since: target.when };
 }
 
-/** What a tag held before. Throws `usage` where that is not known. */
-function earlier({ published, decisions: { rollbacks } }: State, tag: string): Held {
+/** What a tag held before what it `holds`, or was taken back to. Throws `usage` where that is not known. */
+function earlier({ published, decisions: { rollbacks } }: State, tag: string, holds: string | undefined): Held {
 	const image = imageOf(tag);
 	const ofImage = Object.hasOwn(published, image) ? published[image]! : {};
 	const now = Object.hasOwn(ofImage, tag) ? ofImage[tag] : undefined;
 	const held = now === undefined ? [] : [now, ...(now.before ?? [])];
 	// A tag that was taken back holds something else than what is known, or will soon.
-	const last = Object.hasOwn(rollbacks, tag) ? rollbacks[tag]!.digest : now?.digest;
-	const found = held.slice(held.findLastIndex(({ digest }) => digest === last) + 1)[0];
+	const back = Object.hasOwn(rollbacks, tag) ? rollbacks[tag]!.digest : undefined;
+	const place = held.findLastIndex(({ digest }) => digest === (back ?? holds ?? now?.digest));
+	// What the registry holds and nobody wrote down is newer than all that is known.
+	const found = place >= 0 ? held[place + 1] : back === undefined ? held[0] : undefined;
 	if (found !== undefined) return found;
 	throw new BrewlineError("usage", `it is not known what ${printable(tag)} held before`, {
 		hint: "name the digest: --to sha256:…",
@@ -98,10 +102,15 @@ export async function shrink(
 		}
 	}
 	requireKnown(await known(workspace), name);
-	await decide(workspace, `Let ${name} go without ${platforms.join(", ")}: ${request.reason}`, (before) => ({
+	await decide(workspace, name, `Let ${name} go without ${platforms.join(", ")}: ${request.reason}`, (before) => ({
 		...before,
-		shrink: { ...before.shrink, [name]: { platforms: [...new Set(platforms)].sort(), ...decided } },
+		shrink: { ...before.shrink, [name]: { platforms: withEarlier(before, name, platforms), ...decided } },
 	}));
+}
+
+function withEarlier({ shrink: decided }: Decisions, name: string, platforms: readonly string[]): string[] {
+	const earlier = Object.hasOwn(decided, name) ? decided[name]!.platforms : [];
+	return [...new Set([...earlier, ...platforms])].sort();
 }
 
 /** Ends what was decided of an image or a tag, or without a name the stop of everything; what it was, in words. */
@@ -118,7 +127,7 @@ export async function release(workspace: Workspace, name: string | undefined, by
 	if (ended.length > 0) {
 		const without = <T>(values: Readonly<Record<string, T>>) =>
 			Object.fromEntries(Object.entries(values).filter(([key]) => key !== name));
-		await decide(workspace, `Release ${name ?? "everything"}, by ${by}`, ({ stop, ...before }) => ({
+		await decide(workspace, name, `Release ${name ?? "everything"}, by ${by}`, ({ stop, ...before }) => ({
 			...before,
 			holds: without(before.holds),
 			rollbacks: without(before.rollbacks),
@@ -163,6 +172,31 @@ function requireKnown({ sources, published }: State, name: string): void {
 	});
 }
 
-async function decide(workspace: Workspace, message: string, change: (before: Decisions) => Decisions): Promise<void> {
-	await workspace.memory.update((state) => ({ ...state, decisions: change(state.decisions) }), message);
+/** `name`: whom it is about; undefined: everybody. The next run that may looks at these tags, whatever is known of them. */
+async function decide(
+	workspace: Workspace,
+	name: string | undefined,
+	message: string,
+	change: (before: Decisions) => Decisions,
+): Promise<void> {
+	await workspace.memory.update(
+		(state) => ({ ...state, decisions: change(state.decisions), published: lookedAt(state.published, name) }),
+		message,
+	);
+}
+
+function lookedAt(published: State["published"], name: string | undefined): State["published"] {
+	return Object.fromEntries(
+		Object.entries(published).map(([image, tags]) => [
+			image,
+			Object.fromEntries(
+				Object.entries(tags).map(([tag, { from, ...known }]) => [
+					tag,
+					from === undefined || (name !== undefined && name !== tag && name !== image)
+						? { ...known, ...(from === undefined ? {} : { from }) }
+						: known,
+				]),
+			),
+		]),
+	);
 }

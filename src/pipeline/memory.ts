@@ -10,6 +10,7 @@ import { makeBare, type GitCredential } from "../git/index.ts";
 import type { Io } from "../io/index.ts";
 import { printReference, tryParseReference, underNamespace } from "../oci/index.ts";
 import { timeOf, titleOf } from "../plan/index.ts";
+import { fingerprint, partsOfTags } from "../publish/index.ts";
 import type { TagReport } from "../report/index.ts";
 import type { Sources } from "../sources/index.ts";
 import type { FailedTry, Happened, State, StateStore } from "../state/index.ts";
@@ -176,6 +177,7 @@ export async function writeLearned({ memory, io, program }: Where, learned: Lear
 		tries: learned.tries,
 		built: learned.built ?? new Set(),
 		tags: publishedTags(learned.tags, learned.sources, program),
+		defined: definedTags(learned, program),
 		when,
 	};
 	const { remember } = await import("../state/index.ts");
@@ -203,6 +205,22 @@ export function failedTries(
 		const url = result.log === null || /\p{Cc}/u.test(result.log) ? null : result.log;
 		return [{ buildId: result.buildId, start, end, url, identifier: titleOf(build), reason }];
 	});
+}
+
+/** What each tag is to be made from, by full tag; of what failed nobody knows what it holds. */
+function definedTags(
+	{ sources, output, tags }: Learned,
+	{ registries }: Pick<Program, "registries">,
+): ReadonlyMap<string, string | undefined> {
+	const failed = new Set(tags.flatMap(({ reference, change }) => (change === "failed" ? [reference] : [])));
+	return new Map(
+		[...partsOfTags(sources, output.builds)].map(([tag, parts]) => {
+			const ref = underNamespace(registries.namespace, tag);
+			const reference = tryParseReference(ref);
+			const isLost = reference === undefined || failed.has(printReference(reference));
+			return [tag, isLost ? undefined : fingerprint(ref, parts)] as const;
+		}),
+	);
 }
 
 /** By full tag, as definitions name them. */

@@ -9,7 +9,15 @@ import {
 	underNamespace,
 } from "../oci/index.ts";
 import { type Leg, pairOf, type Plan } from "../plan/index.ts";
-import { type Part, partsOfTags, type PublishedTag, waitingRule } from "../publish/index.ts";
+import {
+	type Part,
+	partsOfTags,
+	type PublishDecisions,
+	type PublishedTag,
+	shrinkOf,
+	undecided,
+	waitingRule,
+} from "../publish/index.ts";
 import type { Sources } from "../sources/index.ts";
 
 /** What a run makes of a source on an architecture, as far as can be told before; undefined: nothing. */
@@ -35,6 +43,7 @@ export function predictTags(
 		readonly plan: Pick<Plan, "overdue">;
 	},
 	program: Pick<Program, "registries" | "architectures" | "policies" | "timeLimit">,
+	decisions: PublishDecisions = undecided,
 ): PublishedTag[] {
 	const fates = fatesOf(sources, planned);
 	const mustWait = waitingRule(program, new Set(planned.plan.overdue.map(({ source, arch }) => pairOf(source, arch))));
@@ -47,7 +56,12 @@ export function predictTags(
 			const ofPart = contributions.map(({ source }) => fates.get(pairOf(source.sourceId, arch)));
 			return { part, platform: contributions[0]!.source.arches[arch]!.platform, fates: ofPart };
 		});
-		expected.set(reference, { name, parts: ofTag });
+		// What is left out until it is built is waited for by nobody.
+		const leftOut = shrinkOf(name, decisions)?.platforms ?? [];
+		const counted = ofTag.filter(
+			({ platform, fates: ofPart }) => !ofPart.includes(undefined) || !leftOut.includes(platformString(platform)),
+		);
+		expected.set(reference, { name, parts: counted });
 	}
 	return tags.map((tag) => {
 		// Builds change nothing of what people decided.

@@ -36,10 +36,16 @@ export async function publishStaged(
 ): Promise<PublishResult> {
 	const { program, io, client } = workspace;
 	const state = await workspace.memory.read();
+	const lookups = openLookups(workspace);
 	return publish(input, io, {
 		program,
 		client,
-		lookup: openLookups(workspace).lookup,
+		lookup: async (reference) => {
+			const found = await lookups.lookup(reference);
+			// What is not there may come to be while this runs.
+			if (found === undefined) lookups.pushed([reference]);
+			return found;
+		},
 		mustWait: waitingRule(program, options.overdue ?? new Set()),
 		dryRun: options.dryRun ?? workspace.dryRun,
 		...(state === undefined

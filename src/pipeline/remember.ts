@@ -19,7 +19,7 @@ export interface RememberOptions {
 	/** The file of the report of publishing; default: the one in the work folder. */
 	readonly report?: string;
 	readonly run?: Run;
-	/** The digest of the report of publishing, where its job says it: what it says of what tags are made from is believed then. */
+	/** The digest of the report of publishing, as its job says it: what it says of tags is believed then. */
 	readonly reportDigest?: string;
 	/** Where the logs of this run are, for legs that left no result. */
 	readonly logAddress?: string;
@@ -63,7 +63,12 @@ export async function rememberRun(workspace: Workspace, options: RememberOptions
 	];
 	// On a laptop nobody else writes the files.
 	const believed = options.run === undefined || (digest !== undefined && digest === options.reportDigest);
-	const tags = (report?.tags ?? []).map(({ from, ...tag }) => ({ ...tag, ...(believed && from ? { from } : {}) }));
+	if (report !== undefined && !believed) {
+		const text = "what the report says of tags is not remembered: its digest is not the one that publishing named";
+		const hint = "give the output report-digest of the step that published";
+		io.log({ type: "message", level: "warning", text, hint });
+	}
+	const tags = believed ? (report?.tags ?? []) : [];
 	const made = report?.builds.filter(({ state }) => state === "built" || state === "present") ?? [];
 	const built = new Set(made.map(({ buildId }) => buildId));
 	await writeLearned(workspace, { sources, output, tries, built, tags });

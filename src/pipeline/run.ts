@@ -78,6 +78,8 @@ export async function run(program: Program, io: Io, options: RunOptions): Promis
 	const sources = await computeSources(workspace);
 	const planned = await buildAll(workspace, sources, options, report);
 	if (!io.signal.aborted) {
+		// If this run is lost while tags move, the next one looks at those that it can have moved.
+		if (!workspace.dryRun) await recordLearned(workspace, { sources, ...planned.learned, tags: [] });
 		const overdue = new Set(planned.plan.overdue.map(({ source, arch }) => pairOf(source, arch)));
 		const published = await publishStaged(
 			workspace,
@@ -88,9 +90,13 @@ export async function run(program: Program, io: Io, options: RunOptions): Promis
 				allowOlder: options.allowOlder ?? false,
 			},
 		);
-		const tags = workspace.dryRun ? predictTags(published.tags, sources, planned, program) : published.tags;
+		const tags = workspace.dryRun
+			? predictTags(published.tags, sources, planned, program, (await workspace.memory.read())?.decisions)
+			: published.tags;
 		Object.assign(report, tagReports({ ...published, tags }));
-		if (!workspace.dryRun) await recordLearned(workspace, { sources, ...planned.learned, tags: report.tags });
+		if (!workspace.dryRun && !io.signal.aborted) {
+			await recordLearned(workspace, { sources, ...planned.learned, tags: report.tags });
+		}
 	}
 	const finished = await finishReport(workspace.dryRun ? undefined : workspace.work, io, report);
 	// After the report: that is what people wait for.

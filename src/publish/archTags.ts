@@ -6,6 +6,7 @@ import { lostPlatforms, platformsOf, type Part } from "./parts.ts";
 import { asError, push, type PushOutcome } from "./push.ts";
 import { errorOf, readyOf, whyLacking, type ReadArch, type StagedBuilds } from "./staged.ts";
 import type { DeployObject, IndexObject, PublishOptions, PublishedTag } from "./types.ts";
+import { goesBack } from "./version.ts";
 
 export interface ArchTags {
 	/** By arch tag: what this run knows to stand under it (in a dry run: would). */
@@ -43,7 +44,17 @@ export async function publishArchTags(
 		staged,
 		options,
 	);
-	const { outcomes, changes } = await push(objects, options.client, { ...options, signal: io.signal });
+	const byArchTag = new Map(own.map((part) => [part.archTag, part]));
+	const mayNot = async (ref: string): Promise<string | undefined> => {
+		const part = byArchTag.get(ref)!;
+		const back = goesBack(await read(ref, part.arch), readyOf(part, staged));
+		return back && `it would go back ${back}; --allow-older lets it`;
+	};
+	const { outcomes, changes } = await push(objects, options.client, {
+		...options,
+		signal: io.signal,
+		...(options.allowOlder === true ? {} : { mayNot }),
+	});
 	const byTag = new Map(outcomes.map((outcome) => [outcome.ref, outcome]));
 
 	const holds = new Map<string, readonly Descriptor[]>();
@@ -52,7 +63,7 @@ export async function publishArchTags(
 		const { note, error } = verdicts.get(part.archTag)!;
 		const result = resultOf(part, byTag.get(part.archTag), readyOf(part, staged), note, error);
 		if (result.change === "held" || result.change === "failed") {
-			why.set(part.archTag, result.error?.message ?? note ?? "not built yet");
+			why.set(part.archTag, result.error?.message ?? byTag.get(part.archTag)?.note ?? note ?? "not built yet");
 		} else {
 			holds.set(part.archTag, readyOf(part, staged));
 		}
@@ -117,6 +128,9 @@ function resultOf(
 	}
 	if (outcome === undefined) {
 		return { reference, digest: null, platforms: [], change: "held", notes };
+	}
+	if (outcome.state === "held") {
+		return { reference, digest: null, platforms: [], change: "held", notes: [...notes, `held: ${outcome.note}`] };
 	}
 	const change = outcome.state === "present" ? "unchanged" : outcome.before === "nothing" ? "created" : "updated";
 	return { reference, digest: outcome.digest, platforms: platformsOf(ready), change, notes };

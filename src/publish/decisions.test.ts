@@ -147,6 +147,24 @@ describe("decisions", () => {
 	});
 });
 
+test("a platform that is built stays, whatever it may go without, where the registry fails for once", async () => {
+	await using at = await pipeline();
+	const sources = await staged(at, "1");
+	await at.publish(sources);
+	const next = await staged(at, "2");
+	const shrink = { "x:1": { ...decided, platforms: ["linux/arm64/v8"] } };
+	const client: RegistryClient = {
+		...at.client,
+		putManifest: async (reference, mediaType, bytes) => {
+			if (reference.repository === "arm64v8/x" && reference.tag === "1") throw new Error("503");
+			return await at.client.putManifest(reference, mediaType, bytes);
+		},
+	};
+	const { tags } = await at.publish(next, { client, decisions: decisions({ shrink }) });
+	expect(tags).toMatchObject([{ platforms: ["linux/amd64", "linux/arm64/v8"] }]);
+	expect(tags[0]).not.toHaveProperty("decision");
+});
+
 describe("what is known to be the same", () => {
 	test("is not asked for, but for a sample; an audit asks for everything", async () => {
 		await using at = await pipeline();
@@ -198,7 +216,7 @@ describe("what is known to be the same", () => {
 			at.client.putManifest(parseReference(`${at.registry.host}/library/x:1`), stale!.mediaType, stale!.bytes);
 		await put();
 		const ledger = ledgerOf(at, now);
-		const hour = [...Array(400).keys()].find((at) => sampleOf(["x:1"], ledger, at * 3_600_000).size > 0)!;
+		const hour = [...Array(401).keys()].find((at) => sampleOf(["x:1"], ledger, at * 3_600_000).size > 0)!;
 		const clock = (now: number) => ({ io: { ...at.io, clock: { ...at.io.clock, now: () => now } } });
 		const { tags } = await at.publish(sources, { ledger, ...clock((hour + 1) * 3_600_000) });
 		expect(tags).toMatchObject([{ remembered: true }]);
@@ -211,12 +229,12 @@ describe("what is known to be the same", () => {
 
 	test("all of it comes round, a bounded part at a time", () => {
 		const tags = Array.from({ length: 3700 }, (_, number) => `x:${number}`);
-		const when = (number: number) => new Date(number < 100 ? 399.5 * 3_600_000 : -1e12).toISOString();
+		const when = (number: number) => new Date(number < 100 ? 400.5 * 3_600_000 : -1e12).toISOString();
 		const ledger = Object.fromEntries(
 			tags.map((tag, number) => [tag, { digest: "", platforms: [], when: when(number) }]),
 		);
 		const seen = new Set<string>();
-		for (let hour = 0; hour < 400; hour++) {
+		for (let hour = 0; hour < 401; hour++) {
 			const sample = sampleOf(tags, ledger, hour * 3_600_000);
 			expect(sample.size).toBeLessThanOrEqual(19);
 			for (const tag of sample) seen.add(tag);
@@ -238,13 +256,33 @@ describe("versions", () => {
 		const old = await at.publish(await staged(at, "1", ["x:1"], before));
 		const sources = await staged(at, "2", ["x:1"], after);
 		const { tags } = await at.publish(sources);
-		const why = `held: it would go back from ${before} to ${after} (linux/amd64); --allow-older lets it`;
-		expect(tags).toMatchObject([{ change: moves ? "updated" : "held", notes: moves ? [] : [why] }]);
+		const why = (arch: string, platform: string) =>
+			`${arch}: kept as it was: it would go back from ${before} to ${after} (${platform}); --allow-older lets it`;
+		const notes = moves ? [] : [why("amd64", "linux/amd64"), why("arm64v8", "linux/arm64/v8")];
+		expect(tags).toMatchObject([{ change: moves ? "updated" : "unchanged", notes }]);
 		expect((await digestOf(at, "library/x:1")) === old.tags[0]!.digest).toBe(!moves);
+		// Neither do the architectures' own.
+		expect((await digestOf(at, "amd64/x:1")) === old.archTags[0]!.digest).toBe(!moves);
 		expect((await at.publish(sources, { allowOlder: true })).counts).toMatchObject({
 			[moves ? "unchanged" : "updated"]: 1,
 		});
 	});
+});
+
+test("a tag of architectures without tags of their own is held before it goes back", async () => {
+	await using at = await pipeline();
+	const of = (version: string) => sourcesOf(at.program, [{ name: "x", version, arches: { amd64: ["x:1"] } }], false);
+	await at.stage(of("1"), "amd64", { version: "8.3.10" });
+	const old = await at.publish(of("1"));
+	await at.stage(of("2"), "amd64", { version: "8.3.9" });
+	expect((await at.publish(of("2"))).tags).toMatchObject([
+		{
+			change: "held",
+			digest: old.tags[0]!.digest,
+			notes: ["held: it would go back from 8.3.10 to 8.3.9 (linux/amd64); --allow-older lets it"],
+		},
+	]);
+	expect((await at.publish(of("2"), { allowOlder: true })).tags).toMatchObject([{ change: "updated" }]);
 });
 
 describe("others who write", () => {

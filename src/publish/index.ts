@@ -9,8 +9,8 @@ export {
 } from "./copy.ts";
 export { indexObject, deployObjects, type DeployedBuild, type DeployOptions } from "./deployObjects.ts";
 export { deployObjectSchema, readDeployObjects, writeDeployObjects } from "./object.ts";
-export type { PublishDecisions } from "./decisions.ts";
-export type { Ledger } from "./ledger.ts";
+export { shrinkOf, undecided, type PublishDecisions } from "./decisions.ts";
+export { fingerprint, type Ledger } from "./ledger.ts";
 export { waitingRule } from "./policy.ts";
 export { partsOfTags, type Contribution, type Part } from "./parts.ts";
 export { publish, type PublishInput } from "./publish.ts";

@@ -83,7 +83,7 @@ async function join(
 	const { program, mustWait, decisions = undecided, allowOlder = false } = context.options;
 	const shrink = shrinkOf(name, decisions);
 	const shares = (await Promise.all(parts.map((part) => shareOf(part, readPublished, context)))).map((share) =>
-		withoutLeft(share, shrink, context.options),
+		withoutLeft(share, shrink, context),
 	);
 	const left = shares.filter((share) => share.left);
 	const lacking = shares.filter(({ lacks, left: isLeft }) => lacks !== undefined && !isLeft);
@@ -109,7 +109,9 @@ async function join(
 	const held = async (...why: readonly string[]): Promise<Joined> => {
 		const platforms = found === undefined ? [] : platformsOf((await readPublished())?.manifests ?? []);
 		const digest = found?.digest ?? null;
-		return { ref, tag: { reference, digest, platforms, change: "held", notes: [...notes, ...why], ...unserved } };
+		// Whatever was decided, it is not why the tag is held.
+		const { decision: _, ...others } = unserved;
+		return { ref, tag: { reference, digest, platforms, change: "held", notes: [...notes, ...why], ...others } };
 	};
 	const waits = lacking.flatMap((share) => mustWait?.(name, missing.get(share)!) ?? []);
 	if (waits.length > 0 || manifests.length === 0) {
@@ -176,10 +178,13 @@ async function shareOf(
 }
 
 /** What is not there as it is defined is left out where that was decided for its platform. */
-function withoutLeft(share: Share, shrink: ReturnType<typeof shrinkOf>, { program }: PublishOptions): Share {
+function withoutLeft(share: Share, shrink: ReturnType<typeof shrinkOf>, { staged, options }: JoinContext): Share {
 	const { part, lacks } = share;
 	const { arch } = part;
+	const { program } = options;
 	if (shrink === undefined || lacks === undefined || !Object.hasOwn(program.architectures, arch)) return share;
+	// What is built, and could only not be read or moved, is not what was decided about.
+	if (notStaged(part, staged).contributions.length === 0 || errorOf(part, staged) !== undefined) return share;
 	if (!shrink.platforms.includes(platformString(program.architectures[arch]!.platform))) return share;
 	return { part, manifests: [], lacks: `left out, as decided ${decidedText(shrink)}`, left: true };
 }

@@ -23,8 +23,11 @@ export function fingerprint(ref: string, parts: readonly Part[]): string | undef
 	return hash.digest("hex");
 }
 
-/** The sample of one hour is one of so many: with as many that changed lately, and their tokens, 1 % of requests. */
-const slots = 400;
+/**
+ * The sample of one hour is one of so many: with as many that changed lately, and their tokens, 1 % of requests. A prime, so that
+ * runs every so many hours come to all of them.
+ */
+const slots = 401;
 const hour = 3_600_000;
 const recently = 24 * hour;
 

@@ -129,7 +129,8 @@ async function pushJoined(
 				return after;
 			} catch (error) {
 				// It was put: what cannot be read now is looked at by the next run.
-				return { ...after, notes: [...after.notes, `could not be read back: ${asError(error).message}`] };
+				const { decision: _, ...tag } = after;
+				return { ...tag, notes: [...after.notes, `could not be read back: ${asError(error).message}`] };
 			}
 		}),
 	);

@@ -16,6 +16,8 @@ export interface PushOptions {
 	readonly concurrency?: number;
 	/** By reference, as the objects have it: what it held when this was decided. One that holds anything else by now fails. */
 	readonly expected?: ReadonlyMap<string, string | null>;
+	/** Asked before a reference, as the objects have it, that holds something else is moved: why it is not. Default: it is. */
+	readonly mayNot?: (ref: string) => Promise<string | undefined>;
 	/**
 	 * Whether the artifacts that have a manifest below what is pushed as their `subject` come along, each behind it: a question
 	 * for each manifest that is brought. Default: no.
@@ -34,9 +36,11 @@ export interface PushOutcome {
 	/** Null where a copy's source could not be read. */
 	readonly digest: string | null;
 	/** `pushed`, in a dry run: would be. */
-	readonly state: "pushed" | "present" | "failed";
+	readonly state: "pushed" | "present" | "failed" | "held";
 	/** Whether the reference held something else, or nothing, before; only of what is pushed. */
 	readonly before?: "other" | "nothing";
+	/** Only of what is held: why. */
+	readonly note?: string;
 	/** Only of what failed. */
 	readonly error?: BrewlineError;
 }
@@ -68,35 +72,43 @@ export async function push(
 	const ofDigest = Map.groupBy(prepared, ({ digest }) => digest ?? "");
 	const done = new Map<Prepared, Promise<PushOutcome[]>>();
 	const firsts = new Map<string, Promise<PushOutcome>>();
+	/** Failures that are one reference's own. */
+	const overtaken = new WeakSet<BrewlineError>();
 
 	/** Brings one reference about, unless this is a dry run; what it held before. */
 	const bring = async (item: Prepared, number: number, content: () => Promise<Resolved>) => {
 		const target = item.targets[number]!;
 		if (item.type === "blob") {
 			if (await client.hasBlob(target, item.digest!)) {
-				return { digest: item.digest!, before: "same" as const };
+				return { digest: item.digest!, before: "same" as const, why: undefined };
 			}
 			if (options.dryRun !== true) {
 				await pushBlob(client, transfers, target, item);
 			}
-			return { digest: item.digest!, before: "nothing" as const };
+			return { digest: item.digest!, before: "nothing" as const, why: undefined };
 		}
 		const resolved = await content();
 		const found = await client.headManifest(addressed(target, resolved.digest));
 		const before = compare(found, resolved);
 		const expected = options.expected?.get(item.object.refs[number]!);
 		if (before !== "same" && expected !== undefined && expected !== (found?.digest ?? null)) {
-			throw new BrewlineError(
+			const error = new BrewlineError(
 				"registry",
 				`it held ${expected ?? "nothing"} when this was decided, and now ${found?.digest ?? "nothing"}: somebody else publishes it, too`,
 				{ hint: "let one run at a time publish; the next one looks again" },
 			);
+			overtaken.add(error);
+			throw error;
+		}
+		const why = before === "other" ? await options.mayNot?.(item.object.refs[number]!) : undefined;
+		if (why !== undefined) {
+			return { digest: resolved.digest, before, why };
 		}
 		if (before !== "same" && options.dryRun !== true) {
 			await learnFrom(found, item, target);
 			await transfers.putManifest(target, await resolved.manifest(), item.find);
 		}
-		return { digest: resolved.digest, before };
+		return { digest: resolved.digest, before, why: undefined };
 	};
 
 	/** What the index that is replaced has is there; reading it pays where there is more than a little to bring. */
@@ -114,7 +126,8 @@ export async function push(
 	const pushOne = async (item: Prepared, number: number, content: () => Promise<Resolved>): Promise<PushOutcome> => {
 		const ref = item.object.refs[number]!;
 		try {
-			const { digest, before } = await limited(() => bring(item, number, content));
+			const { digest, before, why } = await limited(() => bring(item, number, content));
+			if (why !== undefined) return { ref, digest, state: "held", note: why };
 			return before === "same" ? { ref, digest, state: "present" } : { ref, digest, state: "pushed", before };
 		} catch (error) {
 			return { ref, digest: item.digest ?? null, state: "failed", error: asError(error) };
@@ -135,7 +148,8 @@ export async function push(
 				}
 				const outcome = await first;
 				// What failed for one reference fails for the others: they are not asked for one by one.
-				if (outcome.state === "failed" && item.object.refs.includes(outcome.ref)) {
+				const isOwn = outcome.error !== undefined && overtaken.has(outcome.error);
+				if (outcome.state === "failed" && !isOwn && item.object.refs.includes(outcome.ref)) {
 					return { ...outcome, ref: item.object.refs[number]! };
 				}
 				return pushOne(item, number, content);

@@ -31,6 +31,11 @@ export interface Happened {
 	readonly built: ReadonlySet<string>;
 	/** What tags hold now, by full tag (`NAME:TAG`); without what was not looked at. */
 	readonly tags: Readonly<Record<string, Omit<PublishedTag, "when" | "before">>>;
+	/**
+	 * What defined tags are made from now (`fingerprint` of publish), by full tag. Of one that was made from something else, and is
+	 * not among `tags`, it is not known any more what it was made from: it may have been moved. Default: nothing.
+	 */
+	readonly defined?: ReadonlyMap<string, string | undefined>;
 	/** ISO 8601, UTC. */
 	readonly when: string;
 }
@@ -124,12 +129,24 @@ const sound = z.object({ digest: digestText, platforms: z.array(platformString),
 /** As far back as a tag can be taken. */
 const maxBefore = 5;
 
+function withoutFrom(tag: PublishedTag): PublishedTag {
+	const { from: _, ...others } = tag;
+	return others;
+}
+
 function heldBy({ digest, platforms, when }: PublishedTag): Held {
 	return { digest, platforms, when };
 }
 
-function publishedAfter(before: State["published"], { tags, when }: Happened): State["published"] {
-	const images = new Map(orderedEntries(before).map(([image, known]) => [image, new Map(orderedEntries(known))]));
+function publishedAfter(before: State["published"], { tags, defined = new Map(), when }: Happened): State["published"] {
+	const isMadeSo = (tag: string, { from }: PublishedTag): boolean =>
+		from === undefined || !defined.has(tag) || defined.get(tag) === from;
+	const images = new Map(
+		orderedEntries(before).map(([image, known]) => [
+			image,
+			new Map(orderedEntries(known).map(([tag, one]) => [tag, isMadeSo(tag, one) ? one : withoutFrom(one)])),
+		]),
+	);
 	for (const [tag, { digest, platforms, from }] of orderedEntries(tags)) {
 		// A report may be anybody's: what is none of a tag's must not keep all the rest from being written.
 		if (!sound.safeParse({ digest, platforms, from }).success) continue;

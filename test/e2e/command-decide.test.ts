@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { chmodSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type Report, reportSchema } from "../../src/report/index.ts";
@@ -123,12 +123,41 @@ describe("a bad day", () => {
 			change: "updated",
 			digest: digests[0],
 		});
+		// Also where a single step moved it in between.
 		await succeed("release hello:latest");
 		expect(tagOf(reportOf(await succeed("run --json")), "latest")).toMatchObject({
 			change: "updated",
 			digest: digests[2],
 			notes: [],
 		});
+	});
+
+	it("a tag that moved without being written down is not taken for what it was", async () => {
+		await succeed("run");
+		const [first] = (await succeed("run --json")).stdout.match(/sha256:[0-9a-f]{64}/) ?? [];
+		expect(first).toBeDefined();
+		const good = tagOf(reportOf(await succeed("run --json")), "latest").digest!;
+		const library = readFileSync(path.join(place.folder, "library/hello"), "utf8");
+		await nextVersion();
+		// The state cannot be written once tags move, so that the next run knows nothing of it.
+		const repository = place.file("state/repository.git");
+		let puts = 0;
+		place.fail(({ method, path: target }) => {
+			if (method === "PUT" && target.includes("/library/hello/manifests/") && ++puts === 1)
+				chmodSync(path.join(repository, "objects"), 0o500);
+			if (puts > 0) rmSync(path.join(repository, "HEAD"), { force: true });
+			return undefined;
+		});
+		const bad = reportOf(await place.brewline("run --json"));
+		expect(tagOf(bad, "latest").digest).not.toBe(good);
+		place.fail(() => undefined);
+		chmodSync(path.join(repository, "objects"), 0o700);
+		writeFileSync(path.join(repository, "HEAD"), "ref: refs/heads/none\n");
+		// Back to what the state says is published.
+		await place.define({ hello: library });
+		const back = tagOf(reportOf(await succeed("run --json")), "latest");
+		expect(back).toMatchObject({ change: "updated", digest: good });
+		expect(back).not.toHaveProperty("remembered");
 	});
 
 	it("what cannot be decided is said, with what can; a dry run decides nothing", async () => {
