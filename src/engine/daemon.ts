@@ -7,6 +7,7 @@ import { engineInfo } from "./builder.ts";
 import type { Journal } from "./journal.ts";
 import { exists } from "./packages.ts";
 import type { EngineEnv, EngineOptions } from "./types.ts";
+import { cables } from "./undo.ts";
 
 /**
  * What concerns the whole machine (journal, sockets) stands here and not in the project's folder: there is one set of
@@ -50,7 +51,10 @@ export async function startDaemon(
 		await journal.record({ kind: "empty-folder", path: folder });
 		await mkdir(folder, { mode: 0o711 });
 	}
-	if (!(await exists(`/sys/class/net/${bridge}`))) await journal.record({ kind: "bridge", name: bridge });
+	if (!(await exists(`/sys/class/net/${bridge}`))) {
+		await journal.record({ kind: "cables", others: await cables() });
+		await journal.record({ kind: "bridge", name: bridge });
+	}
 	await journal.record({ kind: "cgroup", name: cgroup });
 	const config = `${state}/daemon.json`;
 	const pidFile = `${state}/engine.pid`;

@@ -11,6 +11,8 @@ const stepSchema = z.discriminatedUnion("kind", [
 	// The number in that file; `argument` is one of its arguments, so that no later process of that number is taken for it.
 	z.strictObject({ kind: z.literal("process"), pidFile: absolute, argument: absolute }),
 	z.strictObject({ kind: z.literal("bridge"), name: z.string().check(z.regex(/^[a-z][a-z0-9]{0,14}$/)) }),
+	// The engine's ends of cables to containers; `others` were there before.
+	z.strictObject({ kind: z.literal("cables"), others: z.array(z.string().check(z.regex(/^[^/\s]{1,15}$/))) }),
 	z.strictObject({ kind: z.literal("cgroup"), name: z.string().check(z.regex(/^[a-z][a-z-]*$/)) }),
 	z.strictObject({ kind: z.literal("emulator"), name: z.string().check(z.regex(/^brewline-[a-z0-9_]+$/)) }),
 	z.strictObject({ kind: z.literal("mount"), at: z.literal("/proc/sys/fs/binfmt_misc") }),

@@ -22,6 +22,15 @@ export async function undoStep(caller: Io, step: Step, busybox: string): Promise
 			if (!(await exists(`/sys/class/net/${step.name}`))) return undefined;
 			await runCommand(io, [busybox, "ip", "link", "delete", step.name], { code: "engine" });
 			return `removed the bridge ${step.name}`;
+		case "cables": {
+			// An engine that ends while it makes one leaves both ends of it, which belong to no container and no bridge yet.
+			for (const name of await cables()) {
+				const folder = `/sys/class/net/${name}`;
+				if (step.others.includes(name) || !(await exists(folder)) || (await exists(`${folder}/master`))) continue;
+				await runCommand(io, [busybox, "ip", "link", "delete", name], { code: "engine" });
+			}
+			return undefined;
+		}
 		case "cgroup":
 			return (await removeCgroups(io, step.name)) ? "removed the engine's control groups" : undefined;
 		case "emulator": {
@@ -45,6 +54,12 @@ export async function undoStep(caller: Io, step: Step, busybox: string): Promise
 			await rm(step.path, { recursive: true, force: true });
 			return "deleted the engine's images and cache";
 	}
+}
+
+/** The ends of cables to containers that are in this network, as Docker names them. */
+export async function cables(): Promise<string[]> {
+	const names = await readdir("/sys/class/net").catch(() => []);
+	return names.filter((name) => /^veth[0-9a-f]{7}$/.test(name));
 }
 
 /**

@@ -281,6 +281,11 @@ describe.skipIf(reason !== undefined)(`a private engine${reason === undefined ? 
 		expect(left["emulators"]).toContain("brewline-s390x");
 		expect(left["interfaces"]).toContain("docker0");
 		expect(left["mounts"]).not.toContainEqual(expect.stringContaining("brewline-engine-data"));
+		// As an engine leaves it that ends while it makes one for a container.
+		const architecture = process.arch === "arm64" ? "arm64" : "amd64";
+		const busybox = path.join(engineFolder, `packages/busybox-static_bookworm_${architecture}/bin/busybox`);
+		await runCommand(io, [busybox, "ip", "link", "add", "veth0000001", "type", "veth"], { code: "engine" });
+		expect((await machine())["interfaces"]).toContain("veth0000001");
 
 		expect(await recover(io)).toEqual([
 			"removed the engine's control groups",
