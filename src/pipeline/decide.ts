@@ -11,7 +11,15 @@ import {
 	withDigest,
 } from "../oci/index.ts";
 import { timeOf } from "../plan/index.ts";
-import { emptyState, type Decided, type Decisions, type Held, imageOf, type State } from "../state/index.ts";
+import {
+	emptyState,
+	type Decided,
+	type Decisions,
+	type Held,
+	imageOf,
+	type PublishedTag,
+	type State,
+} from "../state/index.ts";
 import type { Workspace } from "./workspace.ts";
 
 export interface DecisionRequest {
@@ -172,7 +180,10 @@ function requireKnown({ sources, published }: State, name: string): void {
 	});
 }
 
-/** `name`: whom it is about; undefined: everybody. The next run that may looks at these tags, whatever is known of them. */
+/**
+ * `name`: whom it is about; the next run that may looks at these tags, whatever is known of them. Undefined: everybody, whose tags
+ * nothing moves, so that what is known of them stays true.
+ */
 async function decide(
 	workspace: Workspace,
 	name: string | undefined,
@@ -180,23 +191,25 @@ async function decide(
 	change: (before: Decisions) => Decisions,
 ): Promise<void> {
 	await workspace.memory.update(
-		(state) => ({ ...state, decisions: change(state.decisions), published: lookedAt(state.published, name) }),
+		(state) => ({
+			...state,
+			decisions: change(state.decisions),
+			published: name === undefined ? state.published : toLookAt(state.published, name),
+		}),
 		message,
 	);
 }
 
-function lookedAt(published: State["published"], name: string | undefined): State["published"] {
+/** Without what the tags of an image, or one tag, were made from. */
+function toLookAt(published: State["published"], name: string): State["published"] {
+	const ofTag = (image: string, tag: string, known: PublishedTag): PublishedTag => {
+		const { from: _, ...others } = known;
+		return name === tag || name === image ? others : known;
+	};
 	return Object.fromEntries(
 		Object.entries(published).map(([image, tags]) => [
 			image,
-			Object.fromEntries(
-				Object.entries(tags).map(([tag, { from, ...known }]) => [
-					tag,
-					from === undefined || (name !== undefined && name !== tag && name !== image)
-						? { ...known, ...(from === undefined ? {} : { from }) }
-						: known,
-				]),
-			),
+			Object.fromEntries(Object.entries(tags).map(([tag, known]) => [tag, ofTag(image, tag, known)])),
 		]),
 	);
 }

@@ -79,7 +79,9 @@ export async function run(program: Program, io: Io, options: RunOptions): Promis
 	const planned = await buildAll(workspace, sources, options, report);
 	if (!io.signal.aborted) {
 		// If this run is lost while tags move, the next one looks at those that it can have moved.
-		if (!workspace.dryRun) await recordLearned(workspace, { sources, ...planned.learned, tags: [] });
+		if (!workspace.dryRun && !planned.isRecorded) {
+			await recordLearned(workspace, { sources, ...planned.learned, tags: [] });
+		}
 		const overdue = new Set(planned.plan.overdue.map(({ source, arch }) => pairOf(source, arch)));
 		const published = await publishStaged(
 			workspace,
@@ -110,6 +112,8 @@ interface Planned extends BuildsOutput {
 	readonly legs: readonly Leg[];
 	readonly plan: Plan;
 	readonly learned: Pick<Learned, "output" | "tries">;
+	/** Whether that is in the state already. */
+	readonly isRecorded: boolean;
 	/** Tries that are not in the state yet, because the run was told to end while they were made. */
 	readonly ended: Learned["tries"];
 }
@@ -126,7 +130,8 @@ async function buildAll(workspace: Workspace, sources: Sources, options: RunOpti
 		const now = Math.floor(workspace.io.clock.now() / 1000);
 		const learned = { output, tries: failedTries(results.values(), output.builds, reasons, now) };
 		// Before the next plan: it knows then what was tried, and nothing is lost if the run is killed.
-		if (results.size > 0) await recordLearned(workspace, { sources, ...learned, tags: [] });
+		const isRecorded = results.size > 0;
+		if (isRecorded) await recordLearned(workspace, { sources, ...learned, tags: [] });
 		const planned = await computePlan(workspace, sources, output, options);
 		// What failed in this run is told once, as that.
 		const tried = new Set(
@@ -136,7 +141,7 @@ async function buildAll(workspace: Workspace, sources: Sources, options: RunOpti
 			}),
 		);
 		for (const [id, reason] of reasonsIn(planned.plan)) if (!results.has(id)) reasons.set(id, reason);
-		const done = { ...output, legs: planned.legs, plan: planned.plan, learned, ended: [] };
+		const done = { ...output, legs: planned.legs, plan: planned.plan, learned, isRecorded, ended: [] };
 		const legs = planned.legs.filter((leg) => leg.builds.some(({ buildId }) => !results.has(buildId)));
 		report.builds = buildReports(output.builds, results, reasons);
 		report.waiting = waitingReports(planned.plan, sources).filter(({ tag, arch }) => !tried.has(`${arch} ${tag}`));

@@ -92,7 +92,7 @@ async function join(
 	const notes = [...left, ...lacking.filter((share) => !notServed.includes(share))].map(
 		({ part, lacks }) => `${part.arch}: ${lacks}`,
 	);
-	const unserved = {
+	const marks = {
 		...(notServed.length === 0 ? {} : { unserved: notServed.map(({ part }) => part.arch) }),
 		...(left.length > 0 && notServed.length + left.length === shares.filter(({ lacks }) => lacks !== undefined).length
 			? { decision: "shrink" as const }
@@ -110,7 +110,7 @@ async function join(
 		const platforms = found === undefined ? [] : platformsOf((await readPublished())?.manifests ?? []);
 		const digest = found?.digest ?? null;
 		// Whatever was decided, it is not why the tag is held.
-		const { decision: _, ...others } = unserved;
+		const { decision: _, ...others } = marks;
 		return { ref, tag: { reference, digest, platforms, change: "held", notes: [...notes, ...why], ...others } };
 	};
 	const waits = lacking.flatMap((share) => mustWait?.(name, missing.get(share)!) ?? []);
@@ -121,7 +121,7 @@ async function join(
 	const object = indexObject(manifests);
 	const bytes = Buffer.from(tabJson(object.data));
 	const digest = sha256Of(bytes);
-	const result = { reference, digest, platforms: platformsOf(object.data.manifests), notes, ...unserved };
+	const result = { reference, digest, platforms: platformsOf(object.data.manifests), notes, ...marks };
 	if (found === undefined) {
 		return { ref, tag: { ...result, change: "created" }, object, seen: null };
 	}
