@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { QueueRecord } from "../../src/builds/index.ts";
 import { nodeIo } from "../../src/io/index.ts";
@@ -152,6 +153,9 @@ describe("tries", () => {
 			{ count: 1, identifier: "imported:1.0", reason: "this content was never built" },
 		]);
 
+		// Tries are told apart by the second in which they end, as the records of the existing system have it.
+		const second = Math.floor(Date.now() / 1000);
+		while (Math.floor(Date.now() / 1000) === second) await wait(20);
 		// The second try comes at once, the third after an hour.
 		expect(reportOf(await place.brewline("run --json")).builds.map(({ state }) => state)).toEqual([
 			"present",
