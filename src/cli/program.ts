@@ -16,7 +16,7 @@ export async function main(argv: readonly string[]): Promise<number> {
 	if (Object.keys(process.env).some((name) => /^https?_proxy$/i.test(name))) {
 		(await import("node:http")).setGlobalProxyFromEnv?.();
 	}
-	const program = commandLine();
+	const program = commandLine(argv.slice(2));
 	try {
 		await program.parseAsync([...argv]);
 		return exitCode.get(program) ?? 0;
@@ -47,8 +47,11 @@ function fail(error: unknown, json: boolean): number {
 	return exitCodeOf(error);
 }
 
-/** The commands, their options and help; what they do is loaded when one is called. */
-export function commandLine(): Command {
+/**
+ * The commands, their options and help; what they do is loaded when one is called. Given the words of a command line, those that
+ * it names, since all of them take longer than a short command does.
+ */
+export function commandLine(words: readonly string[] = []): Command {
 	const program = new Command("brewline")
 		.description("From library definitions to published multi-architecture tags.")
 		.version(packageVersion(), "--version", "print the version")
@@ -123,314 +126,368 @@ NO_COLOR turns colours off. BREWLINE_CONFIG names the configuration like --confi
 		"builds at once (default: one for every two processors)",
 	).argParser(positive);
 
-	command(
-		"sources",
-		"compute what there is to build: definitions and git to sources.json",
-		`Asks git for what is not in sources.json yet, and no registry. --json prints sources.json.`,
-	)
-		.addOption(dryRun)
-		.action(does(async () => (await import("./steps.ts")).sourcesStep));
-	command(
-		"plan",
-		"compute what has to be built: sources.json and the registry to builds.json, plan.json and legs/",
-		`A leg is one build on one architecture that can be done now; what waits for it comes with the next plan.
+	/** What defines each command, in the order of the help. */
+	const commands: Readonly<Record<string, () => void>> = {
+		sources: () => {
+			command(
+				"sources",
+				"compute what there is to build: definitions and git to sources.json",
+				`Asks git for what is not in sources.json yet, and no registry. --json prints sources.json.`,
+			)
+				.addOption(dryRun)
+				.action(does(async () => (await import("./steps.ts")).sourcesStep));
+		},
+		plan: () => {
+			command(
+				"plan",
+				"compute what has to be built: sources.json and the registry to builds.json, plan.json and legs/",
+				`A leg is one build on one architecture that can be done now; what waits for it comes with the next plan.
   brewline plan --arch amd64,arm64v8      only legs of these`,
-	)
-		.addOption(arch)
-		.addOption(retry)
-		.addOption(acceptMissing)
-		.addOption(dryRun)
-		.action(does(async () => (await import("./steps.ts")).planStep));
-	command(
-		"build",
-		"build legs of the plan, all of them where none is named: legs/ID.json to results/ID.json",
-		`Pushes to the staging repositories only; what is there already is not built again.
+			)
+				.addOption(arch)
+				.addOption(retry)
+				.addOption(acceptMissing)
+				.addOption(dryRun)
+				.action(does(async () => (await import("./steps.ts")).planStep));
+		},
+		build: () => {
+			command(
+				"build",
+				"build legs of the plan, all of them where none is named: legs/ID.json to results/ID.json",
+				`Pushes to the staging repositories only; what is there already is not built again.
   brewline build                          every leg of the plan
   brewline build hello-1-amd64-0123abcd   one, by its id in plan.json`,
-	)
-		.argument("[leg...]", "ids of legs")
-		.addOption(new Option("--digest <sha256>", "the digest that the leg must have (with one leg)"))
-		.addOption(parallel)
-		.addOption(dryRun)
-		.action(does(async () => (await import("./steps.ts")).buildStep));
-	command(
-		"publish",
-		"move what is staged to its tags: architecture tags, then one index for each tag",
-		`Reads the registry again, and writes only what differs. An architecture that is missing keeps what its tag had.
+			)
+				.argument("[leg...]", "ids of legs")
+				.addOption(new Option("--digest <sha256>", "the digest that the leg must have (with one leg)"))
+				.addOption(parallel)
+				.addOption(dryRun)
+				.action(does(async () => (await import("./steps.ts")).buildStep));
+		},
+		publish: () => {
+			command(
+				"publish",
+				"move what is staged to its tags: architecture tags, then one index for each tag",
+				`Reads the registry again, and writes only what differs. An architecture that is missing keeps what its tag had.
   brewline publish --dry-run              every tag, and what would become of it
   brewline publish --audit                also those that nothing changed for`,
-	)
-		.addOption(audit)
-		.addOption(allowOlder)
-		.addOption(dryRun)
-		.action(does(async () => (await import("./steps.ts")).publishStep));
-	command(
-		"run",
-		"do all of that, layer by layer, until nothing is left to build",
-		`May be ended at any time: the next run goes on from what the registry holds.
+			)
+				.addOption(audit)
+				.addOption(allowOlder)
+				.addOption(dryRun)
+				.action(does(async () => (await import("./steps.ts")).publishStep));
+		},
+		run: () => {
+			command(
+				"run",
+				"do all of that, layer by layer, until nothing is left to build",
+				`May be ended at any time: the next run goes on from what the registry holds.
   brewline run --dry-run                  what would be built and published
   brewline run --arch amd64 --parallel 4  one architecture, four builds at once`,
-	)
-		.addOption(arch)
-		.addOption(parallel)
-		.addOption(retry)
-		.addOption(acceptMissing)
-		.addOption(audit)
-		.addOption(allowOlder)
-		.addOption(dryRun)
-		.action(does(async () => (await import("./steps.ts")).runStep));
-
-	command(
-		"remember",
-		"write what was planned, tried and published into the state, for the next plans",
-		`run does that by itself; after single steps it makes the next plan wait for what failed often, and name what changed.
+			)
+				.addOption(arch)
+				.addOption(parallel)
+				.addOption(retry)
+				.addOption(acceptMissing)
+				.addOption(audit)
+				.addOption(allowOlder)
+				.addOption(dryRun)
+				.action(does(async () => (await import("./steps.ts")).runStep));
+		},
+		remember: () => {
+			command(
+				"remember",
+				"write what was planned, tried and published into the state, for the next plans",
+				`run does that by itself; after single steps it makes the next plan wait for what failed often, and name what changed.
   brewline build && brewline publish && brewline remember`,
-	).action(does(async () => (await import("./decide.ts")).rememberStep));
-	command(
-		"explain",
-		"say why an image is built or not, with all that it stands on",
-		`Reads definitions, registry and state, and writes nothing.
+			).action(does(async () => (await import("./decide.ts")).rememberStep));
+		},
+		explain: () => {
+			command(
+				"explain",
+				"say why an image is built or not, with all that it stands on",
+				`Reads definitions, registry and state, and writes nothing.
   brewline explain hello                  all tags and architectures of an image
   brewline explain hello:latest s390x     one of them`,
-	)
-		.argument("<image>", "NAME or NAME:TAG, as the definitions have it")
-		.argument("[architecture]", "only this one")
-		.action(does(async () => (await import("./decide.ts")).explainStep));
-	command(
-		"force",
-		"decide that an image is built again although nothing changed",
-		`The decision is in the state, with who, when and why; the next plan has the build. What is built from it follows.
+			)
+				.argument("<image>", "NAME or NAME:TAG, as the definitions have it")
+				.argument("[architecture]", "only this one")
+				.action(does(async () => (await import("./decide.ts")).explainStep));
+		},
+		force: () => {
+			command(
+				"force",
+				"decide that an image is built again although nothing changed",
+				`The decision is in the state, with who, when and why; the next plan has the build. What is built from it follows.
   brewline force hello:latest amd64 --reason "the mirror served an old package"`,
-	)
-		.argument("<image>", "NAME or NAME:TAG, as the definitions have it")
-		.argument("[architecture]", "only this one")
-		.requiredOption("--reason <text>", "why, in one line")
-		.addOption(by)
-		.addOption(dryRun)
-		.action(does(async () => (await import("./decide.ts")).forceStep));
-	command(
-		"hold",
-		"decide that tags are not moved until they are released",
-		`The decision is in the state, with who, when and why; every run obeys it, and says so.
+			)
+				.argument("<image>", "NAME or NAME:TAG, as the definitions have it")
+				.argument("[architecture]", "only this one")
+				.requiredOption("--reason <text>", "why, in one line")
+				.addOption(by)
+				.addOption(dryRun)
+				.action(does(async () => (await import("./decide.ts")).forceStep));
+		},
+		hold: () => {
+			command(
+				"hold",
+				"decide that tags are not moved until they are released",
+				`The decision is in the state, with who, when and why; every run obeys it, and says so.
   brewline hold hello --reason "upstream withdrew the release"
   brewline hold --all --reason "the registry has an incident"`,
-	)
-		.argument("[image]", "NAME or NAME:TAG")
-		.option("--all", "nothing at all is published")
-		.requiredOption("--reason <text>", "why, in one line")
-		.addOption(by)
-		.addOption(dryRun)
-		.action(does(async () => (await import("./decide.ts")).holdStep));
-	command(
-		"rollback",
-		"decide that a tag holds again what it held before",
-		`What that was is in the state, and must be in the registry still. The next run moves the tag, and keeps it there until
+			)
+				.argument("[image]", "NAME or NAME:TAG")
+				.option("--all", "nothing at all is published")
+				.requiredOption("--reason <text>", "why, in one line")
+				.addOption(by)
+				.addOption(dryRun)
+				.action(does(async () => (await import("./decide.ts")).holdStep));
+		},
+		rollback: () => {
+			command(
+				"rollback",
+				"decide that a tag holds again what it held before",
+				`What that was is in the state, and must be in the registry still. The next run moves the tag, and keeps it there until
 it is released.
   brewline rollback hello:latest --reason "crashes at start"
   brewline rollback hello:latest --to sha256:… --reason "crashes at start"`,
-	)
-		.argument("<tag>", "NAME:TAG")
-		.option("--to <digest>", "what it is to hold (default: what it held before)")
-		.requiredOption("--reason <text>", "why, in one line")
-		.addOption(by)
-		.addOption(dryRun)
-		.action(does(async () => (await import("./decide.ts")).rollbackStep));
-	command(
-		"shrink",
-		"decide that tags go without platforms that are not there as they are defined",
-		`Without it, a tag keeps what it had for an architecture that is late, or waits for it.
+			)
+				.argument("<tag>", "NAME:TAG")
+				.option("--to <digest>", "what it is to hold (default: what it held before)")
+				.requiredOption("--reason <text>", "why, in one line")
+				.addOption(by)
+				.addOption(dryRun)
+				.action(does(async () => (await import("./decide.ts")).rollbackStep));
+		},
+		shrink: () => {
+			command(
+				"shrink",
+				"decide that tags go without platforms that are not there as they are defined",
+				`Without it, a tag keeps what it had for an architecture that is late, or waits for it.
   brewline shrink hello:latest linux/s390x --reason "the old image has a hole, and the new one does not build"`,
-	)
-		.argument("<image>", "NAME or NAME:TAG")
-		.argument("<platform...>", "OS/ARCHITECTURE[/VARIANT]")
-		.requiredOption("--reason <text>", "why, in one line")
-		.addOption(by)
-		.addOption(dryRun)
-		.action(does(async () => (await import("./decide.ts")).shrinkStep));
-	command(
-		"release",
-		"end what was decided with hold, rollback or shrink",
-		`  brewline release hello:latest
+			)
+				.argument("<image>", "NAME or NAME:TAG")
+				.argument("<platform...>", "OS/ARCHITECTURE[/VARIANT]")
+				.requiredOption("--reason <text>", "why, in one line")
+				.addOption(by)
+				.addOption(dryRun)
+				.action(does(async () => (await import("./decide.ts")).shrinkStep));
+		},
+		release: () => {
+			command(
+				"release",
+				"end what was decided with hold, rollback or shrink",
+				`  brewline release hello:latest
   brewline release --all                  publish again, after hold --all`,
-	)
-		.argument("[image]", "NAME or NAME:TAG, as it was decided")
-		.option("--all", "the stop of everything")
-		.addOption(by)
-		.addOption(dryRun)
-		.action(does(async () => (await import("./decide.ts")).releaseStep));
-	command(
-		"decisions",
-		"list what was decided and is in force, with who, when and why",
-		"  brewline decisions --json",
-	).action(does(async () => (await import("./decide.ts")).decisionsStep));
-	command(
-		"adopt",
-		"take over what is published already, so that nothing of it is built again",
-		`For registries that are full before the first run. What a tag holds of the commit that is defined, on the parents of now,
+			)
+				.argument("[image]", "NAME or NAME:TAG, as it was decided")
+				.option("--all", "the stop of everything")
+				.addOption(by)
+				.addOption(dryRun)
+				.action(does(async () => (await import("./decide.ts")).releaseStep));
+		},
+		decisions: () => {
+			command(
+				"decisions",
+				"list what was decided and is in force, with who, when and why",
+				"  brewline decisions --json",
+			).action(does(async () => (await import("./decide.ts")).decisionsStep));
+		},
+		adopt: () => {
+			command(
+				"adopt",
+				"take over what is published already, so that nothing of it is built again",
+				`For registries that are full before the first run. What a tag holds of the commit that is defined, on the parents of now,
 is staged under its build's id. Writes to staging and the state alone; ends with 7 where something has to be built.
   brewline adopt --dry-run                what could be taken over, and what could not, with the reason`,
-	)
-		.option("--unverified", "also what does not say of which commit or file it is, or on what it stands")
-		.addOption(acceptMissing)
-		.addOption(dryRun)
-		.action(does(async () => (await import("./upkeep.ts")).adoptStep));
-	command(
-		"prune",
-		"clear staging of old builds that no tag, no plan and no state names",
-		`Says what would go; --delete has it go. Nothing goes where tags, state or lists cannot be read.
+			)
+				.option("--unverified", "also what does not say of which commit or file it is, or on what it stands")
+				.addOption(acceptMissing)
+				.addOption(dryRun)
+				.action(does(async () => (await import("./upkeep.ts")).adoptStep));
+		},
+		prune: () => {
+			command(
+				"prune",
+				"clear staging of old builds that no tag, no plan and no state names",
+				`Says what would go; --delete has it go. Nothing goes where tags, state or lists cannot be read.
   brewline prune --keep 3 --older 30d
   brewline prune --keep 3 --older 30d --delete`,
-	)
-		.option("--keep <number>", "so many of the newest of each kind stay", positiveOrZeroCount, 3)
-		.option("--older <age>", "only what is older goes: 90m, 48h, 30d", "30d")
-		.option("--imported", "also imported images, by the age of their commits")
-		.option("--delete", "delete, instead of saying what would be deleted")
-		.action(does(async () => (await import("./upkeep.ts")).pruneStep));
-	command(
-		"architectures",
-		"compare the architectures of definitions with those that their bases have",
-		`A base that drops an architecture takes it from all that stands on it, one that gains some gives them; scratch says nothing.
+			)
+				.option("--keep <number>", "so many of the newest of each kind stay", positiveOrZeroCount, 3)
+				.option("--older <age>", "only what is older goes: 90m, 48h, 30d", "30d")
+				.option("--imported", "also imported images, by the age of their commits")
+				.option("--delete", "delete, instead of saying what would be deleted")
+				.action(does(async () => (await import("./upkeep.ts")).pruneStep));
+		},
+		architectures: () => {
+			command(
+				"architectures",
+				"compare the architectures of definitions with those that their bases have",
+				`A base that drops an architecture takes it from all that stands on it, one that gains some gives them; scratch says nothing.
 Ends with 7 where a definition names what its bases do not have. All definitions are looked at; names choose which are told of.
   brewline architectures
   brewline architectures php wordpress
   brewline architectures --patch > drops.patch
   brewline architectures --changes gains --write`,
-	)
-		.argument("[name...]", "only these definitions")
-		.option("--patch", "print one patch over all definitions, for git apply")
-		.option("--write", "change the definitions in place")
-		.addOption(new Option("--changes <which>", "what is proposed").choices(["drops", "gains", "all"]).default("drops"))
-		.action(does(async () => (await import("./architectures.ts")).architecturesStep));
-	command(
-		"copy",
-		"copy an image to other repositories and registries, byte for byte",
-		`A whole index with its attestations, and the signatures and other artifacts about any of it. What is there already is
+			)
+				.argument("[name...]", "only these definitions")
+				.option("--patch", "print one patch over all definitions, for git apply")
+				.option("--write", "change the definitions in place")
+				.addOption(
+					new Option("--changes <which>", "what is proposed").choices(["drops", "gains", "all"]).default("drops"),
+				)
+				.action(does(async () => (await import("./architectures.ts")).architecturesStep));
+		},
+		copy: () => {
+			command(
+				"copy",
+				"copy an image to other repositories and registries, byte for byte",
+				`A whole index with its attestations, and the signatures and other artifacts about any of it. What is there already is
 not sent again; a copy that is ended leaves no tag that is incomplete, and the next one goes on from there.
   brewline copy staging.example.com/x:1 registry.example.com/x:1 registry.example.com/x:latest
   brewline copy x:1 localhost:5000/x:1 --platform linux/amd64,linux/arm64   as a new index of these`,
-	)
-		.argument("<source>", "[HOST/]REPOSITORY[:TAG][@DIGEST]")
-		.argument("<target...>", "where to; without a tag by its digest alone")
-		.addOption(
-			new Option("--platform <names>", "of an index only these, separated by commas").argParser((text: string) =>
-				text.split(","),
-			),
-		)
-		.option("--no-referrers", "leave out what has it as its subject and stands in no index, such as signatures")
-		.addOption(dryRun)
-		.action(does(async () => (await import("./copy.ts")).copyStep));
-	const state = command(
-		"state",
-		"the state between runs, as the files of the existing system",
-		`  brewline state export folder
+			)
+				.argument("<source>", "[HOST/]REPOSITORY[:TAG][@DIGEST]")
+				.argument("<target...>", "where to; without a tag by its digest alone")
+				.addOption(
+					new Option("--platform <names>", "of an index only these, separated by commas").argParser((text: string) =>
+						text.split(","),
+					),
+				)
+				.option("--no-referrers", "leave out what has it as its subject and stands in no index, such as signatures")
+				.addOption(dryRun)
+				.action(does(async () => (await import("./copy.ts")).copyStep));
+		},
+		state: () => {
+			const state = command(
+				"state",
+				"the state between runs, as the files of the existing system",
+				`  brewline state export folder
   brewline state import --sources sources.json --builds builds.json --cache cache.json`,
-	);
-	below(state, "export", "write sources.json, builds.json and cache.json", "  brewline state export folder")
-		.argument("[folder]", "where to (default: here)")
-		.action(does(async () => (await import("./decide.ts")).exportState));
-	below(
-		state,
-		"import",
-		"take sources, builds and lookups over into the state",
-		`Decisions, tries and what is known of tags stay as they are.
+			);
+			below(state, "export", "write sources.json, builds.json and cache.json", "  brewline state export folder")
+				.argument("[folder]", "where to (default: here)")
+				.action(does(async () => (await import("./decide.ts")).exportState));
+			below(
+				state,
+				"import",
+				"take sources, builds and lookups over into the state",
+				`Decisions, tries and what is known of tags stay as they are.
   brewline state import --sources sources.json --builds builds.json`,
-	)
-		.requiredOption("--sources <file>", "a sources.json")
-		.requiredOption("--builds <file>", "its builds.json")
-		.option("--cache <file>", "its cache of lookups")
-		.addOption(dryRun)
-		.action(does(async () => (await import("./decide.ts")).importState));
-
-	const inspect = command(
-		"inspect",
-		"look at one thing of the pipeline",
-		`  brewline inspect definition hello       a definition of the library
+			)
+				.requiredOption("--sources <file>", "a sources.json")
+				.requiredOption("--builds <file>", "its builds.json")
+				.option("--cache <file>", "its cache of lookups")
+				.addOption(dryRun)
+				.action(does(async () => (await import("./decide.ts")).importState));
+		},
+		inspect: () => {
+			const inspect = command(
+				"inspect",
+				"look at one thing of the pipeline",
+				`  brewline inspect definition hello       a definition of the library
   brewline inspect index alpine:3         the platforms and digests of a tag`,
-	);
-	const inspects = (name: string, description: string, more: string): Command =>
-		below(inspect, name, description, more);
-	inspects(
-		"definition",
-		"a definition, or one tag's entry, printed canonically",
-		`  brewline inspect definition hello:latest
+			);
+			const inspects = (name: string, description: string, more: string): Command =>
+				below(inspect, name, description, more);
+			inspects(
+				"definition",
+				"a definition, or one tag's entry, printed canonically",
+				`  brewline inspect definition hello:latest
   brewline inspect definition ./file --json`,
-	)
-		.argument("<reference...>", "NAME, NAME:TAG, a path or an address")
-		.action(does(async () => (await import("./inspect-library.ts")).inspectDefinition));
-	inspects(
-		"list",
-		"all full tags that references select",
-		`  brewline inspect list --build-order
+			)
+				.argument("<reference...>", "NAME, NAME:TAG, a path or an address")
+				.action(does(async () => (await import("./inspect-library.ts")).inspectDefinition));
+			inspects(
+				"list",
+				"all full tags that references select",
+				`  brewline inspect list --build-order
   brewline inspect list hello --arch-filter --arch s390x`,
-	)
-		.argument("[reference...]", "as for definition; all definitions where none is given")
-		.option("--uniq", "only the first tag of each entry")
-		.option("--repos", "only the names")
-		.option("--arch-filter", "skip entries without the architecture")
-		.option("--arch <name>", "the architecture of --arch-filter")
-		.option("--apply-constraints", "skip what constraints exclude")
-		.option("--constraint <name...>", "a constraint that is met")
-		.option("--exclusive-constraints", "with --apply-constraints: skip entries without constraints")
-		.option("--build-order", "parents before what is built from them")
-		.option("--namespace <name>", "stands before every name")
-		.action(does(async () => (await import("./inspect-library.ts")).inspectList));
-	inspects(
-		"checksum",
-		"the content checksum of a directory of a commit",
-		`The same for the same content: it is what a build's id is made from. --json adds the commit's time.
+			)
+				.argument("[reference...]", "as for definition; all definitions where none is given")
+				.option("--uniq", "only the first tag of each entry")
+				.option("--repos", "only the names")
+				.option("--arch-filter", "skip entries without the architecture")
+				.option("--arch <name>", "the architecture of --arch-filter")
+				.option("--apply-constraints", "skip what constraints exclude")
+				.option("--constraint <name...>", "a constraint that is met")
+				.option("--exclusive-constraints", "with --apply-constraints: skip entries without constraints")
+				.option("--build-order", "parents before what is built from them")
+				.option("--namespace <name>", "stands before every name")
+				.action(does(async () => (await import("./inspect-library.ts")).inspectList));
+			inspects(
+				"checksum",
+				"the content checksum of a directory of a commit",
+				`The same for the same content: it is what a build's id is made from. --json adds the commit's time.
   brewline inspect checksum https://example.com/hello.git 0123456789012345678901234567890123456789 amd64`,
-	)
-		.argument("<repository>", "the address of a git repository")
-		.argument("<commit>", "the full id of a commit")
-		.argument("[directory]", "counts from the root", ".")
-		.option("--fetch <ref>", "where to find the commit if the server gives none by its id", "refs/heads/master")
-		.action(does(async () => (await import("./inspect.ts")).inspectChecksum));
-	inspects(
-		"froms",
-		"the images that a Dockerfile needs",
-		`  brewline inspect froms Dockerfile --platform linux/arm64/v8`,
-	)
-		.argument("<file>", "a Dockerfile, or - for standard input")
-		.option("--platform <platform>", "for predefined variables", "linux/amd64")
-		.action(does(async () => (await import("./inspect.ts")).inspectFroms));
-	inspects("reference", "the parts of an image reference", `  brewline inspect reference localhost:5000/a/b:1 --json`)
-		.argument("<reference>", "[HOST/]REPOSITORY[:TAG][@DIGEST]")
-		.action(does(async () => (await import("./inspect.ts")).inspectReference));
-	inspects(
-		"index",
-		"what a registry has under a reference: each platform with its digest",
-		`One line for each manifest: architecture, platform, digest, size, kind. --json prints the index.
+			)
+				.argument("<repository>", "the address of a git repository")
+				.argument("<commit>", "the full id of a commit")
+				.argument("[directory]", "counts from the root", ".")
+				.option("--fetch <ref>", "where to find the commit if the server gives none by its id", "refs/heads/master")
+				.action(does(async () => (await import("./inspect.ts")).inspectChecksum));
+			inspects(
+				"froms",
+				"the images that a Dockerfile needs",
+				`  brewline inspect froms Dockerfile --platform linux/arm64/v8`,
+			)
+				.argument("<file>", "a Dockerfile, or - for standard input")
+				.option("--platform <platform>", "for predefined variables", "linux/amd64")
+				.action(does(async () => (await import("./inspect.ts")).inspectFroms));
+			inspects(
+				"reference",
+				"the parts of an image reference",
+				`  brewline inspect reference localhost:5000/a/b:1 --json`,
+			)
+				.argument("<reference>", "[HOST/]REPOSITORY[:TAG][@DIGEST]")
+				.action(does(async () => (await import("./inspect.ts")).inspectReference));
+			inspects(
+				"index",
+				"what a registry has under a reference: each platform with its digest",
+				`One line for each manifest: architecture, platform, digest, size, kind. --json prints the index.
   brewline inspect index registry.example.com/library/hello:latest`,
-	)
-		.argument("<reference>", "[HOST/]REPOSITORY[:TAG][@DIGEST]")
-		.action(does(async () => (await import("./inspect.ts")).inspectIndex));
-
-	command(
-		"doctor",
-		"check this machine: engine, BuildKit, emulators, credentials, with the way to mend each",
-		`Ends with 6 where something is missing, and 0 with warnings. It asks for an upload in each staging repository, to
+			)
+				.argument("<reference>", "[HOST/]REPOSITORY[:TAG][@DIGEST]")
+				.action(does(async () => (await import("./inspect.ts")).inspectIndex));
+		},
+		doctor: () => {
+			command(
+				"doctor",
+				"check this machine: engine, BuildKit, emulators, credentials, with the way to mend each",
+				`Ends with 6 where something is missing, and 0 with warnings. It asks for an upload in each staging repository, to
 see whether it may, and sends nothing.`,
-	).action(does(async () => (await import("./doctor.ts")).doctorStep));
-	command(
-		"registry",
-		"serve a small registry on this machine until it is ended",
-		`Prints its address once it serves, and needs no log-in: for a laptop, not for a network.
+			).action(does(async () => (await import("./doctor.ts")).doctorStep));
+		},
+		registry: () => {
+			command(
+				"registry",
+				"serve a small registry on this machine until it is ended",
+				`Prints its address once it serves, and needs no log-in: for a laptop, not for a network.
   brewline registry --storage images      as localhost:5000, kept in the folder images`,
-	)
-		.option("--port <number>", "0: the system's choice", positiveOrZero, 5000)
-		.option("--storage <folder>", "keep the content here (default: in memory)")
-		.action(does(async () => (await import("./registry.ts")).registryStep));
-	command(
-		"completion",
-		"print the completion script of a shell",
-		`  source <(brewline completion bash)
+			)
+				.option("--port <number>", "0: the system's choice", positiveOrZero, 5000)
+				.option("--storage <folder>", "keep the content here (default: in memory)")
+				.action(does(async () => (await import("./registry.ts")).registryStep));
+		},
+		completion: () => {
+			command(
+				"completion",
+				"print the completion script of a shell",
+				`  source <(brewline completion bash)
   source <(brewline completion zsh)       after compinit
   brewline completion fish | source`,
-	)
-		.addArgument(new Argument("<shell>", "what reads it").choices(shells))
-		.action((shell: Shell) => {
-			process.stdout.write(completionScript(shell, program));
-		});
+			)
+				.addArgument(new Argument("<shell>", "what reads it").choices(shells))
+				.action((shell: Shell) => {
+					process.stdout.write(completionScript(shell, program));
+				});
+		},
+	};
+	const named = Object.keys(commands).filter((name) => words.includes(name));
+	// Whoever asks for help, or names nothing that there is, is told of all.
+	const needsAll = named.length === 0 || words.some((word) => /^(?:help|-h|--help|completion)$/.test(word));
+	for (const name of needsAll ? Object.keys(commands) : named) commands[name]!();
 	return program;
 }
 

@@ -3,12 +3,15 @@ import type { BuildFields, Entry, MergedEntry, SharedTagGroup } from "./types.ts
 
 /** Appends the tags of an entry to the earlier one that has the same build (spec/manifest.md, Merging). */
 export function mergeEntries(entries: readonly Entry[]): readonly MergedEntry[] {
-	// Hardly any have the directory of another: of these alone the whole is compared.
-	const directories = new Map<string, number>();
-	for (const { Directory } of entries) directories.set(Directory, (directories.get(Directory) ?? 0) + 1);
+	// Hardly any have directory and commit of another: of these alone the whole is compared.
+	const places = new Map<string, number>();
+	for (const entry of entries) {
+		const place = placeOf(entry);
+		places.set(place, (places.get(place) ?? 0) + 1);
+	}
 	const byBuild = new Map<string | Entry, [Entry, ...Entry[]]>();
 	for (const entry of entries) {
-		const key = directories.get(entry.Directory) === 1 ? entry : buildKey(entry);
+		const key = places.get(placeOf(entry)) === 1 ? entry : buildKey(entry);
 		const same = byBuild.get(key);
 		if (same === undefined) byBuild.set(key, [entry]);
 		else same.push(entry);
@@ -24,6 +27,10 @@ export function mergeEntries(entries: readonly Entry[]): readonly MergedEntry[] 
 			parts,
 		};
 	});
+}
+
+function placeOf({ Directory, GitCommit }: Entry): string {
+	return `${GitCommit}:${Directory}`;
 }
 
 /** The same for two entries exactly if their builds are the same. */
