@@ -7,7 +7,7 @@ import {
 	fetchHint,
 	gitCommitForm,
 	gitFetchForm,
-	type Item,
+	lineOfTag,
 	listItems,
 	misspelt,
 	placeOf,
@@ -15,8 +15,9 @@ import {
 	readArchitectures,
 	readBuildFields,
 	readMaintainers,
+	readTags,
+	type TagList,
 	texts,
-	uniqueItems,
 } from "./fields.ts";
 import type { Paragraph } from "./paragraphs.ts";
 import { type Problems, quote } from "./problems.ts";
@@ -27,9 +28,8 @@ import type { BuildFields, Entry, Fields } from "./types.ts";
 export interface WholeFile {
 	readonly first: Paragraph;
 	readonly global: Fields;
-	/** The global paragraph's shared tags without repetitions, and their texts. */
-	readonly sharedTags: readonly Item[];
-	readonly sharedTexts: readonly string[];
+	/** The global paragraph's shared tags without repetitions. */
+	readonly sharedTags: TagList;
 	/** Of each tag and shared tag so far: the line in which it appeared first. */
 	readonly tagLines: Map<string, number>;
 	readonly sharedTagLines: Map<string, number>;
@@ -44,8 +44,8 @@ export function readEntry(paragraph: Paragraph, whole: WholeFile, context: Conte
 	const { global, reported, first } = whole;
 	checkKeys(paragraph, context, false);
 	const tagsField = fields.get("Tags");
-	const tags = tagsField === undefined ? [] : listItems(tagsField);
-	const Tags = texts(tags);
+	const tags = readTags(tagsField, false);
+	const Tags = tags.texts;
 	let named: string | undefined;
 	// Made once, where it is needed: a hostile entry may have an error for each of very many tags.
 	const name = () =>
@@ -59,7 +59,7 @@ export function readEntry(paragraph: Paragraph, whole: WholeFile, context: Conte
 	checkOwnTags(tags, name, whole, problems);
 
 	const sharedField = fields.get("SharedTags");
-	const shared = sharedField === undefined ? whole.sharedTags : uniqueItems(listItems(sharedField));
+	const shared = sharedField === undefined ? whole.sharedTags : readTags(sharedField, true);
 	if (sharedField !== undefined) {
 		checkTags(shared, () => `in ${name()}: the shared tag`, problems);
 		checkSharedTags(shared, name, whole, problems);
@@ -76,7 +76,7 @@ export function readEntry(paragraph: Paragraph, whole: WholeFile, context: Conte
 	return {
 		Maintainers: own.length === 0 ? global.Maintainers : [...global.Maintainers, ...own],
 		Tags,
-		SharedTags: sharedField === undefined ? whole.sharedTexts : texts(shared),
+		SharedTags: shared.texts,
 		Architectures: architectures === undefined ? global.Architectures : readArchitectures(architectures, context),
 		GitRepo: build.GitRepo,
 		GitFetch: build.GitFetch,
@@ -120,35 +120,34 @@ function checkBuild(
 }
 
 /** A tag belongs to one entry, once. */
-function checkOwnTags(tags: readonly Item[], name: () => string, whole: WholeFile, problems: Problems): void {
-	for (const item of tags) {
-		const { text } = item;
+function checkOwnTags(tags: TagList, name: () => string, whole: WholeFile, problems: Problems): void {
+	for (const [index, text] of tags.texts.entries()) {
 		const shared = whole.sharedTagLines.get(text);
 		const earlier = whole.tagLines.get(text) ?? shared;
 		if (earlier === undefined) {
-			whole.tagLines.set(text, placeOf(item).line);
+			whole.tagLines.set(text, lineOfTag(tags, index));
 			continue;
 		}
 		const as = earlier === shared ? ", as a shared tag" : "";
-		problems.error(placeOf(item), `in ${name()}: the tag ${quote(text)} stands in line ${earlier} already${as}`, {
+		const place = placeOf(tags.items()[index]!);
+		problems.error(place, `in ${name()}: the tag ${quote(text)} stands in line ${earlier} already${as}`, {
 			hint: "A tag belongs to one entry: remove one of the two, or make both shared tags.",
 		});
 	}
 }
 
 /** A shared tag may be in several entries, but is no tag of any. */
-function checkSharedTags(tags: readonly Item[], name: () => string, whole: WholeFile, problems: Problems): void {
-	for (const item of tags) {
-		const { text } = item;
+function checkSharedTags(tags: TagList, name: () => string, whole: WholeFile, problems: Problems): void {
+	for (const [index, text] of tags.texts.entries()) {
 		const earlier = whole.tagLines.get(text);
 		if (earlier !== undefined) {
 			problems.error(
-				placeOf(item),
+				placeOf(tags.items()[index]!),
 				`in ${name()}: the shared tag ${quote(text)} stands in line ${earlier} already, as a tag`,
 				{ hint: "A shared tag is no tag of any entry: remove one of the two." },
 			);
 		} else if (!whole.sharedTagLines.has(text)) {
-			whole.sharedTagLines.set(text, placeOf(item).line);
+			whole.sharedTagLines.set(text, lineOfTag(tags, index));
 		}
 	}
 }

@@ -30,6 +30,8 @@ export const buildDefaults: BuildFields = {
 export const gitFetchForm = /^refs\/(?:heads|tags)\/[^*?:]+$/;
 export const gitCommitForm = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
 const tagForm = /^[0-9A-Za-z_][0-9A-Za-z_.-]{0,127}$/;
+/** Tags as nearly all definitions write them: valid, with one blank after each comma. */
+const plainTagsForm = /^[0-9A-Za-z_][0-9A-Za-z_.-]{0,127}(?:, [0-9A-Za-z_][0-9A-Za-z_.-]{0,127})*$/;
 const archFieldForm = /-(?:GitRepo|GitFetch|GitCommit|Directory|File|Builder)$/;
 
 /** The existing program stores its own data under these names, and fails on a field of that name. */
@@ -75,8 +77,35 @@ export function texts(items: readonly Item[]): readonly string[] {
 	return items.map(({ text }) => text);
 }
 
-/** The items without repetitions: the first of several stays. */
-export function uniqueItems(items: readonly Item[]): readonly Item[] {
+/** The tags of a field. */
+export interface TagList {
+	readonly texts: readonly string[];
+	/** The same tags with their places: found when somebody asks, since of valid ones hardly anybody does. */
+	readonly items: () => readonly Item[];
+	/** The line of all of them, which are valid; undefined where that has to be looked at. */
+	readonly line: number | undefined;
+}
+
+export const noTags: TagList = { texts: [], items: () => [], line: undefined };
+
+/** The tags of a field; with `once` without repetitions: the first of several stays. */
+export function readTags(field: Field | undefined, once: boolean): TagList {
+	if (field === undefined) return noTags;
+	const found = (): readonly Item[] => (once ? uniqueItems(listItems(field)) : listItems(field));
+	if (field.continuations.length === 0 && plainTagsForm.test(field.value)) {
+		const all = field.value.split(", ");
+		return { texts: once ? [...new Set(all)] : all, items: found, line: field.line };
+	}
+	const items = found();
+	return { texts: texts(items), items: () => items, line: undefined };
+}
+
+/** In which line the tag at `index` stands. */
+export function lineOfTag(tags: TagList, index: number): number {
+	return tags.line ?? placeOf(tags.items()[index]!).line;
+}
+
+function uniqueItems(items: readonly Item[]): readonly Item[] {
 	const seen = new Set<string>();
 	return items.filter(({ text }) => !seen.has(text) && seen.add(text));
 }
@@ -116,14 +145,18 @@ export function readArchitectures(field: Field, context: Context): readonly stri
 			},
 		);
 	}
-	const sorted = [...new Set(texts(items))].toSorted(compareBytes);
-	if (unknown.length === 0) context.knownLists.set(field.value, sorted);
+	const named = [...new Set(texts(items))];
+	if (unknown.length > 0) return named.toSorted(compareBytes);
+	// The known ones are ASCII, which JavaScript's own order has by byte too.
+	const sorted = named.toSorted();
+	context.knownLists.set(field.value, sorted);
 	return sorted;
 }
 
 /** Reports every item that is no tag; `kind` says what it should be, and of what. */
-export function checkTags(items: readonly Item[], kind: () => string, problems: Problems): void {
-	for (const item of items) {
+export function checkTags(tags: TagList, kind: () => string, problems: Problems): void {
+	if (tags.line !== undefined) return;
+	for (const item of tags.items()) {
 		const { text } = item;
 		if (tagForm.test(text)) continue;
 		const what = kind();

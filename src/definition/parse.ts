@@ -9,8 +9,8 @@ import {
 	readArchitectures,
 	readBuildFields,
 	readMaintainers,
+	readTags,
 	texts,
-	uniqueItems,
 } from "./fields.ts";
 import { mergeEntries } from "./merge.ts";
 import { type Paragraph, readParagraphs } from "./paragraphs.ts";
@@ -58,13 +58,10 @@ export function parseDefinition(input: Uint8Array | string, options: DefinitionO
 		return problems.throwAll();
 	}
 	const global = readGlobal(first, context);
-	const shared = first.fields.get("SharedTags");
-	const sharedTags = shared === undefined ? [] : uniqueItems(listItems(shared));
 	const whole: WholeFile = {
 		first,
 		global,
-		sharedTags,
-		sharedTexts: texts(sharedTags),
+		sharedTags: readTags(first.fields.get("SharedTags"), true),
 		tagLines: new Map(),
 		sharedTagLines: new Map(),
 		reported: new Set(),
