@@ -1,7 +1,10 @@
 export type * from "./types.ts";
+export type * from "./images.ts";
+export { imageSchema, isRepositoryPath } from "./images.ts";
 export { dockerProgram } from "./defaults.ts";
 export { defineProgram, servedArchitectures } from "./program.ts";
-export { loadConfig } from "./load.ts";
-export { parseConfig } from "./parse.ts";
+export { loadConfig, loadImages } from "./load.ts";
+export { parseConfig, parseFile } from "./parse.ts";
 export { configSchema, type ConfigInput, type ProgramInput } from "./schema.ts";
 export { deadlineOf, durationOf, policyOf, type Policy } from "./policy.ts";
+export { compileExpression, groupNames, parseTemplate, type TemplatePart } from "./text.ts";

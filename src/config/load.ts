@@ -1,12 +1,27 @@
 import { readFileSync, statSync } from "node:fs";
 import path from "node:path";
 import { BrewlineError, messageOf } from "../errors.ts";
-import type { Program } from "./types.ts";
+import type { ImageConfig } from "./images.ts";
+import type { Configuration, Program } from "./types.ts";
 
 const maxConfigBytes = 1024 * 1024;
 
 /** Reads `brewline.yaml`; folders in it count from the file's own. All errors of the file come in one. */
 export async function loadConfig(file: string): Promise<Program> {
+	return (await loadFile(file)).program;
+}
+
+/** The images of a `brewline.yaml`, one at least. */
+export async function loadImages(file: string): Promise<readonly ImageConfig[]> {
+	const { images } = await loadFile(file);
+	if (images.length > 0) return images;
+	throw new BrewlineError("config", "the configuration has no images", {
+		at: { file },
+		hint: "Describe the image of this repository in the block images; examples/ has some to copy.",
+	});
+}
+
+async function loadFile(file: string): Promise<Configuration> {
 	const read = <Result>(action: () => Result): Result => {
 		try {
 			return action();
@@ -22,12 +37,15 @@ export async function loadConfig(file: string): Promise<Program> {
 	}
 	const text = read(() => readFileSync(file, "utf8"));
 	// It brings a parser of YAML along, which who has no configuration need not load.
-	const { parseConfig } = await import("./parse.ts");
-	const program = parseConfig(text, file);
+	const { parseFile } = await import("./parse.ts");
+	const { program, images } = parseFile(text, file);
 	const folder = path.dirname(path.resolve(file));
 	return {
-		...program,
-		library: path.resolve(folder, program.library),
-		externalPins: path.resolve(folder, program.externalPins),
+		images,
+		program: {
+			...program,
+			library: path.resolve(folder, program.library),
+			externalPins: path.resolve(folder, program.externalPins),
+		},
 	};
 }

@@ -4,11 +4,17 @@ import { nearest } from "../definition/text.ts";
 import { BrewlineError, messageOf, type Location } from "../errors.ts";
 import { printable } from "../io/printable.ts";
 import { defineProgram } from "./program.ts";
+import { checkNames } from "./names.ts";
 import { configSchema } from "./schema.ts";
-import type { Program } from "./types.ts";
+import type { Configuration, Program } from "./types.ts";
 
 /** The program that a configuration's text describes; `file` is for messages. */
 export function parseConfig(text: string, file: string): Program {
+	return parseFile(text, file).program;
+}
+
+/** The two blocks of a `brewline.yaml`; `images` is empty where there is none. All errors of the text come in one. */
+export function parseFile(text: string, file: string): Configuration {
 	const lines = new LineCounter();
 	const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, prettyErrors: false });
 	const place = (offset: number): Location => {
@@ -36,8 +42,21 @@ export function parseConfig(text: string, file: string): Program {
 	if (!parsed.success) {
 		throw collect(parsed.error.issues.flatMap((issue) => describe(issue, document, place)));
 	}
+	const { images = [] } = parsed.data;
+	const isList = Array.isArray(images);
+	const list = isList ? images : [images];
+	const unknown = list.flatMap((image, index) =>
+		checkNames(image).map(({ path, message, hint }) => {
+			const where = ["images", ...(isList ? [String(index)] : []), ...path];
+			return new BrewlineError("config", `${where.map((part) => printable(part)).join(".")}: ${message}`, {
+				at: place(offsetOf(document, where)),
+				hint,
+			});
+		}),
+	);
+	if (unknown.length > 0) throw collect(unknown);
 	try {
-		return defineProgram(parsed.data.program ?? {});
+		return { program: defineProgram(parsed.data.program ?? {}), images: list };
 	} catch (error) {
 		if (error instanceof BrewlineError && error.at === undefined) {
 			// Its messages begin with the path of what they are about.
@@ -77,8 +96,17 @@ function collect(found: readonly BrewlineError[]): BrewlineError {
 
 type Issue = z.core.$ZodIssue;
 
-function describe(issue: Issue, document: Document, place: (offset: number) => Location): BrewlineError[] {
-	const where = issue.path.map(String);
+function describe(
+	issue: Issue,
+	document: Document,
+	place: (offset: number) => Location,
+	above: readonly string[] = [],
+): BrewlineError[] {
+	const where = [...above, ...issue.path.map(String)];
+	if (issue.code === "invalid_union") {
+		const meant = likeliest(issue.errors);
+		if (meant !== undefined) return meant.flatMap((each) => describe(each, document, place, where));
+	}
 	if (issue.code === "unrecognized_keys") {
 		const known = keysAt(where);
 		return issue.keys.map((key) => {
@@ -103,6 +131,21 @@ function describe(issue: Issue, document: Document, place: (offset: number) => L
 	];
 }
 
+/**
+ * Of the forms that a value may have, the errors of the one that was most likely meant: the value is of its kind, with
+ * the fewest unknown keys, then with the fewest errors. Undefined: it is of no form's kind.
+ */
+function likeliest(forms: readonly (readonly Issue[])[]): readonly Issue[] | undefined {
+	const rank = (issues: readonly Issue[]): number =>
+		issues.reduce((sum, issue) => {
+			if (issue.code === "unrecognized_keys") return sum + 10 * issue.keys.length;
+			return sum + (issue.code === "invalid_type" && issue.path.length === 1 ? 6 : 1);
+		}, 0);
+	return forms
+		.filter((issues) => !issues.some((issue) => issue.code === "invalid_type" && issue.path.length === 0))
+		.toSorted((a, b) => rank(a) - rank(b))[0];
+}
+
 /** Where the key at the end of the path stands; the deepest one that is there. */
 function offsetOf(document: Document, where: readonly string[]): number {
 	let node: unknown = document.contents;
@@ -124,34 +167,38 @@ function offsetOf(document: Document, where: readonly string[]): number {
 	return offset;
 }
 
-/** The keys that the schema knows at a path; the names under a record are anybody's. */
+/** The keys that the schema knows at a path, in any of the forms there; the names under a record are anybody's. */
 function keysAt(where: readonly string[]): string[] {
-	let schema: unknown = configSchema;
-	for (const part of ["", ...where]) {
-		if (part !== "") schema = child(schema, part);
-		schema = unwrap(schema);
-	}
-	const shape = (schema as { def?: { shape?: Record<string, unknown> } } | undefined)?.def?.shape;
-	return shape === undefined ? [] : Object.keys(shape);
+	let schemas = forms(configSchema);
+	for (const part of where) schemas = schemas.flatMap((schema) => forms(child(schema, part)));
+	return [...new Set(schemas.flatMap(({ def }) => Object.keys(def?.shape ?? {})))];
 }
 
 interface SchemaLike {
 	readonly def?: {
 		readonly type?: string;
 		readonly innerType?: unknown;
+		readonly getter?: () => unknown;
+		readonly options?: readonly unknown[];
 		readonly valueType?: unknown;
 		readonly element?: unknown;
+		readonly catchall?: unknown;
 		readonly shape?: Record<string, unknown>;
 	};
 }
 
-function unwrap(schema: unknown): unknown {
-	let inner = schema as SchemaLike | undefined;
-	while (inner?.def?.innerType !== undefined) inner = inner.def.innerType as SchemaLike;
-	return inner;
+/** What a schema is without wrappers, each form of it. */
+function forms(schema: unknown): readonly SchemaLike[] {
+	const inner = schema as SchemaLike | undefined;
+	if (inner === undefined) return [];
+	const { innerType, getter, options } = inner.def ?? {};
+	if (options !== undefined) return options.flatMap(forms);
+	if (innerType !== undefined) return forms(innerType);
+	return getter === undefined ? [inner] : forms(getter());
 }
 
-function child(schema: unknown, part: string): unknown {
-	const def = (schema as SchemaLike | undefined)?.def;
-	return def?.shape?.[part] ?? def?.valueType ?? def?.element;
+function child({ def }: SchemaLike, part: string): unknown {
+	const { shape = {} } = def ?? {};
+	if (Object.hasOwn(shape, part)) return shape[part];
+	return def?.valueType ?? def?.element ?? def?.catchall;
 }

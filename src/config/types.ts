@@ -1,4 +1,5 @@
 import type { Platform } from "../oci/types.ts";
+import type { ImageConfig } from "./images.ts";
 
 /** How one architecture is named, and where it is built. An architecture is not a runner (docs/design.md). */
 export interface Architecture {
@@ -34,6 +35,13 @@ export interface PolicyRule {
 	readonly builder?: string;
 	readonly emulate?: boolean;
 	readonly via?: string;
+}
+
+/** Both blocks of a `brewline.yaml`. */
+export interface Configuration {
+	readonly program: Program;
+	/** What an image repository has; empty in the repository of a library. */
+	readonly images: readonly ImageConfig[];
 }
 
 /** Everything a program can name differently from Docker's; `dockerProgram` has Docker's values. */

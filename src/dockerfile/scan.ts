@@ -100,7 +100,7 @@ export function resolveFroms(dockerfile: Dockerfile, platform: Platform): Froms 
 	return { froms, lastStageFrom: stageFroms.at(-1)! };
 }
 
-function fail(dockerfile: Dockerfile, line: number, problem: string, hint?: string): never {
+export function fail(dockerfile: Dockerfile, line: number, problem: string, hint?: string): never {
 	throw new BrewlineError("dockerfile", `${printable(dockerfile.file)}, line ${line}: ${problem}`, {
 		at: { file: dockerfile.file, line },
 		...(hint === undefined ? {} : { hint }),

@@ -1,0 +1,48 @@
+import { BrewlineError } from "../errors.ts";
+import { printable } from "../io/printable.ts";
+import { orderedKeys, parseJsonObject, type JsonValue } from "../json/index.ts";
+import { textOfFile, type RepositoryFiles } from "./files.ts";
+import { expand, type Scope, type Value } from "./scope.ts";
+
+/** The largest `versions.json` of 2026 has 150 KB. */
+const maxBytes = 4 * 1024 * 1024;
+
+/** The versions of a file by key, in its order, without those that are null. */
+export function readVersionsFile(files: RepositoryFiles, path: string): ReadonlyMap<string, JsonValue> {
+	const text = textOfFile(files, path);
+	if (text === undefined) {
+		throw new BrewlineError("config", `${printable(path)} is missing, or too large, in ${printable(files.source)}`, {
+			hint: "Name the file in versions.file, or list the versions in versions.list.",
+		});
+	}
+	const data = parseJsonObject(text, { what: path, maxBytes, code: "config" });
+	return new Map(
+		orderedKeys(data)
+			.map((key) => [key, data[key]!] as const)
+			.filter(([, value]) => value !== null),
+	);
+}
+
+/** What is at a path of the data, whose parts are templates; undefined: nothing, or null. */
+export function valueAt(data: JsonValue | undefined, path: readonly string[], scope: Scope): JsonValue | undefined {
+	let value = data;
+	for (const part of path) {
+		const key = expand(part, scope);
+		if (key === undefined) return undefined;
+		value = memberOf(value, key);
+	}
+	return value ?? undefined;
+}
+
+export function memberOf(value: JsonValue | undefined, key: string): JsonValue | undefined {
+	if (typeof value !== "object" || value === null) return undefined;
+	return Object.hasOwn(value, key) ? (value as Record<string, JsonValue>)[key] : undefined;
+}
+
+/** Data as a value of a variable: a list's items that are plain, an object's keys. */
+export function asValue(value: JsonValue | undefined): Value {
+	if (value === undefined || value === null) return undefined;
+	if (Array.isArray(value)) return value.filter((item) => item !== null && typeof item !== "object").map(String);
+	if (typeof value === "object") return orderedKeys(value);
+	return String(value);
+}

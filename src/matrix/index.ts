@@ -1,0 +1,16 @@
+export type { Alias } from "./aliases.ts";
+export { textOfFile, type RepositoryFile, type RepositoryFiles } from "./files.ts";
+export {
+	buildMatrix,
+	joinPath,
+	type Left,
+	type Matrix,
+	type MatrixEntry,
+	type MatrixInput,
+	type Version,
+} from "./matrix.ts";
+export { compareKeys, compareVersions } from "./order.ts";
+export { expand, holds, matchesGlob, type Scope, type Value } from "./scope.ts";
+export { asValue, memberOf, valueAt } from "./data.ts";
+export { evaluate, withVariables, type Sources } from "./variables.ts";
+export { readCommit, readWorkTree } from "./read.ts";

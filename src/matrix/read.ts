@@ -1,0 +1,90 @@
+import {
+	constants,
+	closeSync,
+	fstatSync,
+	lstatSync,
+	openSync,
+	readFileSync,
+	readlinkSync,
+	realpathSync,
+} from "node:fs";
+import path from "node:path";
+import posix from "node:path/posix";
+import { decodeText } from "../definition/index.ts";
+import { BrewlineError } from "../errors.ts";
+import { checkCount, checkTotal, gitIn, readSnapshot, type SnapshotLimits } from "../git/index.ts";
+import type { Io } from "../io/index.ts";
+import { compareCodePoints } from "../json/index.ts";
+import type { RepositoryFile, RepositoryFiles } from "./files.ts";
+
+/** Much more than any image repository has; what is larger is no text that anything is made from. */
+const limits: SnapshotLimits = { maxFile: 1024 * 1024, maxTotal: 64 * 1024 * 1024, maxFiles: 50_000 };
+
+/** The files of a commit, of any repository on this machine: its folder, or the one of a bare repository. */
+export async function readCommit(io: Io, gitDirectory: string, commit: string): Promise<RepositoryFiles> {
+	const snapshot = await readSnapshot(io, gitDirectory, commit, limits);
+	const files = new Map<string, RepositoryFile>();
+	for (const [name, { kind, content }] of snapshot) {
+		files.set(Buffer.from(name, "latin1").toString("utf8"), {
+			mode: kind === "symlink" ? "link" : kind,
+			text: content === null ? null : decodeText(content),
+		});
+	}
+	return { files, source: `the commit ${commit}` };
+}
+
+/**
+ * The files of a work tree as they are now: what git tracks, and what is new and not ignored. Nothing is read through a
+ * link, neither as a file nor as a folder.
+ */
+export async function readWorkTree(io: Io, folder: string): Promise<RepositoryFiles> {
+	const root = realpathSync(folder);
+	const listed = await gitIn(io, { folder: root }, ["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
+	const names = [...new Set(decodeText(listed).split("\0").filter(Boolean))].sort(compareCodePoints);
+	checkCount(names.length, limits);
+	const files = new Map<string, RepositoryFile>();
+	const folders = new Map<string, boolean>([["", true]]);
+	const isFolder = (name: string): boolean => {
+		let known = folders.get(name);
+		if (known === undefined) {
+			const parent = posix.dirname(name);
+			known =
+				isFolder(parent === "." ? "" : parent) &&
+				(lstatSync(path.join(root, name), { throwIfNoEntry: false })?.isDirectory() ?? false);
+			folders.set(name, known);
+		}
+		return known;
+	};
+	let total = 0;
+	for (const name of names) {
+		const parent = posix.dirname(name);
+		// A file that git knows may be gone, or lie behind a link by now.
+		if (!isFolder(parent === "." ? "" : parent)) continue;
+		const file = readOne(path.join(root, name));
+		if (file === undefined) continue;
+		total += file.text?.length ?? 0;
+		checkTotal(total, limits);
+		files.set(name, file);
+	}
+	return { files, source: folder };
+}
+
+function readOne(file: string): RepositoryFile | undefined {
+	const stats = lstatSync(file, { throwIfNoEntry: false });
+	if (stats?.isSymbolicLink() === true) return { mode: "link", text: readlinkSync(file) };
+	if (stats?.isFile() !== true) return undefined;
+	const mode = (stats.mode & 0o100) === 0 ? "file" : "executable";
+	if (stats.size > limits.maxFile) return { mode, text: null };
+	let handle: number;
+	try {
+		handle = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW);
+	} catch (cause) {
+		throw new BrewlineError("git", `a file of the repository cannot be read`, { cause, at: { file } });
+	}
+	try {
+		if (fstatSync(handle).size > limits.maxFile) return { mode, text: null };
+		return { mode, text: decodeText(readFileSync(handle)) };
+	} finally {
+		closeSync(handle);
+	}
+}
