@@ -1,7 +1,7 @@
 /** Builds `lib/` (the package: plain JavaScript and declarations) and `dist/` (one bundle for each entry of an action). */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { readdir, rm, stat, writeFile } from "node:fs/promises";
+import { copyFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { rolldown } from "rolldown";
 
@@ -35,11 +35,16 @@ function compile(): void {
 /** The same code as ES modules, of which what is not used can be left out. */
 const alias = { yaml: path.join(root, "node_modules/yaml/browser/index.js") };
 
+/** The entry of the thread in which what image repositories have evaluated runs. */
+const sandbox = path.join(root, "src/sandbox/worker.ts");
+
 /** One file for each part that a command loads, in place of some hundred: that is half of the time of a short command. */
 async function bundleCommandLine(): Promise<void> {
 	const folder = path.join(root, "lib/cli");
 	await rm(folder, { recursive: true });
 	await bundleProgram(path.join(root, "src/cli/main.ts"), folder);
+	// What a command starts as a thread is looked for beside it.
+	await bundleProgram(sandbox, folder);
 }
 
 /**
@@ -74,7 +79,7 @@ export async function bundleProgram(input: string, folder: string): Promise<void
 async function bundle(): Promise<void> {
 	const actions = path.join(root, "src/actions");
 	const noYamlWriter = path.join(actions, "no-yaml-writer.ts");
-	const input: Record<string, string> = {};
+	const input: Record<string, string> = { worker: sandbox };
 	for (const name of await readdir(actions)) {
 		for (const [file, entry] of [
 			["main.ts", name],
@@ -127,6 +132,7 @@ async function bundle(): Promise<void> {
 			parts: contributors(chunks.flatMap((chunk) => Object.entries(chunk.modules))),
 		});
 	}
+	await copyFile(path.join(root, "node_modules/jq-wasm/dist/build/jq.wasm"), path.join(root, "dist/jq.wasm"));
 	report(sizes);
 	await checkAll();
 }

@@ -1,0 +1,22 @@
+import type { Jq } from "./jq.ts";
+
+/** What a task may use of its thread. */
+export interface TaskContext {
+	/** Loaded when it is first asked for. */
+	readonly jq: () => Promise<Jq>;
+}
+
+/**
+ * All that an image repository's own data drives: jq programs, regular expressions, what is computed from `versions.json`.
+ * Each is loaded when it is first asked for. What goes in and comes out is plain data, which is copied between threads.
+ */
+export const tasks = {
+	/** Runs jq programs over one text of JSON each. */
+	jq: async ({ program, input }: { readonly program: string; readonly input: string }, { jq }: TaskContext) =>
+		(await jq()).run(program, input),
+} as const;
+
+export type Tasks = typeof tasks;
+export type TaskName = keyof Tasks;
+export type TaskInput<Name extends TaskName> = Parameters<Tasks[Name]>[0];
+export type TaskOutput<Name extends TaskName> = Awaited<ReturnType<Tasks[Name]>>;

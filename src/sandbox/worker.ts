@@ -1,0 +1,28 @@
+import { enableCompileCache } from "node:module";
+import { parentPort, workerData } from "node:worker_threads";
+import type { Jq } from "./jq.ts";
+import { type Answer, plainError, type Request, type WorkerData } from "./messages.ts";
+import { type TaskContext, tasks } from "./tasks.ts";
+
+// The entry of the thread that `sandbox.ts` starts: it does one task after the other until it is ended from outside.
+const { memoryLimit, compileCache } = workerData as WorkerData;
+if (compileCache !== undefined) enableCompileCache(compileCache);
+
+let jq: Promise<Jq> | undefined;
+const context: TaskContext = {
+	jq: () => (jq ??= import("./jq.ts").then(({ openJq }) => openJq({ memoryLimit }))),
+};
+
+async function answer({ id, task, input }: Request): Promise<Answer> {
+	try {
+		const perform = tasks[task] as (input: unknown, context: TaskContext) => unknown;
+		return { id, output: await perform(input, context) };
+	} catch (error) {
+		return { id, error: plainError(error) };
+	}
+}
+
+const port = parentPort!;
+port.on("message", (request: Request) => {
+	void answer(request).then((reply) => port.postMessage(reply));
+});
