@@ -105,11 +105,23 @@ async function fetchById(io: Io, remote: Remote, commits: readonly string[]): Pr
 	return failed;
 }
 
-async function fetchRef(io: Io, remote: Remote, ref: string, depth: number): Promise<void> {
-	await fetch(io, remote, [`--depth=${depth}`], [`+${ref}:${fetchedRef(ref)}`]);
+/** Fetches a ref with that much of its history. To be called while `writing`. */
+export async function fetchRef(io: Io, remote: Remote, ref: string, depth: number | "all"): Promise<void> {
+	await fetch(io, remote, [`--depth=${depth === "all" ? wholeHistory : depth}`], [`+${ref}:${fetchedRef(ref)}`]);
 }
 
-function fetchedRef(ref: string): string {
+/** Fetches commits by their ids, with all of their history. To be called while `writing`. */
+export async function fetchWhole(io: Io, remote: Remote, commits: readonly string[]): Promise<void> {
+	await fetch(
+		io,
+		remote,
+		[`--depth=${wholeHistory}`],
+		commits.map((commit) => `${commit}:${commitRef(commit)}`),
+	);
+}
+
+/** Where in the cache a ref is that was fetched. */
+export function fetchedRef(ref: string): string {
 	return `refs/brewline/fetched/${createHash("sha256").update(ref).digest("hex")}`;
 }
 

@@ -10,6 +10,7 @@ import { accessTo, type GitCredential } from "./command.ts";
 import { changedPaths } from "./diff.ts";
 import { exportTree, openBlob, tarOf, type OpenFile } from "./export.ts";
 import { fetchCommits, type Wanted } from "./fetch.ts";
+import { lookAtHistory, type FilesLookedFor, type History } from "./history.ts";
 import { findDirectory, findFile, type Found } from "./lookup.ts";
 import { openObjects, showBytes, type EntryKind, type Objects } from "./objects.ts";
 import { openReader, type ObjectReader } from "./reader.ts";
@@ -39,6 +40,8 @@ export interface GitStore extends AsyncDisposable {
 export interface GitRepository {
 	/** Fetches those commits that are not in the cache: by their ids, then by their refs. An error lists all that failed. */
 	ensure(wanted: readonly Wanted[], options?: EnsureOptions): Promise<void>;
+	/** Fetches all of the history behind commits and their refs, and looks for changes of large binary files in it. */
+	history(wanted: readonly Wanted[], files: FilesLookedFor): Promise<History>;
 	/** `SOURCE_DATE_EPOCH`: Unix seconds. */
 	commitEpoch(commit: string): Promise<number>;
 	/** The content checksum, in hex; the same tree is hashed once. */
@@ -269,6 +272,33 @@ function openRepository(
 					},
 				);
 			}
+		},
+		history: async (wanted, files) => {
+			for (const { commit, fetch } of wanted) {
+				checkCommit(commit);
+				checkFetch(fetch);
+			}
+			const from = rewriteAddress(address, options.rewrite ?? {});
+			const access = accessTo(io, from, options.credentials ?? {});
+			const parts = await Promise.all(
+				[...Map.groupBy(wanted, ({ commit }) => commit.length).values()].map(async (wants) => {
+					const { directory } = bareOf(wants[0]!.commit);
+					await mkdir(options.directory, { recursive: true });
+					return await slot(() =>
+						writing(io, directory, async () => {
+							await makeBare(directory, wants[0]!.commit.length === 64 ? "sha256" : "sha1");
+							return await lookAtHistory(io, { directory, address, from, access }, wants, files, () =>
+								reader(directory),
+							);
+						}),
+					);
+				}),
+			);
+			return {
+				unfetchable: new Map(parts.flatMap(({ unfetchable }) => [...unfetchable])),
+				outside: parts.flatMap(({ outside }) => outside),
+				modified: parts.flatMap(({ modified }) => modified),
+			};
 		},
 		commitEpoch: (commit) => at(commit, [], async (objects) => (await objects.commit(commit)).epoch),
 		checksum: (commit, directory) =>
