@@ -1,16 +1,10 @@
 import { readDockerfile, resolveFroms, type Dockerfile } from "../dockerfile/index.ts";
-import { BrewlineError, messageOf } from "../errors.ts";
-import { checkAddress } from "../git/address.ts";
+import type { BrewlineError } from "../errors.ts";
 import type { GitRepository, GitStore } from "../git/index.ts";
 import type { Io } from "../io/types.ts";
-import { printable } from "../io/printable.ts";
 import type { Platform } from "../oci/index.ts";
-import { about, type SourceCandidate, type SourceFacts } from "./assemble.ts";
-
-/** Larger files are no Dockerfiles. */
-const maxDockerfile = 4 * 1024 * 1024;
-const repositoriesAtOnce = 8;
-const candidatesAtOnce = 16;
+import type { SourceCandidate, SourceFacts } from "./assemble.ts";
+import { dockerfileName, maxDockerfile, withCommits } from "./fetched.ts";
 
 export interface GitFactsOptions {
 	readonly git: Pick<GitStore, "repository">;
@@ -27,85 +21,11 @@ export async function gitFacts(
 	options: GitFactsOptions,
 ): Promise<{ readonly facts: ReadonlyMap<SourceCandidate, SourceFacts>; readonly errors: readonly BrewlineError[] }> {
 	const facts = new Map<SourceCandidate, SourceFacts>();
-	const errors = new Map<SourceCandidate, BrewlineError>();
 	const dockerfiles = new Map<string, Promise<Dockerfile>>();
-	const byRepository = Map.groupBy(candidates, ({ place }) => place.GitRepo);
-	await atOnce(repositoriesAtOnce, [...byRepository], async ([address, wanted]) => {
-		io.signal.throwIfAborted();
-		try {
-			// Before anything is said of it: what is refused may hold a password.
-			checkAddress(address);
-		} catch (error) {
-			for (const candidate of wanted) errors.set(candidate, aboutCause(candidate, error));
-			return;
-		}
-		const task = `git ${printable(address)}`;
-		const commits = new Set(wanted.map(({ place }) => place.GitCommit)).size;
-		io.log({ type: "progress", task, state: "running", detail: `${commits} ${commits === 1 ? "commit" : "commits"}` });
-		const before = errors.size;
-		const repository = await fetchAll(address, wanted, options.git, errors);
-		const left = wanted.filter((candidate) => !errors.has(candidate));
-		await atOnce(candidatesAtOnce, repository === undefined ? [] : left, async (candidate) => {
-			io.signal.throwIfAborted();
-			try {
-				facts.set(candidate, await factsOf(candidate, repository!, options, dockerfiles));
-			} catch (error) {
-				errors.set(candidate, aboutCause(candidate, error));
-			}
-		});
-		io.log({ type: "progress", task, state: errors.size === before ? "present" : "failed" });
+	const errors = await withCommits(candidates, io, options.git, async (candidate, repository) => {
+		facts.set(candidate, await factsOf(candidate, repository, options, dockerfiles));
 	});
-	// In the candidates' own order, whatever came first.
-	return { facts, errors: candidates.flatMap((candidate) => errors.get(candidate) ?? []) };
-}
-
-/** Undefined where nothing of it can be used. */
-async function fetchAll(
-	address: string,
-	wanted: readonly SourceCandidate[],
-	git: Pick<GitStore, "repository">,
-	errors: Map<SourceCandidate, BrewlineError>,
-): Promise<GitRepository | undefined> {
-	// Values for one architecture are not checked by the definition; one that is none must not fail the others.
-	for (const candidate of wanted) {
-		const { GitCommit, GitFetch } = candidate.place;
-		if (!/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(GitCommit)) {
-			errors.set(candidate, about(candidate, "definition", `GitCommit "${printable(GitCommit, 80)}" is no commit id`));
-		} else if (!/^refs\/(?:heads|tags)\/[^*?:]+$/.test(GitFetch)) {
-			errors.set(
-				candidate,
-				about(candidate, "definition", `GitFetch "${printable(GitFetch, 80)}" is no branch or tag`),
-			);
-		}
-	}
-	const left = wanted.filter((candidate) => !errors.has(candidate));
-	if (left.length === 0) return undefined;
-	try {
-		const repository = git.repository(address);
-		const commits = new Map(
-			left.map(({ place }) => [
-				`${place.GitCommit} ${place.GitFetch}`,
-				{ commit: place.GitCommit, fetch: place.GitFetch },
-			]),
-		);
-		try {
-			await repository.ensure([...commits.values()]);
-		} catch (error) {
-			// Each error names its commit; one that names none is about the whole repository.
-			const each = error instanceof BrewlineError && error.errors.length > 0 ? error.errors : [error];
-			for (const candidate of left) {
-				const { GitCommit } = candidate.place;
-				const cause =
-					each.find((one) => messageOf(one).includes(GitCommit)) ??
-					each.find((one) => !/[0-9a-f]{40}/.test(messageOf(one)));
-				if (cause !== undefined) errors.set(candidate, aboutCause(candidate, cause));
-			}
-		}
-		return repository;
-	} catch (error) {
-		for (const candidate of left) errors.set(candidate, aboutCause(candidate, error));
-		return undefined;
-	}
+	return { facts, errors: [...errors.values()] };
 }
 
 async function factsOf(
@@ -123,39 +43,10 @@ async function factsOf(
 	if (dockerfile === undefined) {
 		dockerfile = repository
 			.readFile(commit, directory, File, maxDockerfile)
-			.then((bytes) => readDockerfile(bytes, `${directory === "." ? "" : `${directory}/`}${File}`));
+			.then((bytes) => readDockerfile(bytes, dockerfileName(directory, File)));
 		dockerfiles.set(blob, dockerfile);
 		// Whoever waits for it is told; nobody else is.
 		dockerfile.catch(() => {});
 	}
 	return { checksum, epoch, ...resolveFroms(await dockerfile, platformOf(arch)) };
-}
-
-function aboutCause(candidate: SourceCandidate, cause: unknown): BrewlineError {
-	if (!(cause instanceof BrewlineError) || cause.code === "cancelled") throw cause;
-	const error = about(candidate, cause.code, cause.message);
-	const hint = cause.hint ?? (cause.code === "git" ? "check GitCommit, Directory and File of this entry" : undefined);
-	return new BrewlineError(error.code, error.message, {
-		cause,
-		...(hint === undefined ? {} : { hint }),
-		...(error.at === undefined ? {} : { at: error.at }),
-	});
-}
-
-/** Runs `action` on each item, at most `limit` at the same time; after an error no further one is started. */
-async function atOnce<T>(limit: number, items: readonly T[], action: (item: T) => Promise<void>): Promise<void> {
-	const rest = items.values();
-	let failed = false;
-	const worker = async (): Promise<void> => {
-		for (const item of rest) {
-			if (failed) return;
-			try {
-				await action(item);
-			} catch (error) {
-				failed = true;
-				throw error;
-			}
-		}
-	};
-	await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker));
 }
