@@ -13,6 +13,8 @@ export interface Instruction {
 	readonly rest: string;
 	/** Where it starts, from 1. */
 	readonly line: number;
+	/** Its last line, or that of its last heredoc. */
+	readonly end: number;
 }
 
 export interface Instructions {
@@ -51,9 +53,10 @@ export function readInstructions(text: string, file: string): Instructions {
 		const whole = parts.join("");
 		const [name, args] = cutWord(trim(whole));
 		const { flags, rest } = takeFlags(args, escape);
-		const instruction = { name: name.toLowerCase(), flags, rest: trim(rest), line };
+		const instruction = { name: name.toLowerCase(), flags, rest: trim(rest), line, end: at };
 		for (const heredoc of heredocs(instruction, whole, escape)) {
 			at = skipHeredoc(heredoc, lines, at);
+			instruction.end = at;
 			if (at > lines.length) {
 				fail(
 					line,
