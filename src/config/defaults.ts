@@ -58,6 +58,48 @@ export const dockerProgram: Program = {
 		branch: "brewline-state",
 		author: { name: "Brewline", email: "brewline@users.noreply.github.com" },
 	},
+	checks: {
+		documentation: "https://github.com/brewline/brewline/blob/main/docs/checks.md#{rule}",
+		unsupported: [
+			{
+				from: "scratch",
+				architectures: ["windows-amd64"],
+				unless: [],
+				reason: "Windows images stand on one of Microsoft's",
+			},
+			{
+				from: "ubuntu",
+				architectures: ["riscv64"],
+				unless: ["22.04", "24.04", "25.04", "jammy*", "noble*", "plucky*"],
+				reason: "Ubuntu needs RVA23 on riscv64 from 25.10 on, which no machine has yet that builds or tests images",
+			},
+		],
+		repeatable: [
+			{ architecture: "windows-amd64", reason: "a shared tag joins images for several versions of Windows" },
+		],
+		demands: [
+			{
+				from: "mcr.microsoft.com/windows/nanoserver",
+				constraint: "nanoserver",
+				reason: "it runs on hosts of that version",
+			},
+			{
+				from: "mcr.microsoft.com/windows/servercore",
+				constraint: "windowsservercore",
+				reason: "it runs on hosts of that version",
+			},
+			{ from: "microsoft/nanoserver", constraint: "nanoserver", reason: "the old name" },
+			{ from: "microsoft/windowsservercore", constraint: "windowsservercore", reason: "the old name" },
+			{ from: "mcr.microsoft.com/*", constraint: null, reason: "no constraint is known for this image of Microsoft's" },
+			{ from: "microsoft/*", constraint: null, reason: "no constraint is known for this image of Microsoft's" },
+		],
+		archives: {
+			inPath: ".tar",
+			size: 3 * 1024 * 1024,
+			reason: "each version of it stays in the history, and everybody who clones the repository gets all of them",
+		},
+		suppress: [],
+	},
 	policies: [],
 	timeLimit: 360,
 };

@@ -81,7 +81,7 @@ function matches(rule: PolicyRule, tags: readonly string[], arch: string): boole
 	if (rule.images === undefined) return true;
 	let matcher = compiled.get(rule);
 	if (matcher === undefined) {
-		const patterns = rule.images.map(patternOf);
+		const patterns = rule.images.map(imagePattern);
 		matcher = (tag) => patterns.some((pattern) => pattern(tag));
 		compiled.set(rule, matcher);
 	}
@@ -89,7 +89,7 @@ function matches(rule: PolicyRule, tags: readonly string[], arch: string): boole
 }
 
 /** `NAME` is all tags of an image; `*` in it, or in `NAME:TAG`, any run of characters. */
-function patternOf(pattern: string): (tag: string) => boolean {
+export function imagePattern(pattern: string): (tag: string) => boolean {
 	const whole = pattern.includes(":") ? pattern : `${pattern}:*`;
 	const [start, ...rest] = whole.split("*");
 	const end = rest.pop();

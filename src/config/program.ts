@@ -3,7 +3,7 @@ import { BrewlineError } from "../errors.ts";
 import { canonicalReference, parsePlatform, tryParseReference } from "../oci/index.ts";
 import { dockerProgram } from "./defaults.ts";
 import { configSchema, type ProgramInput } from "./schema.ts";
-import type { Architecture, PolicyRule, Program } from "./types.ts";
+import type { Architecture, Checks, PolicyRule, Program } from "./types.ts";
 
 /**
  * A program from what differs from Docker's (`dockerProgram`).
@@ -30,6 +30,7 @@ export function defineProgram(input: ProgramInput = {}): Program {
 			timeLimit: input.timeLimit,
 		}),
 		...architecturesOf(input),
+		checks: checksOf(input.checks ?? {}),
 		policies: (input.policies ?? []).map((rule) => defined(rule) as PolicyRule),
 		registries: {
 			...base.registries,
@@ -45,6 +46,18 @@ export function defineProgram(input: ProgramInput = {}): Program {
 	checkNamespaces(program);
 	checkPolicies(program);
 	return program;
+}
+
+/** A list that is given takes the place of Docker's; of suppressions there are none by default. */
+function checksOf(input: NonNullable<ProgramInput["checks"]>): Checks {
+	const base = dockerProgram.checks;
+	const unsupported = input.unsupported?.map(({ unless = [], ...rule }) => ({ unless, ...rule }));
+	const suppress = input.suppress?.map((one) => defined(one) as Checks["suppress"][number]);
+	return {
+		...base,
+		...(defined({ ...input, unsupported, suppress, archives: undefined }) as Partial<Checks>),
+		archives: { ...base.archives, ...defined(input.archives ?? {}) },
+	};
 }
 
 /** Each tag stands in one place alone: an architecture's own tag over another one would take its architectures away. */

@@ -45,16 +45,14 @@ const gitCredential = z.union([
 	z.strictObject({ sshKey: z.string(), knownHosts: z.optional(z.string()) }),
 ]);
 
+const images = z
+	.array(
+		z.string().check(z.regex(/^[a-z0-9*._/-]+(?::[\w*.-]+)?$/, { error: "must be NAME or NAME:TAG; * may be in it" })),
+	)
+	.check(z.minLength(1));
+
 const policy = z.strictObject({
-	images: z.optional(
-		z
-			.array(
-				z
-					.string()
-					.check(z.regex(/^[a-z0-9*._/-]+(?::[\w*.-]+)?$/, { error: "must be NAME or NAME:TAG; * may be in it" })),
-			)
-			.check(z.minLength(1)),
-	),
+	images: z.optional(images),
 	architectures: z.optional(z.array(architectureName).check(z.minLength(1))),
 	platforms: z.optional(z.enum(["required", "optional", "best-effort"])),
 	deadline: z.optional(
@@ -65,6 +63,41 @@ const policy = z.strictObject({
 	builder: z.optional(builder),
 	emulate: z.optional(z.boolean()),
 	via: z.optional(architectureName),
+});
+
+const reason = z.string().check(z.regex(/\S/, { error: "must say why" }), z.maxLength(500));
+const base = z.string().check(z.regex(/^[a-z0-9*._/-]+$/, { error: "must be an image without a tag" }));
+
+const checks = z.strictObject({
+	documentation: z.optional(
+		z
+			.string()
+			.check(
+				z.regex(/^https?:\/\/[^\s{}]+(?:\{rule\}[^\s{}]*)?$/, { error: "must be an address; {rule} may be in it" }),
+			),
+	),
+	unsupported: z.optional(
+		z.array(
+			z.strictObject({
+				from: base,
+				architectures: z.array(architectureName).check(z.minLength(1)),
+				unless: z.optional(z.array(z.string().check(z.regex(/^[\w*.-]+$/)))),
+				reason,
+			}),
+		),
+	),
+	repeatable: z.optional(z.array(z.strictObject({ architecture: architectureName, reason }))),
+	demands: z.optional(
+		z.array(z.strictObject({ from: base, constraint: z.nullable(z.string().check(z.regex(/^[^\s,]+$/))), reason })),
+	),
+	archives: z.optional(
+		z.strictObject({
+			inPath: z.optional(z.string().check(z.regex(/^[^\p{Cc}]{1,100}$/u))),
+			size: z.optional(z.int().check(z.minimum(1))),
+			reason: z.optional(reason),
+		}),
+	),
+	suppress: z.optional(z.array(z.strictObject({ rule: z.string(), images: z.optional(images), reason }))),
 });
 
 const program = z.strictObject({
@@ -123,6 +156,7 @@ const program = z.strictObject({
 			),
 		}),
 	),
+	checks: z.optional(checks),
 	policies: z.optional(z.array(policy)),
 	timeLimit: z.optional(minutes),
 });

@@ -44,6 +44,52 @@ export interface Configuration {
 	readonly images: readonly ImageConfig[];
 }
 
+/** What definitions are checked against (docs/checks.md); the lists are the program's own policy, each item with its reason. */
+export interface Checks {
+	/** The address of what explains a rule: `{rule}` is its id. */
+	readonly documentation: string;
+	/** Bases that are not served on an architecture, whatever their definition says. */
+	readonly unsupported: readonly UnsupportedBase[];
+	/** Architectures that several entries under one shared tag may have. */
+	readonly repeatable: readonly { readonly architecture: string; readonly reason: string }[];
+	/** What bases from outside demand of an entry's constraints; of several that match, the first. */
+	readonly demands: readonly DemandingBase[];
+	/** Files that are not to be changed in a history any more once they are there: binary, and of that size afterwards. */
+	readonly archives: {
+		/** What is somewhere in their paths. */
+		readonly inPath: string;
+		/** Bytes. */
+		readonly size: number;
+		readonly reason: string;
+	};
+	readonly suppress: readonly Suppression[];
+}
+
+export interface UnsupportedBase {
+	/** An image, without a tag. */
+	readonly from: string;
+	readonly architectures: readonly string[];
+	/** Patterns of tags: where the base's entry has one of them, it is served. */
+	readonly unless: readonly string[];
+	readonly reason: string;
+}
+
+export interface DemandingBase {
+	/** A pattern of images, without a tag. */
+	readonly from: string;
+	/** The constraint, followed by `-TAG` where the tag is not `latest`. Null: nobody knows, which is an error. */
+	readonly constraint: string | null;
+	readonly reason: string;
+}
+
+/** Findings that are not shown. */
+export interface Suppression {
+	readonly rule: string;
+	/** `NAME` or `NAME:TAG`, with `*` for any run of characters; default: all. */
+	readonly images?: readonly string[];
+	readonly reason: string;
+}
+
 /** Everything a program can name differently from Docker's; `dockerProgram` has Docker's values. */
 export interface Program {
 	readonly name: string;
@@ -114,6 +160,7 @@ export interface Program {
 		/** Who its commits are by. */
 		readonly author: { readonly name: string; readonly email: string };
 	};
+	readonly checks: Checks;
 	/** By image and architecture. */
 	readonly policies: readonly PolicyRule[];
 	/** Minutes after which a build is ended. */

@@ -41,6 +41,10 @@ const keys = keysOf(configSchema, "", {
 	"program.architectures": "ARCH",
 	"program.git.credentials": "PREFIX",
 	"program.policies": "N",
+	"program.checks.unsupported": "N",
+	"program.checks.repeatable": "N",
+	"program.checks.demands": "N",
+	"program.checks.suppress": "N",
 });
 const rows = new Map(
 	[...page.matchAll(/^\| `(program[^`]*)` \| (.*?) ?\| (.*) \|$/gm)].map(([, key, value, meaning]) => [
@@ -120,9 +124,14 @@ it("the README's configuration is read", async () => {
 function written(value: unknown): string {
 	if (typeof value === "object" && value !== null) {
 		const entries = Array.isArray(value) ? value : Object.keys(value);
-		return entries.length === 0 ? "none" : entries.map((entry) => `\`${String(entry)}\``).join(", ");
+		return entries.length === 0 ? "none" : entries.map((entry) => `\`${String(nameOf(entry))}\``).join(", ");
 	}
 	return `\`${String(value)}\``;
+}
+
+/** Of a rule, what it is about. */
+function nameOf(entry: unknown): unknown {
+	return typeof entry === "object" && entry !== null ? Object.values(entry)[0] : entry;
 }
 
 function yamlBlocks(text: string): string[] {
