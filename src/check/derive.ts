@@ -7,7 +7,7 @@ import { orderedKeys } from "../json/index.ts";
 import type { SourceArch, Sources } from "../sources/index.ts";
 
 /** An entry of a definition whose architectures are not those that its parents have. */
-export interface Finding {
+export interface ArchitectureFinding {
 	/**
 	 * `dropped`: a parent has the architecture no more, or never had it. `gained`: all parents have it, and the entry does not name
 	 * it. `absent`: a parent from outside is not there at all, which says nothing about architectures.
@@ -34,7 +34,7 @@ export interface DerivedEntry {
 
 export interface Derived {
 	/** In the order of the library; what could be gained only where that is proposed (`changes`), what was dropped always. */
-	readonly findings: readonly Finding[];
+	readonly findings: readonly ArchitectureFinding[];
 	/** Only those that change by what is proposed. */
 	readonly entries: readonly DerivedEntry[];
 }
@@ -108,7 +108,7 @@ export async function deriveArchitectures(
 			base = next;
 		}
 	};
-	const finding = (node: Node, arch: string): Finding[] => {
+	const finding = (node: Node, arch: string): ArchitectureFinding[] => {
 		const { image, entry } = node;
 		const [defined, now] = [entry.Architectures.includes(arch), node.now.has(arch)];
 		const absent = node.sources.get(arch)?.froms.find((name) => bases.isAbsent(name, arch));

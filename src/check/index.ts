@@ -1,3 +1,13 @@
-export { deriveArchitectures, type Derived, type DerivedEntry, type DeriveOptions, type Finding } from "./derive.ts";
+export {
+	deriveArchitectures,
+	type Derived,
+	type DerivedEntry,
+	type DeriveOptions,
+	type ArchitectureFinding,
+} from "./derive.ts";
 export { unifiedDiff } from "./diff.ts";
 export { edited, editsOf, type Edit } from "./edit.ts";
+export { check, type Checked, type CheckInput, type CheckIo, type CheckOptions, type DefinitionText } from "./check.ts";
+export { dockerfilesOfGit, type DockerfileTexts, type ReadDockerfiles } from "./dockerfiles.ts";
+export { isRule, type Rule, type RuleId, rules } from "./rules.ts";
+export type { Finding, Severity, SourceLine } from "./types.ts";

@@ -9,7 +9,7 @@ import {
 	type DeriveOptions,
 	edited,
 	editsOf,
-	type Finding,
+	type ArchitectureFinding,
 	unifiedDiff,
 } from "../check/index.ts";
 import { decodeText, encodeText, loadLibrary } from "../definition/index.ts";
@@ -61,13 +61,13 @@ export async function architecturesStep(context: Context, options: Options, name
 		for (const text of unpatched(derived)) io.log({ type: "message", level: "warning", text });
 	} else if (context.json) context.print(tabJson(asData(derived)));
 	else context.print(textOf(derived, context, changes.length, options));
-	const solved = (finding: Finding): boolean =>
+	const solved = (finding: ArchitectureFinding): boolean =>
 		finding.kind === "gained" ||
 		(options.write === true && finding.kind === "dropped" && derived.entries.some((entry) => isSolved(entry, finding)));
 	return derived.findings.every(solved) ? 0 : 7;
 }
 
-function isSolved({ image, entry, architectures }: DerivedEntry, finding: Finding): boolean {
+function isSolved({ image, entry, architectures }: DerivedEntry, finding: ArchitectureFinding): boolean {
 	return (
 		image === finding.image &&
 		entry.Tags[0] === finding.tag &&
@@ -168,7 +168,7 @@ function count(number: number, one: string, many: string): string {
 	return `${number} ${number === 1 ? one : many}`;
 }
 
-function headline(group: readonly Finding[]): string {
+function headline(group: readonly ArchitectureFinding[]): string {
 	const { kind, base, arch } = group[0]!;
 	const name = printable(base);
 	const entries = count(group.length, "entry", "entries");

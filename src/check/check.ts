@@ -1,0 +1,127 @@
+import type { Program } from "../config/types.ts";
+import { parseDefinition, type Definition, type Selection } from "../definition/index.ts";
+import { BrewlineError } from "../errors.ts";
+import type { GitStore } from "../git/index.ts";
+import { basesOf, type BaseOptions } from "./bases.ts";
+import { checkCommits } from "./commits.ts";
+import { checkConstraints } from "./constraints.ts";
+import { gather, type ReadDockerfiles } from "./dockerfiles.ts";
+import { checkFroms } from "./froms.ts";
+import { type RuleId, rules } from "./rules.ts";
+import { checkLatest, checkSharedTags } from "./tags.ts";
+import type { Draft, Finding } from "./types.ts";
+
+/** A definition that may have errors. */
+export interface DefinitionText {
+	/** The image. */
+	readonly name: string;
+	/** What its file is called in findings. */
+	readonly file: string;
+	readonly text: string | Uint8Array;
+}
+
+export interface CheckInput {
+	readonly definitions: readonly DefinitionText[];
+	/** Digests of images from outside, by their FROM. */
+	readonly pins: ReadonlyMap<string, string>;
+}
+
+export interface CheckIo {
+	/** The library's definition of an image that is not checked; undefined: there is none. */
+	readonly find: (image: string) => Promise<DefinitionText | undefined>;
+	readonly dockerfiles: ReadDockerfiles;
+	readonly architecturesOf: BaseOptions["architecturesOf"];
+	/** Looks at the histories behind commits. */
+	readonly git: Pick<GitStore, "repository">;
+}
+
+export interface CheckOptions {
+	readonly program: Pick<Program, "architectures" | "defaultArchitecture" | "checks">;
+	/** Default: all. What only others need is not looked at. */
+	readonly rules?: ReadonlySet<RuleId>;
+}
+
+export interface Checked {
+	/** In the order of the definitions, their lines and the rules. */
+	readonly findings: readonly Finding[];
+}
+
+/** Checks definitions (docs/checks.md). What is wrong with them is a finding; what is thrown is about something else. */
+export async function check(input: CheckInput, io: CheckIo, options: CheckOptions): Promise<Checked> {
+	const { program } = options;
+	const wanted = options.rules ?? new Set(Object.keys(rules) as RuleId[]);
+	const needs = (what: string): boolean => [...wanted].some((id) => rules[id].needs === what);
+	const drafts: Draft[] = [];
+	const read = ({ name, file, text }: DefinitionText): Definition | undefined => {
+		try {
+			const { architectures, defaultArchitecture } = program;
+			return parseDefinition(text, { file, architectures: Object.keys(architectures), defaultArchitecture });
+		} catch (error) {
+			drafts.push(...unreadable(name, error));
+			return undefined;
+		}
+	};
+	const definitions = new Map(input.definitions.map((one) => [one.name, read(one)]));
+	const selections: Selection[] = [];
+	for (const [name, definition] of definitions) {
+		if (definition === undefined) continue;
+		selections.push({ reference: name, name, tag: null, definition, entries: definition.entries });
+		for (const { message, at, hint } of definition.warnings) {
+			drafts.push({
+				rule: "definition-doubtful",
+				image: name,
+				at,
+				message,
+				...(hint === undefined ? {} : { fix: hint }),
+			});
+		}
+	}
+	drafts.push(...checkLatest(selections), ...checkSharedTags(selections, program.checks));
+	if (needs("dockerfiles")) {
+		const gathered = await gather(selections, io.dockerfiles, (arch) => program.architectures[arch]!.platform);
+		const bases = await basesOf(gathered.entries, {
+			checks: program.checks,
+			pins: input.pins,
+			architecturesOf: io.architecturesOf,
+			find: async (image) => {
+				if (definitions.has(image)) return definitions.get(image);
+				const found = await io.find(image);
+				return found === undefined ? undefined : read(found);
+			},
+		});
+		drafts.push(
+			...gathered.drafts,
+			...bases.drafts,
+			...checkFroms(gathered.entries, bases),
+			...checkConstraints(gathered.entries, bases, program.checks),
+		);
+	}
+	if (needs("history")) drafts.push(...(await checkCommits(selections, io.git, program.checks)));
+	const { documentation } = program.checks;
+	const order = new Map(input.definitions.map(({ name }, index) => [name, index]));
+	return {
+		findings: drafts
+			.filter(({ rule }) => wanted.has(rule))
+			.map((draft) => ({
+				...draft,
+				severity: rules[draft.rule].severity,
+				link: documentation.replace("{rule}", draft.rule),
+			}))
+			.sort(
+				(a, b) =>
+					(order.get(a.image) ?? order.size) - (order.get(b.image) ?? order.size) ||
+					(a.at?.line ?? 0) - (b.at?.line ?? 0),
+			),
+	};
+}
+
+function unreadable(image: string, error: unknown): readonly Draft[] {
+	if (!(error instanceof BrewlineError)) throw error;
+	return (error.errors.length === 0 ? [error] : error.errors).map(({ message, at, hint }): Draft => ({
+		rule: "definition",
+		image,
+		message,
+		...(at === undefined ? {} : { at }),
+		...(hint === undefined ? {} : { fix: hint }),
+	}));
+}

@@ -1,0 +1,137 @@
+import { readDockerfile, resolveFroms, type Dockerfile } from "../dockerfile/index.ts";
+import { forArchitecture, type Selection } from "../definition/index.ts";
+import { BrewlineError } from "../errors.ts";
+import type { GitStore } from "../git/index.ts";
+import type { Io } from "../io/index.ts";
+import type { Platform } from "../oci/index.ts";
+import type { SourceCandidate } from "../sources/index.ts";
+import { dockerfileName, maxDockerfile, withCommits } from "../sources/fetched.ts";
+import type { CheckedEntry, Draft } from "./types.ts";
+
+/** Dockerfiles by what asks for them; `errors` of those that cannot be had. */
+export interface DockerfileTexts {
+	readonly texts: ReadonlyMap<SourceCandidate, Uint8Array | string>;
+	readonly errors: ReadonlyMap<SourceCandidate, BrewlineError>;
+}
+
+export type ReadDockerfiles = (candidates: readonly SourceCandidate[]) => Promise<DockerfileTexts>;
+
+/** Dockerfiles as git has them: one fetch for each repository, one reading of each place. */
+export function dockerfilesOfGit(io: Io, git: Pick<GitStore, "repository">): ReadDockerfiles {
+	return async (candidates) => {
+		const texts = new Map<SourceCandidate, Uint8Array>();
+		const read = new Map<string, Promise<Uint8Array>>();
+		const errors = await withCommits(candidates, io, git, async (candidate, repository) => {
+			const { GitRepo, GitCommit, Directory, File } = candidate.place;
+			const key = JSON.stringify([GitRepo, GitCommit, Directory, File]);
+			const text = read.get(key) ?? repository.readFile(GitCommit, Directory, File, maxDockerfile);
+			read.set(key, text);
+			texts.set(candidate, await text);
+		});
+		return { texts, errors };
+	};
+}
+
+/** A Dockerfile that entries of the library name, as it stands in its repository. */
+export interface ReadText {
+	readonly candidate: SourceCandidate;
+	readonly file: string;
+	readonly text: string;
+}
+
+export interface Gathered {
+	readonly entries: readonly CheckedEntry[];
+	/** Each place once. */
+	readonly texts: readonly ReadText[];
+	readonly drafts: readonly Draft[];
+}
+
+/** Reads the Dockerfiles of all entries, each once. */
+export async function gather(
+	selections: readonly Selection[],
+	read: ReadDockerfiles,
+	platformOf: (arch: string) => Platform,
+): Promise<Gathered> {
+	const found = selections.flatMap(({ name, entries }) =>
+		entries.map((entry) => ({
+			image: name,
+			entry,
+			candidates: new Map(
+				entry.Architectures.map((arch): [string, SourceCandidate] => [
+					arch,
+					{ name, tags: [...entry.Tags, ...entry.SharedTags], arch, place: forArchitecture(entry, arch), at: entry.at },
+				]),
+			),
+			froms: new Map<string, readonly string[]>(),
+		})),
+	);
+	const candidates = found.flatMap((one) => [...one.candidates.values()]);
+	// No Dockerfile: what is imported is there already, and stands on nothing.
+	const { texts, errors } = await read(candidates.filter(({ place }) => place.Builder !== "oci-import"));
+	const parsed = new Map<string, Dockerfile | BrewlineError>();
+	const places: ReadText[] = [];
+	const drafts = new Map<string, Draft>();
+	const fail = (candidate: SourceCandidate, error: BrewlineError): void => {
+		const { place, name, tags, at } = candidate;
+		const key = JSON.stringify([name, place, error.at ?? error.message]);
+		if (drafts.has(key)) return;
+		const line = error.code === "dockerfile" ? error.at?.line : undefined;
+		drafts.set(key, {
+			rule: "dockerfile",
+			image: name,
+			tag: tags[0]!,
+			at,
+			source: {
+				repository: place.GitRepo,
+				commit: place.GitCommit,
+				file: dockerfileName(place.Directory, place.File),
+				...(line === undefined ? {} : { line }),
+			},
+			message: error.message,
+			...(error.hint === undefined ? {} : { fix: error.hint }),
+		});
+	};
+	for (const one of found) {
+		for (const [arch, candidate] of one.candidates) {
+			if (candidate.place.Builder === "oci-import") {
+				one.froms.set(arch, ["scratch"]);
+				continue;
+			}
+			const content = texts.get(candidate);
+			if (content === undefined) {
+				const missing = new BrewlineError(
+					"git",
+					`there is no Dockerfile for ${one.image}:${one.entry.Tags[0]} (${arch})`,
+				);
+				fail(candidate, errors.get(candidate) ?? missing);
+				continue;
+			}
+			const key = JSON.stringify(candidate.place);
+			let dockerfile = parsed.get(key);
+			if (dockerfile === undefined) {
+				const file = dockerfileName(candidate.place.Directory, candidate.place.File);
+				dockerfile = attempt(() => readDockerfile(content, file));
+				parsed.set(key, dockerfile);
+				if (!(dockerfile instanceof BrewlineError)) {
+					const text = typeof content === "string" ? content : new TextDecoder("utf-8").decode(content);
+					places.push({ candidate, file, text });
+				}
+			}
+			const readable = dockerfile;
+			const froms =
+				readable instanceof BrewlineError ? readable : attempt(() => resolveFroms(readable, platformOf(arch)).froms);
+			if (froms instanceof BrewlineError) fail(candidate, froms);
+			else one.froms.set(arch, froms);
+		}
+	}
+	return { entries: found, texts: places, drafts: [...drafts.values()] };
+}
+
+function attempt<T>(action: () => T): T | BrewlineError {
+	try {
+		return action();
+	} catch (error) {
+		if (error instanceof BrewlineError && error.code === "dockerfile") return error;
+		throw error;
+	}
+}

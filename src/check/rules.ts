@@ -1,0 +1,92 @@
+import type { Severity } from "./types.ts";
+
+export interface Rule {
+	readonly severity: Severity;
+	/** What a rule's page and SARIF say of it, as one sentence. */
+	readonly summary: string;
+	readonly why: string;
+	/** What has to be there for it: the definitions alone, the Dockerfiles, the history behind commits, what is published. */
+	readonly needs: "definitions" | "dockerfiles" | "history" | "published";
+	/** What other rules look at could not be had. */
+	readonly blind?: true;
+}
+
+/** All rules, by id: what docs/checks.md lists. */
+export const rules = {
+	definition: {
+		severity: "error",
+		summary: "The definition cannot be read.",
+		why: "Nothing of the image can be built; its other checks are not made.",
+		needs: "definitions",
+		blind: true,
+	},
+	"definition-doubtful": {
+		severity: "warning",
+		summary: "The definition is read, but hardly as it was meant.",
+		why: "A field that stands twice or a line that is passed over is a slip of the hand mostly.",
+		needs: "definitions",
+	},
+	latest: {
+		severity: "error",
+		summary: "A tag has `latest` in its name and is not `latest`.",
+		why: "`latest` is what a name without a tag means; `latest-alpine` says nothing that `alpine` does not.",
+		needs: "definitions",
+	},
+	"shared-tags": {
+		severity: "error",
+		summary: "Two entries provide the same architecture under one shared tag.",
+		why: "An index has one image for each platform: which of the two it is would be chance.",
+		needs: "definitions",
+	},
+	dockerfile: {
+		severity: "error",
+		summary: "A Dockerfile cannot be had or read.",
+		why: "The build would fail; what it stands on is not known, so it is not checked.",
+		needs: "dockerfiles",
+		blind: true,
+	},
+	from: {
+		severity: "error",
+		summary: "A `FROM` (or `COPY --from`) is not served on an architecture of the entry.",
+		why: "`Architectures` are a subset of those of the bases: images of the library, and pinned ones from outside. What stands on anything else is not rebuilt when that is mended.",
+		needs: "dockerfiles",
+	},
+	pin: {
+		severity: "warning",
+		summary: "An external pin cannot be looked up.",
+		why: "Which architectures are behind it is not known, so none of them counts.",
+		needs: "dockerfiles",
+	},
+	constraints: {
+		severity: "error",
+		summary: "The constraints of an entry are not those that its bases demand.",
+		why: "A build is given to a machine by its constraints: the wrong ones have it fail there, or wait for ever.",
+		needs: "dockerfiles",
+	},
+	"constraints-unknown": {
+		severity: "error",
+		summary: "Nobody knows which constraints a base demands.",
+		why: "An image of Microsoft's runs on some hosts only, and of this one it is not said on which.",
+		needs: "dockerfiles",
+		blind: true,
+	},
+	commits: {
+		severity: "error",
+		summary: "`GitCommit` is not behind `GitFetch`, or a large archive changes in the history behind it.",
+		why: "What no ref leads to is removed one day. Each version of an archive stays in the history for ever.",
+		needs: "history",
+	},
+	history: {
+		severity: "error",
+		summary: "The history behind a commit cannot be had.",
+		why: "Whether commits are where the definition says is not known.",
+		needs: "history",
+		blind: true,
+	},
+} as const satisfies Readonly<Record<string, Rule>>;
+
+export type RuleId = keyof typeof rules;
+
+export function isRule(id: string): id is RuleId {
+	return Object.hasOwn(rules, id);
+}
