@@ -20,7 +20,8 @@ import { algorithmOf, checkBytes, checkedStream, digestOfBytes } from "./digest.
 import { canonicalHost, endpointOf, repositoryPath, type Endpoint, type HostOptions } from "./hosts.ts";
 import { createLimiter, type Limiter } from "./limiter.ts";
 import { createPace } from "./pace.ts";
-import { backOff, isConnectionError, retrying, type RetryPolicy } from "./retry.ts";
+import { resumed, type Part } from "./resume.ts";
+import { backOff, retrying, type RetryPolicy } from "./retry.ts";
 import { addTaggedReferrer, asReferrer, listedReferrers, referrersAnswer, taggedReferrers } from "./referrers.ts";
 import { listTags, readListPage, type ListPage } from "./tags.ts";
 import { createTransport, type Ask } from "./transport.ts";
@@ -288,7 +289,7 @@ export function createRegistryClient(
 		const { endpoint } = askFor(repository, "GET", path);
 		const doing = `reading ${show(endpoint, { ...repository, tag: undefined, digest: blob.digest })}`;
 
-		const open = (start: number) =>
+		const open = (start: number): Promise<Part | undefined> =>
 			readOrMissing(repository, doing, async () => {
 				const headers = start === 0 ? undefined : { range: `bytes=${start}-` };
 				const ask = { ...askFor(repository, "GET", path, headers), paced: false };
@@ -304,42 +305,20 @@ export function createRegistryClient(
 		const first = await open(0);
 		if (first === undefined) return undefined;
 
-		async function* resumed(): AsyncGenerator<Buffer> {
-			let position = 0;
-			let answer = first!;
-			for (let failures = 0; ; failures++) {
-				try {
-					let at = answer.at;
-					const pace = createPace(io.clock);
-					for await (const chunk of answer.body as AsyncIterable<Buffer>) {
-						pace.received(chunk.length);
-						const skipped = Math.min(chunk.length, position - at);
-						at += chunk.length;
-						if (skipped < chunk.length) {
-							position += chunk.length - skipped;
-							yield skipped === 0 ? chunk : chunk.subarray(skipped);
-						}
-						pace.waiting();
-					}
-					// A body that ends early without an error is as cut off as one that breaks.
-					if (position >= blob.size || failures + 1 >= (retry.tries ?? 5)) return;
-				} catch (error) {
-					if (!isConnectionError(error) || io.signal.aborted || failures + 1 >= (retry.tries ?? 5)) {
-						throw error instanceof BrewlineError
-							? error
-							: new BrewlineError("registry", `${doing} broke off after ${position} of ${blob.size} bytes`, {
-									cause: error,
-								});
-					}
-				}
-				await io.clock.sleep(backOff(retry, failures), io.signal);
-				const next = await open(position);
-				if (next === undefined) throw new BrewlineError("registry", `${doing}: it vanished while it was read`);
-				answer = next;
-			}
-		}
-
-		const content = Readable.from(resumed(), { objectMode: false });
+		const again = async (position: number, failures: number): Promise<Part> => {
+			await io.clock.sleep(backOff(retry, failures), io.signal);
+			const next = await open(position);
+			if (next === undefined) throw new BrewlineError("registry", `${doing}: it vanished while it was read`);
+			return next;
+		};
+		const content = resumed(first, {
+			size: blob.size,
+			doing,
+			tries: retry.tries ?? 5,
+			pace: () => createPace(io.clock),
+			signal: io.signal,
+			again,
+		});
 		// Errors reach the reader through the checked stream.
 		return checked ? pipeline(content, checkedStream(blob, doing), () => {}) : content;
 	}

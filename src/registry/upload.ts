@@ -56,7 +56,7 @@ export async function sendBlob(upload: Upload, session: Session): Promise<void> 
 	const read = sequentialReader(upload.source, blob, upload.doing);
 	try {
 		if (session.offset === 0 && blob.size <= Math.max(chunkSize, session.least)) {
-			await close(upload, session, { length: blob.size, open: () => read.open(0, blob.size) });
+			await close(upload, session, { length: blob.size, open: () => read.whole() });
 			return;
 		}
 		for (let corrections = 0; session.offset < blob.size;) {
@@ -173,6 +173,8 @@ export function checkStatedDigest(response: HttpResponse, digest: string, doing:
 }
 
 interface SequentialReader {
+	/** All of it, from the beginning. */
+	whole(): Readable;
 	/** The bytes of a range. Without a gap to the one before, the source is read on; else it is opened again. */
 	open(start: number, length: number): Readable;
 	end(): void;
@@ -195,13 +197,17 @@ function sequentialReader(
 		stream = undefined;
 	}
 
-	function restart(): void {
+	function whole(): Readable {
 		end();
 		const opened = source();
 		const checked = checkedStream(blob, `${doing}: the content`);
 		// One that has failed before it is read tells so as well. Who ends it early has lost interest in its errors.
 		stream = pipeline(opened, checked, () => {});
-		iterator = stream[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+		return stream;
+	}
+
+	function restart(): void {
+		iterator = whole()[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
 		rest = Buffer.alloc(0);
 		position = 0;
 	}
@@ -209,8 +215,7 @@ function sequentialReader(
 	async function* pieces(start: number, length: number): AsyncGenerator<Buffer> {
 		if (stream === undefined || position !== start) restart();
 		const stop = start + length;
-		// An empty source is read to its end, too: its digest is checked there.
-		for (let ended = false; !ended && (position < stop || blob.size === 0);) {
+		for (let ended = false; !ended && position < stop;) {
 			if (rest.length === 0) {
 				const next = await iterator!.next();
 				ended = next.done === true;
@@ -224,5 +229,5 @@ function sequentialReader(
 		}
 	}
 
-	return { open: (start, length) => Readable.from(pieces(start, length), { objectMode: false }), end };
+	return { whole, open: (start, length) => Readable.from(pieces(start, length), { objectMode: false }), end };
 }

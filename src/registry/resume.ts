@@ -1,0 +1,113 @@
+import { Readable } from "node:stream";
+import { BrewlineError } from "../errors.ts";
+import type { Pace } from "./pace.ts";
+import { isConnectionError } from "./retry.ts";
+
+/** A body, and the place in the whole that its first byte has. */
+export interface Part {
+	readonly body: Readable;
+	readonly at: number;
+}
+
+export interface Resuming {
+	/** Bytes of the whole. */
+	readonly size: number;
+	/** For messages: `reading sha256:… of ghcr.io/org/name`. */
+	readonly doing: string;
+	/** Bodies at most. */
+	readonly tries: number;
+	readonly pace: () => Pace;
+	readonly signal: AbortSignal;
+	/** Another body, from there on or from before it, after the one before broke off. */
+	readonly again: (position: number, failures: number) => Promise<Part>;
+}
+
+/**
+ * The whole of what comes in parts: where one breaks off, or comes in too slowly, another goes on. The pieces are handed on as
+ * they are, without a promise for each: a layer has tens of thousands of them.
+ */
+export function resumed(first: Part, resuming: Resuming): Readable {
+	const { size, doing, tries, signal } = resuming;
+	let position = 0;
+	let failures = 0;
+	let body: Readable | undefined;
+	let pace = resuming.pace();
+
+	let begun = false;
+
+	const whole = new Readable({
+		read: () => {
+			if (!begun) {
+				begun = true;
+				read(first);
+			} else if (body?.isPaused() === true) {
+				pace.waiting();
+				body.resume();
+			}
+		},
+		destroy: (error, done) => {
+			(body ?? first.body).destroy();
+			done(error);
+		},
+	});
+
+	const read = (part: Part): void => {
+		let at = part.at;
+		let ended = false;
+		const end = (error?: unknown): void => {
+			if (ended) return;
+			ended = true;
+			part.body.destroy();
+			body = undefined;
+			goOn(error);
+		};
+		body = part.body;
+		pace = resuming.pace();
+		body
+			.on("data", (chunk: Buffer) => {
+				if (ended) return;
+				try {
+					pace.received(chunk.length);
+				} catch (error) {
+					end(error);
+					return;
+				}
+				const skipped = Math.min(chunk.length, position - at);
+				at += chunk.length;
+				let wanted = true;
+				if (skipped < chunk.length) {
+					position += chunk.length - skipped;
+					wanted = whole.push(skipped === 0 ? chunk : chunk.subarray(skipped));
+				}
+				if (wanted) pace.waiting();
+				else part.body.pause();
+			})
+			.once("end", () => end())
+			.once("error", end)
+			.once("close", () => end());
+		// What broke before anybody read it does not say so again.
+		if (part.body.destroyed) end(part.body.errored ?? undefined);
+	};
+
+	/** A body that ends early without an error is as cut off as one that breaks. */
+	const goOn = (error: unknown): void => {
+		if (whole.destroyed) return;
+		failures++;
+		if (error === undefined && (position >= size || failures >= tries)) {
+			whole.push(null);
+		} else if (error !== undefined && (!isConnectionError(error) || signal.aborted || failures >= tries)) {
+			const broken = `${doing} broke off after ${position} of ${size} bytes`;
+			whole.destroy(error instanceof BrewlineError ? error : new BrewlineError("registry", broken, { cause: error }));
+		} else {
+			resuming.again(position, failures - 1).then(
+				(part) => {
+					if (whole.destroyed) part.body.destroy();
+					else read(part);
+				},
+				(cause: Error) => whole.destroy(cause),
+			);
+		}
+	};
+
+	return whole;
+}
