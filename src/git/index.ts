@@ -8,7 +8,7 @@ export {
 } from "./store.ts";
 export { credentialPrefix, type GitCredential } from "./command.ts";
 export type { Wanted as WantedCommit } from "./fetch.ts";
-export type { FilesLookedFor, History, ModifiedFile } from "./history.ts";
+export type { FilesLookedFor, History, ModifiedFile } from "./behind.ts";
 export type { OpenFile } from "./export.ts";
 export type { EntryKind } from "./objects.ts";
 export { checkAddress, isAddress, rewriteAddress } from "./address.ts";

@@ -10,7 +10,7 @@ import { accessTo, type GitCredential } from "./command.ts";
 import { changedPaths } from "./diff.ts";
 import { exportTree, openBlob, tarOf, type OpenFile } from "./export.ts";
 import { fetchCommits, type Wanted } from "./fetch.ts";
-import { lookAtHistory, type FilesLookedFor, type History } from "./history.ts";
+import { lookAtHistory, type FilesLookedFor, type History } from "./behind.ts";
 import { findDirectory, findFile, type Found } from "./lookup.ts";
 import { openObjects, showBytes, type EntryKind, type Objects } from "./objects.ts";
 import { openReader, type ObjectReader } from "./reader.ts";
