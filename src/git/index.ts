@@ -16,3 +16,5 @@ export { makeBare } from "./bare.ts";
 export { openGitBranch, type GitBranch, type GitBranchOptions, type NewCommit } from "./branch.ts";
 export { gitIn, type LocalRepository } from "./repository.ts";
 export { checkCount, checkTotal, readSnapshot, type SnapshotFile, type SnapshotLimits } from "./snapshot.ts";
+export { newestCommits } from "./newest.ts";
+export type { PathQuery } from "./pathspec.ts";

@@ -12,7 +12,7 @@ export interface LocalRepository {
 }
 
 /** The folder was named by the user, whoever owns it; a program that its configuration names is not started. */
-const config: GitConfig = [
+export const repositoryConfig: GitConfig = [
 	["safe.directory", "*"],
 	["core.fsmonitor", "false"],
 	["core.quotePath", "false"],
@@ -28,7 +28,7 @@ export async function gitIn(
 	try {
 		const { stdout } = await runCommand(io, ["git", ...args], {
 			cwd: folder,
-			env: gitEnvironment(io, gitDirectory, config),
+			env: gitEnvironment(io, gitDirectory, repositoryConfig),
 			code: "git",
 			...options,
 		});

@@ -1,0 +1,232 @@
+import { existsSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { StringDecoder } from "node:string_decoder";
+import { BrewlineError } from "../errors.ts";
+import { printable } from "../io/printable.ts";
+import type { Io } from "../io/types.ts";
+import { gitEnvironment } from "./command.ts";
+import { compilePathspecs, type PathQuery } from "./pathspec.ts";
+import { gitIn, repositoryConfig, type LocalRepository } from "./repository.ts";
+
+/** A commit, and for each parent in order which queries differ from it. Without parents: from nothing. */
+interface Seen {
+	readonly parents: readonly string[];
+	readonly changed: ReadonlySet<number>[];
+}
+
+/**
+ * For each query what `git log -1 --format=%H REVISION -- PATHS` in its directory gives, with git's own simplification of
+ * history; undefined: no commit ever touched them. All of them take one walk, which ends with the last answer.
+ *
+ * Of one query, git's walk is a chain: where a commit is the same as a parent in these paths, it goes on to that one (to
+ * the first of several) alone; otherwise that commit is the answer. So all chains can follow one listing of commits with
+ * what each changed against each parent.
+ * @throws BrewlineError `git` where the history that decides was not fetched
+ */
+export async function newestCommits(
+	io: Io,
+	repository: LocalRepository,
+	revision: string,
+	queries: readonly PathQuery[],
+): Promise<{ readonly head: string; readonly commits: readonly (string | undefined)[] }> {
+	const pathspecs = compilePathspecs(queries);
+	const answers: (string | undefined)[] = queries.map(() => undefined);
+	const waiting = new Map<string, number[]>();
+	const seen = new Map<string, Seen>();
+	const roots = new Set<string>();
+	let open = queries.length;
+	let head: string | undefined;
+
+	const follow = (commit: string, who: readonly number[]): void => {
+		for (const query of who) {
+			let at = commit;
+			for (let known = seen.get(at); ; known = seen.get(at)) {
+				if (known === undefined) {
+					const others = waiting.get(at);
+					if (others === undefined) waiting.set(at, [query]);
+					else others.push(query);
+					break;
+				}
+				const { parents, changed } = known;
+				const same = parents.findIndex((_, parent) => changed[parent]?.has(query) !== true);
+				if (same >= 0) {
+					at = parents[same]!;
+					continue;
+				}
+				open--;
+				if (parents.length > 0 || changed[0]?.has(query) === true) {
+					answers[query] = at;
+					if (parents.length === 0) roots.add(at);
+				}
+				break;
+			}
+		}
+	};
+	await listCommits(io, repository, revision, {
+		begin: (commit) => {
+			head ??= commit;
+			if (commit === head) waiting.set(commit, [...queries.keys()]);
+		},
+		changes: (paths, into) => pathspecs.touched(paths, into),
+		end: (commit, found) => {
+			seen.set(commit, found);
+			const who = waiting.get(commit);
+			if (who !== undefined) {
+				waiting.delete(commit);
+				follow(commit, who);
+			}
+			return open === 0;
+		},
+	});
+	if (head === undefined) throw new BrewlineError("git", `${printable(revision)} is no commit`);
+	if (roots.size > 0) await refuseShallow(io, repository, roots);
+	return { head, commits: answers };
+}
+
+interface Listener {
+	begin(commit: string): void;
+	changes(paths: Iterable<string>, into: Set<number>): void;
+	/** Whether no more is wanted. */
+	end(commit: string, seen: Seen): boolean;
+}
+
+const header = /^([0-9a-f]{40,64})((?: [0-9a-f]{40,64})*)(?: \(from ([0-9a-f]{40,64})\))?(?: |$)/;
+const maxErrorOutput = 4096;
+
+async function listCommits(
+	io: Io,
+	{ folder, gitDirectory }: LocalRepository,
+	revision: string,
+	listener: Listener,
+): Promise<void> {
+	const ending = new AbortController();
+	const child = io.exec(
+		[
+			"git",
+			"log",
+			"--format=oneline",
+			"--no-abbrev-commit",
+			"--no-decorate",
+			"--no-color",
+			"--no-show-signature",
+			"--no-notes",
+			"--parents",
+			"--raw",
+			"-z",
+			"--diff-merges=separate",
+			"--no-renames",
+			"--no-ext-diff",
+			"--ignore-submodules=none",
+			"--end-of-options",
+			revision,
+		],
+		{
+			cwd: folder,
+			env: gitEnvironment(io, gitDirectory, [...repositoryConfig, ["log.showRoot", "true"]]),
+			signal: AbortSignal.any([io.signal, ending.signal]),
+		},
+	);
+	child.stdin.on("error", () => {});
+	child.stdin.end();
+	let stderr = "";
+	child.stderr.on("data", (chunk: Buffer) => {
+		stderr = (stderr + chunk.toString("utf8")).slice(-maxErrorOutput);
+	});
+	const exited = child.exited.catch((cause: unknown) => {
+		throw new BrewlineError("git", "cannot start git", { cause, hint: "install git 2.36 or later" });
+	});
+	const parser = commitParser(listener);
+	let enough = false;
+	try {
+		for await (const chunk of child.stdout as AsyncIterable<Buffer>) {
+			enough = parser.push(chunk);
+			if (enough) break;
+		}
+	} catch (error) {
+		if (!enough && !(error instanceof Error && "code" in error && error.code === "ERR_STREAM_PREMATURE_CLOSE")) throw error;
+	}
+	if (enough) {
+		child.kill("SIGKILL");
+		await exited.catch(() => {});
+		return;
+	}
+	const { code } = await exited;
+	if (io.signal.aborted) throw new BrewlineError("cancelled", "git log was ended");
+	if (code !== 0) {
+		const last = stderr.trim().split("\n").slice(-3).map((line) => printable(line.trim()));
+		throw new BrewlineError("git", `the history of ${printable(revision)} cannot be read: ${last.join("; ")}`);
+	}
+	parser.done();
+}
+
+/** Reads `git log --raw -z`: a header for each parent that differs, then records of two parts, the second a path. */
+function commitParser(listener: Listener): { push(chunk: Buffer): boolean; done(): void } {
+	const decoder = new StringDecoder("utf8");
+	let rest = "";
+	let commit: string | undefined;
+	let parents: readonly string[] = [];
+	let changed: Set<number>[] = [];
+	let into = new Set<number>();
+	let isPath = false;
+	let paths: string[] = [];
+
+	const closeParent = (): void => {
+		if (paths.length > 0) listener.changes(paths, into);
+		paths = [];
+	};
+	const closeCommit = (): boolean => {
+		closeParent();
+		return commit !== undefined && listener.end(commit, { parents, changed });
+	};
+	const take = (token: string): boolean => {
+		if (isPath) {
+			paths.push(token);
+			isPath = false;
+			return false;
+		}
+		// After the header of a commit with changes there is a newline in some versions of git.
+		const text = token.startsWith("\n") ? token.slice(1) : token;
+		if (text.startsWith(":")) {
+			isPath = true;
+			return false;
+		}
+		const match = header.exec(text);
+		if (match === null) return false;
+		const [, id, listed, from] = match;
+		let enough = false;
+		if (id !== commit) {
+			enough = closeCommit();
+			commit = id!;
+			parents = listed === "" ? [] : listed!.slice(1).split(" ");
+			changed = [];
+			listener.begin(commit);
+		} else closeParent();
+		into = new Set();
+		const parent = from === undefined ? 0 : parents.indexOf(from);
+		changed[Math.max(0, parent)] = into;
+		return enough;
+	};
+	return {
+		push(chunk) {
+			const tokens = (rest + decoder.write(chunk)).split("\0");
+			rest = tokens.pop()!;
+			return tokens.some(take);
+		},
+		done() {
+			closeCommit();
+		},
+	};
+}
+
+/** At the edge of what was fetched everything looks new: a commit there is no answer. */
+async function refuseShallow(io: Io, repository: LocalRepository, roots: ReadonlySet<string>): Promise<void> {
+	const told = await gitIn(io, repository, ["rev-parse", "--git-path", "shallow"]);
+	const file = path.resolve(repository.folder, told.toString().trim());
+	if (!existsSync(file)) return;
+	const edges = readFileSync(file, "utf8").split("\n");
+	const edge = edges.find((commit) => roots.has(commit));
+	if (edge === undefined) return;
+	throw new BrewlineError("git", `the history of this clone ends at ${edge}, where the newest changes cannot be told`, {
+		hint: "Fetch all of it: `fetch-depth: 0` for actions/checkout, or `git fetch --unshallow`.",
+	});
+}
