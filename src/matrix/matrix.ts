@@ -1,4 +1,5 @@
 import { groupNames, isRepositoryPath, type ImageConfig } from "../config/index.ts";
+import type { DockerfileFacts } from "../dockerfile/index.ts";
 import { BrewlineError } from "../errors.ts";
 import { printable } from "../io/printable.ts";
 import type { JsonValue } from "../json/index.ts";
@@ -61,12 +62,15 @@ export interface Matrix {
 
 type BareVersion = Omit<Version, "aliases">;
 
-/** All that an image repository has by its configuration (spec/library-generation.md, 1 to 4). */
-export function buildMatrix(input: MatrixInput): Matrix {
+/**
+ * All that an image repository has by its configuration (spec/library-generation.md, 1 to 4). Pure.
+ * `known`: facts of Dockerfiles that were read before.
+ */
+export function buildMatrix(input: MatrixInput, known?: ReadonlyMap<string, DockerfileFacts>): Matrix {
 	const { config, files } = input;
 	const data = readVersions(config, files);
 	const left: Left[] = [];
-	const dockerfile = dockerfileReader(files);
+	const dockerfile = dockerfileReader(files, known);
 	const bare = withoutDropped(config, describeVersions(input, data, dockerfile), left);
 	const keys = new Set(bare.map(({ key }) => key));
 	const claims: Claims = new Map();

@@ -75,6 +75,11 @@ export function createScope(
 	};
 }
 
+/** Where no name is known. */
+export function emptyScope(): Scope {
+	return createScope(new Map(), { language: createLanguage(), doc: () => undefined });
+}
+
 /** A template's text; undefined where one of its names has no value here. */
 export function expand(template: string, scope: Scope): string | undefined {
 	let result = "";

@@ -17,8 +17,11 @@ export interface Sources {
 }
 
 /** Reads each Dockerfile once. */
-export function dockerfileReader(files: RepositoryFiles): Sources["dockerfile"] {
-	const known = new Map<string, DockerfileFacts | null>();
+export function dockerfileReader(
+	files: RepositoryFiles,
+	before?: ReadonlyMap<string, DockerfileFacts>,
+): Sources["dockerfile"] {
+	const known = new Map<string, DockerfileFacts | null>(before);
 	return (path) =>
 		remember(known, path, () => {
 			const text = textOfFile(files, path);

@@ -1,0 +1,120 @@
+import type { ImageConfig } from "../config/index.ts";
+import { decodeText } from "../definition/index.ts";
+import { BrewlineError } from "../errors.ts";
+import { gitIn, newestCommits, type LocalRepository } from "../git/index.ts";
+import type { Io } from "../io/index.ts";
+import { readCommit, readWorkTree, type RepositoryFiles } from "../matrix/index.ts";
+import { compose } from "./compose.ts";
+import type { Definitions } from "./definitions.ts";
+import { survey } from "./survey.ts";
+import type { Generated, SurveyInput } from "./types.ts";
+
+export interface GenerateInput {
+	readonly config: ImageConfig;
+	/** A work tree's folder, which is read as it is now; or a repository, bare or not, and a commit of it. */
+	readonly repository: { readonly folder: string } | { readonly gitDirectory: string; readonly commit: string };
+	/** The definitions of parents. */
+	readonly definitions: Definitions;
+	/** The architectures that there are. */
+	readonly architectures: readonly string[];
+	/** `YYYY-MM-DD`. */
+	readonly today: string;
+	/** The commits of branches, where they are not to be those that the repository has now. */
+	readonly branches?: ReadonlyMap<string, string>;
+}
+
+/** An image's definition, with what explains it, from its repository: a handful of git processes (spec/library-generation.md). */
+export async function generate(input: GenerateInput, io: Io): Promise<Generated> {
+	const { config, repository, today, architectures } = input;
+	if (!/^[0-9]{4}-[0-9]{2}-[0-9]{2}$/.test(today)) throw new BrewlineError("usage", "today must be YYYY-MM-DD");
+	const isWorkTree = "folder" in repository;
+	const local: LocalRepository = isWorkTree
+		? { folder: repository.folder }
+		: { folder: repository.gitDirectory, gitDirectory: repository.gitDirectory };
+	const revision = isWorkTree ? "HEAD" : repository.commit;
+	const [files, changed, branches] = await Promise.all([
+		isWorkTree ? readWorkTree(io, repository.folder) : readCommit(io, repository.gitDirectory, repository.commit),
+		isWorkTree ? changedFiles(io, local) : [],
+		input.branches ?? (usesBranches(config) ? readBranches(io, local) : new Map<string, string>()),
+	]);
+	const committed = await committedFiles(io, local, changed, files);
+	const asked: SurveyInput = { config, files, committed, today, architectures, branches };
+	const found = survey(asked);
+	const [{ head, commits }, definitions, existing] = await Promise.all([
+		newestCommits(io, local, revision, found.queries),
+		readDefinitions(input.definitions, found.parents),
+		existingObjects(io, local, found.objects),
+	]);
+	return compose({ ...asked, survey: found, head, commits, definitions, existing });
+}
+
+async function readDefinitions(definitions: Definitions, images: readonly string[]): Promise<Map<string, string>> {
+	const texts = await Promise.all(images.map(async (image) => [image, await definitions(image)] as const));
+	return new Map(texts.flatMap(([image, text]) => (text === undefined ? [] : [[image, text] as const])));
+}
+
+/** Tracked files that are not as they were committed. */
+async function changedFiles(io: Io, repository: LocalRepository): Promise<readonly string[]> {
+	const told = await gitIn(io, repository, ["diff", "--name-only", "-z", "--no-renames", "--no-ext-diff", "--relative", "HEAD"]);
+	return decodeText(told).split("\0").filter(Boolean);
+}
+
+const maxDockerfile = 1024 * 1024;
+
+/** What the changed Dockerfiles were in the newest commit; of the files that are copied only the names matter. */
+async function committedFiles(
+	io: Io,
+	repository: LocalRepository,
+	changed: readonly string[],
+	files: RepositoryFiles,
+): Promise<Map<string, string>> {
+	const wanted = changed.filter((path) => files.files.has(path) && /(?:^|\/)Dockerfile[^/\n]*$/.test(path));
+	if (wanted.length === 0) return new Map();
+	const told = await gitIn(io, repository, ["cat-file", "--batch"], {
+		input: wanted.map((path) => `HEAD:./${path}\n`).join(""),
+	});
+	const found = new Map<string, string>();
+	let at = 0;
+	for (const path of wanted) {
+		const end = told.indexOf(10, at);
+		if (end < 0) break;
+		const size = /^[0-9a-f]+ blob ([0-9]+)$/.exec(told.toString("latin1", at, end))?.[1];
+		at = end + 1;
+		if (size === undefined) continue;
+		if (Number(size) <= maxDockerfile) found.set(path, decodeText(told.subarray(at, at + Number(size))));
+		at += Number(size) + 1;
+	}
+	return found;
+}
+
+function usesBranches(config: ImageConfig): boolean {
+	return (
+		config.header.branchFields !== undefined || (config.architectures ?? []).some((rule) => "branches" in rule)
+	);
+}
+
+/** The branches of a clone: those of the remote it is from, and where it has none of that name, its own. */
+async function readBranches(io: Io, repository: LocalRepository): Promise<Map<string, string>> {
+	const told = await gitIn(io, repository, [
+		"for-each-ref",
+		"--format=%(objectname) %(refname)",
+		"refs/heads",
+		"refs/remotes/origin",
+	]);
+	const branches = new Map<string, string>();
+	for (const line of decodeText(told).split("\n")) {
+		const [, commit, branch] = /^([0-9a-f]+) refs\/(?:heads|remotes\/origin)\/(.+)$/.exec(line) ?? [];
+		if (commit !== undefined && branch !== undefined) branches.set(branch, commit);
+	}
+	return branches;
+}
+
+async function existingObjects(io: Io, repository: LocalRepository, objects: readonly string[]): Promise<readonly boolean[]> {
+	if (objects.length === 0) return [];
+	// One line each; only the id is asked for, so that the object itself need not be there.
+	const asked = objects.filter((object) => !object.includes("\n"));
+	const told = await gitIn(io, repository, ["cat-file", "--batch-check=%(objectname)"], { input: `${asked.join("\n")}\n` });
+	const lines = told.toString("utf8").split("\n");
+	const there = new Set(asked.filter((_, index) => /^[0-9a-f]+$/.test(lines[index] ?? "")));
+	return objects.map((object) => there.has(object));
+}

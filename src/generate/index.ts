@@ -1,0 +1,3 @@
+export type { Generated, GeneratedEntry, MissingArchitecture, TagReason } from "./types.ts";
+export { definitionsAt, definitionsInFolder, firstOf, type Definitions } from "./definitions.ts";
+export { generate, type GenerateInput } from "./generate.ts";
