@@ -1,3 +1,4 @@
+import type { Evaluation } from "../template/evaluate.ts";
 import type { Jq } from "./jq.ts";
 
 /** What a task may use of its thread. */
@@ -11,7 +12,12 @@ export interface TaskContext {
  * Each is loaded when it is first asked for. What goes in and comes out is plain data, which is copied between threads.
  */
 export const tasks = {
-	/** Runs jq programs over one text of JSON each. */
+	/** The files that come of one template. */
+	template: async (evaluation: Evaluation, { jq }: TaskContext) => {
+		const { evaluateTemplate } = await import("../template/evaluate.ts");
+		return evaluateTemplate(evaluation, await jq());
+	},
+	/** A jq program over one text of JSON. */
 	jq: async ({ program, input }: { readonly program: string; readonly input: string }, { jq }: TaskContext) =>
 		(await jq()).run(program, input),
 } as const;
