@@ -1,4 +1,5 @@
 import type { Evaluation } from "../template/evaluate.ts";
+import type { RenderInput } from "../template/plan.ts";
 import type { Jq } from "./jq.ts";
 
 /** What a task may use of its thread. */
@@ -12,7 +13,12 @@ export interface TaskContext {
  * Each is loaded when it is first asked for. What goes in and comes out is plain data, which is copied between threads.
  */
 export const tasks = {
-	/** The files that come of one template. */
+	/** All that the templates of an image repository give. */
+	render: async (input: RenderInput, { jq }: TaskContext) => {
+		const { renderAll } = await import("../template/rendering.ts");
+		return renderAll(input, jq);
+	},
+	/** The texts that one template gives. */
 	template: async (evaluation: Evaluation, { jq }: TaskContext) => {
 		const { evaluateTemplate } = await import("../template/evaluate.ts");
 		return evaluateTemplate(evaluation, await jq());

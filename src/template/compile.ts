@@ -10,7 +10,7 @@ export interface Template {
 	readonly file: string;
 	readonly text: string;
 	readonly modules: Modules;
-	/** The variables that `env` has; any other name is an error. */
+	/** The variables that `env` may have. */
 	readonly variables: readonly string[];
 }
 
@@ -142,7 +142,10 @@ function checkBrackets({ fault: found, unopened, unclosed }: Scan, source: Sourc
 	});
 }
 
-/** Refuses what differs from one place to another, and names of variables that are not there. */
+/**
+ * Refuses what differs from one place to another, and names of variables that are nearly those of declared ones; any other
+ * name is null, as for jq: templates ask for what somebody may set who renders for himself.
+ */
 function checkNames({ tokens }: Scan, source: Source, variables: readonly string[]): void {
 	tokens.forEach(({ kind, text, offset }, index) => {
 		if (kind === "variable" && text === "$__loc__") {
@@ -150,11 +153,11 @@ function checkNames({ tokens }: Scan, source: Source, variables: readonly string
 		}
 		const isEnvironment = (kind === "word" && text === "env") || (kind === "variable" && text === "$ENV");
 		const name = isEnvironment ? memberAt(tokens, index + 1) : undefined;
-		if (name === undefined || variables.includes(name)) return;
-		const near = nearest(name, variables);
+		const near = name === undefined || variables.includes(name) ? undefined : nearest(name, variables);
+		if (name === undefined || near === undefined) return;
 		throw new BrewlineError("template", `env.${printable(name, 100)} is not declared`, {
 			at: locate(source, offset),
-			hint: `${near === undefined ? "" : `Did you mean ${near}? `}Declared under templates.env are: ${variables.join(", ")}.`,
+			hint: `Did you mean ${near}? Declared under templates.env are: ${variables.join(", ")}.`,
 		});
 	});
 }

@@ -287,14 +287,24 @@ describe("the same everywhere and always", () => {
 		expect(await render(template, { env })).toBe(`${JSON.stringify([env, env])}\nx\n`);
 	});
 
-	test.each(["env.varient", "$ENV.PATH", 'env["varient"]', 'env."HOME"', 'env.["HOME"]', "def f: env.home; f"])(
-		"%s is not",
-		async (name) => {
-			await expect(render(`\n{{ ${name} }}`)).rejects.toEqual(error(2, /is not declared$/));
-		},
-	);
+	test.each([
+		"env.varient",
+		"$ENV.variants",
+		'env["varient"]',
+		'env."Version"',
+		'$ENV.["versio"]',
+		"def f: env.varian",
+	])("%s is taken for a mistake", async (name) => {
+		await expect(render(`\n{{ ${name} }}`)).rejects.toEqual(error(2, /is not declared$/));
+	});
 
-	test("a name that is nearly right is said", async () => {
+	test("another name is null, also where this process has it, and a name of a key or field is none", async () => {
+		expect(await render('{{ [env.PATH, $ENV["HOME"], {varient: .}.varient.version, .env.varient] | @json }}\n')).toBe(
+			'[null,null,"9.1",null]\n',
+		);
+	});
+
+	test("the name that is nearly right is said", async () => {
 		await expect(render("{{ env.varient }}")).rejects.toMatchObject({
 			hint: "Did you mean variant? Declared under templates.env are: version, variant.",
 		});
