@@ -1,12 +1,14 @@
 import type { Program } from "../config/types.ts";
-import { parseDefinition, type Definition, type Selection } from "../definition/index.ts";
+import { parseDefinition, type Definition, type MergedEntry, type Selection } from "../definition/index.ts";
 import { BrewlineError } from "../errors.ts";
 import type { GitStore } from "../git/index.ts";
+import { checkAliases } from "./aliases.ts";
 import { basesOf, type BaseOptions } from "./bases.ts";
 import { checkCommits } from "./commits.ts";
 import { checkConstraints } from "./constraints.ts";
 import { gather, type ReadDockerfiles } from "./dockerfiles.ts";
 import { checkFroms } from "./froms.ts";
+import { checkPublished } from "./published.ts";
 import { type RuleId, rules } from "./rules.ts";
 import { checkLatest, checkSharedTags } from "./tags.ts";
 import type { Draft, Finding } from "./types.ts";
@@ -29,6 +31,10 @@ export interface CheckInput {
 export interface CheckIo {
 	/** The library's definition of an image that is not checked; undefined: there is none. */
 	readonly find: (image: string) => Promise<DefinitionText | undefined>;
+	/** What is published of an image; undefined: it is new. Without this, nothing is compared. */
+	readonly published?: (image: string) => Promise<DefinitionText | undefined>;
+	/** Why an entry with this tag has an architecture no more, as its generator knows it. */
+	readonly explained?: (image: string, tag: string, arch: string) => string | undefined;
 	readonly dockerfiles: ReadDockerfiles;
 	readonly architecturesOf: BaseOptions["architecturesOf"];
 	/** Looks at the histories behind commits. */
@@ -76,7 +82,8 @@ export async function check(input: CheckInput, io: CheckIo, options: CheckOption
 			});
 		}
 	}
-	drafts.push(...checkLatest(selections), ...checkSharedTags(selections, program.checks));
+	drafts.push(...checkLatest(selections), ...checkSharedTags(selections, program.checks), ...checkAliases(selections));
+	let baseLack: (image: string, entry: MergedEntry, arch: string) => string | undefined = () => undefined;
 	if (needs("dockerfiles")) {
 		const gathered = await gather(selections, io.dockerfiles, (arch) => program.architectures[arch]!.platform);
 		const bases = await basesOf(gathered.entries, {
@@ -89,11 +96,32 @@ export async function check(input: CheckInput, io: CheckIo, options: CheckOption
 				return found === undefined ? undefined : read(found);
 			},
 		});
+		baseLack = (_image, entry, arch) => {
+			const froms = gathered.entries.find((one) => one.entry === entry)?.froms.values() ?? [];
+			for (const from of [...froms].flat()) {
+				const lack = bases.lack(from, arch);
+				if (lack !== undefined) return `FROM ${from}: ${lack.why}`;
+			}
+			return undefined;
+		};
 		drafts.push(
 			...gathered.drafts,
 			...bases.drafts,
 			...checkFroms(gathered.entries, bases),
 			...checkConstraints(gathered.entries, bases, program.checks),
+		);
+	}
+	if (io.published !== undefined && needs("published")) {
+		const published = new Map<string, Definition | undefined>();
+		for (const { name } of selections) {
+			const before = await io.published(name);
+			published.set(name, before === undefined ? undefined : read(before));
+		}
+		drafts.push(
+			...checkPublished(selections, {
+				published: (image) => published.get(image),
+				explained: (image, entry, arch) => io.explained?.(image, entry.Tags[0]!, arch) ?? baseLack(image, entry, arch),
+			}),
 		);
 	}
 	if (needs("history")) drafts.push(...(await checkCommits(selections, io.git, program.checks)));

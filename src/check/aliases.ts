@@ -1,0 +1,99 @@
+import type { Selection } from "../definition/index.ts";
+import { type Draft, placeOfTag } from "./types.ts";
+import { allTags, compareVersions, fullVersion, isAliasOf, shown, versionOf } from "./versions.ts";
+
+/** What only a release is called. */
+const stableNames = ["latest", "stable", "lts"];
+
+/** Tags that say another version than the entry's, or stand for a prerelease or an older one. */
+export function checkAliases(selections: readonly Selection[]): readonly Draft[] {
+	return selections.flatMap(({ name, entries }) => {
+		const drafts: Draft[] = [];
+		const groups = entries.flatMap((entry) => {
+			const tags = allTags(entry);
+			const versions = tags.flatMap((tag) => versionOf(tag) ?? []);
+			return [...Map.groupBy(versions, ({ suffix }) => suffix)].map(([suffix, list]) => ({
+				entry,
+				suffix,
+				versions: list,
+				full: fullVersion(tags, suffix)!,
+			}));
+		});
+		for (const entry of entries) {
+			const own = groups.filter((group) => group.entry === entry);
+			const prerelease = own.filter(({ full }) => full.pre !== "");
+			if (prerelease.length === 0) continue;
+			const version = shown(prerelease[0]!.full);
+			const add = (rule: "prerelease-alias" | "prerelease-latest", tags: readonly string[]): void => {
+				if (tags.length === 0) return;
+				drafts.push({
+					rule,
+					image: name,
+					tag: tags[0]!,
+					at: placeOfTag(entry, tags[0]!),
+					message: `${tags.join(", ")} would be the prerelease ${version}`,
+					fix: "Give a prerelease no tag that people take for a release.",
+					details: { tags, version },
+				});
+			};
+			add(
+				"prerelease-alias",
+				prerelease.flatMap(({ versions, full }) =>
+					versions.filter((one) => one.pre === "" && isAliasOf(one, full)).map(({ tag }) => tag),
+				),
+			);
+			// A release may be in the same entry, under another name.
+			if (own.length > prerelease.length) continue;
+			add(
+				"prerelease-latest",
+				allTags(entry).filter((tag) => stableNames.includes(tag)),
+			);
+		}
+		for (const [entry, own] of Map.groupBy(groups, (group) => group.entry)) {
+			const foreign = own.flatMap(({ versions, full }) =>
+				versions.filter((one) => !isAliasOf(one, full)).map(({ tag }) => ({ tag, full })),
+			);
+			if (foreign.length > 0) {
+				const tags = foreign.map(({ tag }) => tag);
+				const version = shown(foreign[0]!.full);
+				drafts.push({
+					rule: "alias-of-another-version",
+					image: name,
+					tag: tags[0]!,
+					at: placeOfTag(entry, tags[0]!),
+					message: `${tags.join(", ")} would be ${version}`,
+					fix: "Give an entry the tags of one version.",
+					details: { tags, version },
+				});
+			}
+			const older = own.flatMap(({ suffix, versions, full }) =>
+				versions.flatMap((alias) => {
+					if (full.pre !== "" || alias.numbers.length >= full.numbers.length) return [];
+					const newer = groups.find(
+						(other) =>
+							other.suffix === suffix &&
+							other.full.pre === "" &&
+							isAliasOf(alias, other.full) &&
+							isAliasOf(alias, full) &&
+							compareVersions(other.full, full) > 0,
+					);
+					return newer === undefined ? [] : [{ alias: alias.tag, full, newer: newer.full }];
+				}),
+			);
+			if (older.length > 0) {
+				const tags = older.map(({ alias }) => alias);
+				const { full, newer } = older[0]!;
+				drafts.push({
+					rule: "alias-not-newest",
+					image: name,
+					tag: tags[0]!,
+					at: placeOfTag(entry, tags[0]!),
+					message: `${tags.join(", ")} would be ${shown(full)}, and there is ${shown(newer)}`,
+					fix: `Give what stands for both to the entry of ${shown(newer)}.`,
+					details: { tags, version: shown(full), newest: shown(newer) },
+				});
+			}
+		}
+		return drafts;
+	});
+}

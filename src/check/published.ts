@@ -1,0 +1,184 @@
+import type { Definition, MergedEntry, Selection } from "../definition/index.ts";
+import { naturalAscending } from "../oci/index.ts";
+import { type Draft, placeOf, placeOfTag } from "./types.ts";
+import { allTags, compareVersions, shown, type Version, versionBehind, versionOf } from "./versions.ts";
+
+export interface PublishedOptions {
+	/** What is published of an image now; undefined: it is new. */
+	readonly published: (image: string) => Definition | undefined;
+	/** Why an entry has an architecture no more; undefined: nothing explains it. */
+	readonly explained: (image: string, entry: MergedEntry, arch: string) => string | undefined;
+}
+
+/** What a change to a definition does to the tags that people use already. */
+export function checkPublished(selections: readonly Selection[], options: PublishedOptions): readonly Draft[] {
+	return selections.flatMap((selection) => {
+		const before = options.published(selection.name);
+		if (before === undefined) return [];
+		const change = { image: selection.name, before: byTag(before.entries), after: byTag(selection.entries), selection };
+		return [
+			...backwards(change),
+			...latest(change),
+			...vanished(change, before.entries),
+			...lostArchitectures(change, options),
+		];
+	});
+}
+
+/** By tag: all entries that have it. */
+type ByTag = ReadonlyMap<string, readonly MergedEntry[]>;
+
+interface Change {
+	readonly image: string;
+	readonly before: ByTag;
+	readonly after: ByTag;
+	readonly selection: Selection;
+}
+
+function byTag(entries: readonly MergedEntry[]): ByTag {
+	const found = new Map<string, MergedEntry[]>();
+	for (const entry of entries) {
+		for (const tag of allTags(entry)) {
+			const known = found.get(tag);
+			if (known === undefined) found.set(tag, [entry]);
+			else known.push(entry);
+		}
+	}
+	return found;
+}
+
+interface Moved {
+	readonly tag: string;
+	readonly entry: MergedEntry;
+	readonly old: Version;
+	readonly version: Version;
+}
+
+function backwards({ image, before, after }: Change): readonly Draft[] {
+	const moved = [...after].flatMap(([tag, [entry]]): Moved[] => {
+		const [was] = before.get(tag) ?? [];
+		const [old, version] = [was, entry].map((one) => one && versionBehind(one, tag));
+		if (old === undefined || version === undefined || compareVersions(version, old) >= 0) return [];
+		return [{ tag, entry: entry!, old, version }];
+	});
+	return [...Map.groupBy(moved, ({ entry }) => entry)].map(([entry, group]): Draft => {
+		const { tag, old, version } = group[0]!;
+		const tags = group.map((one) => one.tag);
+		return {
+			rule: "version-backwards",
+			image,
+			tag,
+			at: placeOfTag(entry, tag),
+			message: `${tags.join(", ")} would go back from ${shown(old)} to ${shown(version)}`,
+			fix: "Give the tags to the entry of the newer version; where going back is meant, suppress this with the reason.",
+			details: { tags, from: shown(old), to: shown(version) },
+		};
+	});
+}
+
+function latest({ image, before, after, selection }: Change): readonly Draft[] {
+	const [old] = before.get("latest") ?? [];
+	const [entry] = after.get("latest") ?? [];
+	if (old === undefined || selection.entries.length === 0) return [];
+	if (entry === undefined) {
+		return [
+			{
+				rule: "latest-dropped",
+				image,
+				tag: "latest",
+				at: selection.definition.global.at,
+				message: `there is no latest any more; it is ${image}:${old.Tags[0]} now, and would stay that for ever`,
+				fix: "Give latest to the newest release.",
+				details: { was: old.Tags[0] },
+			},
+		];
+	}
+	const tags = new Set(allTags(old));
+	if (allTags(entry).some((tag) => tag !== "latest" && tags.has(tag))) return [];
+	return [
+		{
+			rule: "latest-moved",
+			image,
+			tag: "latest",
+			at: placeOfTag(entry, "latest"),
+			message: `latest would move from ${old.Tags[0]} to ${entry.Tags[0]}, which have no tag in common`,
+			fix: "Look at whether that is meant: users of latest get all of the difference at once.",
+			details: { from: old.Tags[0], to: entry.Tags[0] },
+		},
+	];
+}
+
+function vanished({ image, before, after, selection }: Change, entries: readonly MergedEntry[]): readonly Draft[] {
+	const newTags = [...after.keys()].filter((tag) => !before.has(tag));
+	return entries.flatMap((old): Draft[] => {
+		const gone = allTags(old).filter((tag) => !after.has(tag) && tag !== "latest");
+		if (gone.length === 0) return [];
+		const followers = [...new Set(allTags(old).flatMap((tag) => after.get(tag) ?? []))];
+		const replaced = (tag: string): boolean =>
+			followers.some((entry) => allTags(entry).some((other) => !before.has(other) && follows(other, tag))) ||
+			newTags.some((other) => isLaterOf(other, tag));
+		const lost = gone.filter((tag) => !replaced(tag));
+		if (lost.length === 0) return [];
+		return [
+			{
+				rule: "tag-vanished",
+				image,
+				tag: lost[0]!,
+				at: followers[0] === undefined ? selection.definition.global.at : placeOf(followers[0], "Tags"),
+				message: `${lost.join(", ")} would not be updated any more`,
+				fix: "Keep them, or say in the proposal why they end.",
+				details: { tags: lost },
+			},
+		];
+	});
+}
+
+/** Whether tags differ in their numbers alone, and this one has the higher. */
+function follows(tag: string, old: string): boolean {
+	const formOf = (text: string): string => text.replace(/\d+/g, "#");
+	return formOf(tag) === formOf(old) && naturalAscending(tag, old) > 0;
+}
+
+/** Whether a tag is a later version of the same series and suffix: `3.14.0` after `3.14.0rc2`, `3.13.2` after `3.13.1`. */
+function isLaterOf(tag: string, old: string): boolean {
+	const [version, was] = [versionOf(tag), versionOf(old)];
+	if (version === undefined || was === undefined || version.suffix !== was.suffix) return false;
+	const series = was.pre === "" ? was.numbers.slice(0, -1) : was.numbers.slice(0, 1);
+	return (
+		series.length > 0 &&
+		series.every((part, at) => part === version.numbers[at]) &&
+		version.numbers.length >= was.numbers.length - (was.pre === "" ? 0 : 1) &&
+		compareVersions(version, was) > 0
+	);
+}
+
+function lostArchitectures({ image, before, after }: Change, { explained }: PublishedOptions): readonly Draft[] {
+	const lost = new Map<MergedEntry, Map<string, string[]>>();
+	for (const [tag, entries] of after) {
+		const now = new Set(entries.flatMap(({ Architectures }) => Architectures));
+		for (const arch of new Set(before.get(tag)?.flatMap(({ Architectures }) => Architectures))) {
+			if (now.has(arch)) continue;
+			const known = lost.get(entries[0]!) ?? new Map<string, string[]>();
+			lost.set(entries[0]!, known);
+			known.set(arch, [...(known.get(arch) ?? []), tag]);
+		}
+	}
+	return [...lost].flatMap(([entry, arches]) => {
+		const judged = [...arches].map(([arch, tags]) => ({ arch, tags, reason: explained(image, entry, arch) }));
+		return [...Map.groupBy(judged, ({ reason }) => reason)].map(([reason, group]): Draft => {
+			const architectures = group.map(({ arch }) => arch).sort();
+			const tags = [...new Set(group.flatMap((one) => one.tags))];
+			const common = { image, tag: entry.Tags[0]!, at: placeOf(entry, "Architectures") };
+			const what = `${tags.join(", ")} would have no ${architectures.join(", ")} any more`;
+			const details = { tags, architectures, ...(reason === undefined ? {} : { reason }) };
+			if (reason !== undefined) return { ...common, rule: "architecture-ends", message: `${what}: ${reason}`, details };
+			return {
+				...common,
+				rule: "architecture-lost",
+				message: `${what}, and nothing says why`,
+				fix: "Bring them back, or say why they end, where the definition is generated or in a suppression.",
+				details,
+			};
+		});
+	});
+}
