@@ -22,6 +22,14 @@ export const count = (usual: number, least: number, most: number) =>
 export const sha256Digest = z
 	.string()
 	.check(z.regex(/^sha256:[0-9a-f]{64}$/, { error: "must be sha256: and 64 hex digits" }));
+/** Several of them, separated by white space; outputs of jobs that did not run are empty. */
+export const digests = z.pipe(
+	z._default(z.string(), ""),
+	z.pipe(
+		z.transform((text: string) => text.split(/\s+/).filter((word) => word !== "")),
+		z.array(sha256Digest).check(z.maxLength(1000)),
+	),
+);
 
 /**
  * Reads an action's inputs from `INPUT_*`, as the runner passes them. An empty input counts as left out.

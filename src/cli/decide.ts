@@ -54,6 +54,7 @@ function explanationText(one: Explanation, context: Context, indent: string): st
 		`${indent}  from ${printable(`${GitRepo}#${GitCommit}:${Directory}`, 500)}`,
 	];
 	if (one.staging !== null) lines.push(`${indent}  ${printable(one.staging)} ${one.digest ?? "(nothing there)"}`);
+	if (one.test !== null) lines.push(`${indent}  ${style.yellow("held")}: ${printable(one.test, 2000)}`);
 	const text = lines.map((line) => `${line}\n`).join("");
 	const parents = one.parents.map(({ from, digest, image }) => {
 		const head = `${indent}  on ${printable(from)} ${digest ?? (from === "scratch" ? "" : "(not there)")}`.trimEnd();

@@ -194,6 +194,27 @@ NO_COLOR turns colours off. BREWLINE_CONFIG names the configuration like --confi
 				.addOption(dryRun)
 				.action(does(async () => (await import("./steps.ts")).runStep));
 		},
+		tested: () => {
+			command(
+				"tested",
+				"write down what came of a test of a staged image, for publishing: to tests/ID.json",
+				`Where a policy says require: [test], a digest is published only once this said that it passed. Another result for the
+same digest takes the place of the one before. --json prints the file and its digest, which the action publish takes.
+  brewline tested registry.example.com/staging-amd64:BUILD --digest sha256:… --result passed
+  brewline tested BUILD --digest sha256:… --result failed --log https://example.com/log --id amd64`,
+			)
+				.argument("<build>", "the id of the build, or its staging reference")
+				.requiredOption("--digest <digest>", "of the image's manifest, as report.json names it")
+				.addOption(
+					new Option("--result <result>", "what came of it")
+						.choices(["passed", "failed", "skipped", "timed-out"])
+						.makeOptionMandatory(),
+				)
+				.option("--seconds <number>", "how long it took", positiveOrZeroCount)
+				.option("--log <address>", "where its log is")
+				.option("--id <name>", "what the file is called: one for each job", "tests")
+				.action(does(async () => (await import("./tested.ts")).testedStep));
+		},
 		remember: () => {
 			command(
 				"remember",

@@ -12,6 +12,8 @@ export interface Policy {
 	readonly builder: string | null;
 	readonly emulate: boolean;
 	readonly via: string | null;
+	/** What a digest must have before it is published: nothing, or a test that it passed. */
+	readonly require: readonly "test"[];
 }
 
 /** Seconds after which what is optional is not waited for any more, where no rule says another. */
@@ -60,6 +62,7 @@ export function policyOf(
 		builder: settings.builder ?? null,
 		emulate: settings.emulate ?? false,
 		via: settings.via ?? null,
+		require: settings.require ?? [],
 	};
 }
 

@@ -63,6 +63,7 @@ const policy = z.strictObject({
 	builder: z.optional(builder),
 	emulate: z.optional(z.boolean()),
 	via: z.optional(architectureName),
+	require: z.optional(z.array(z.enum(["test"])).check(z.maxLength(1))),
 });
 
 const reason = z.string().check(z.regex(/\S/, { error: "must say why" }), z.maxLength(500));

@@ -35,6 +35,8 @@ export interface PolicyRule {
 	readonly builder?: string;
 	readonly emulate?: boolean;
 	readonly via?: string;
+	/** What a digest must have before it is published. */
+	readonly require?: readonly "test"[];
 }
 
 /** Both blocks of a `brewline.yaml`. */

@@ -1,10 +1,12 @@
 import type { Build } from "../builds/index.ts";
 import { orderedEntries } from "../json/index.ts";
 import { pairOf, type Plan } from "../plan/index.ts";
+import { untestedOf, type Untested } from "../publish/index.ts";
 import type { SourceEntry, Sources } from "../sources/index.ts";
 import { reasonsIn } from "./report.ts";
 import { select } from "./select.ts";
 import { computeBuilds, computePlan, computeSources, openLookups } from "./steps.ts";
+import { knownTests } from "./tests.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** Why one image is, or is not, as it is defined, on one architecture, and the same of all that it is built from. */
@@ -20,6 +22,8 @@ export interface Explanation {
 	/** Where a build is staged, and what stands there. */
 	readonly staging: string | null;
 	readonly digest: string | null;
+	/** Why what is there is not published before it is tested; null: nothing requires that, or it passed. */
+	readonly test: string | null;
 	readonly source: Pick<SourceEntry, "GitRepo" | "GitCommit" | "Directory" | "File">;
 	/** In the order of the FROMs. */
 	readonly parents: readonly ExplainedParent[];
@@ -40,7 +44,10 @@ export async function explain(workspace: Workspace, reference: string, arch?: st
 	const selected = select(sources, reference, arch);
 	const output = await computeBuilds(dry, sources, openLookups(dry));
 	const { plan } = await computePlan(dry, sources, output);
-	const explained = explainer(sources, Object.values(output.builds), plan);
+	const tests = await knownTests(workspace.work, workspace.io, await workspace.memory.read());
+	const explained = explainer(sources, Object.values(output.builds), plan, ({ build: { arch, resolved }, source }) =>
+		untestedOf(source.arches[arch]?.tags ?? [], arch, resolved?.manifests ?? [], { ...workspace, tests }),
+	);
 	return selected.map((one) => explained(one.sourceId, one.arch));
 }
 
@@ -48,6 +55,7 @@ function explainer(
 	sources: Sources,
 	builds: readonly Build[],
 	plan: Plan,
+	untested: (build: Build) => Untested | undefined,
 ): (sourceId: string, arch: string) => Explanation {
 	const byPair = new Map(builds.map((build) => [pairOf(build.build.sourceId, build.build.arch), build]));
 	const waiting = new Map(plan.waiting.map((item) => [pairOf(item.source, item.arch), item.reason]));
@@ -72,6 +80,7 @@ function explainer(
 			buildId: build?.buildId ?? null,
 			staging: build?.build.img ?? null,
 			digest: build?.build.resolved?.manifests[0]?.digest ?? null,
+			test: (build && untested(build)?.why) ?? null,
 			source: { GitRepo, GitCommit, Directory, File },
 			parents: orderedEntries(ofArch.parents).map(([from, parent]) => ({
 				from,

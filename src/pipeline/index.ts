@@ -28,5 +28,6 @@ export {
 	type Lookups,
 	type PlanChoice,
 } from "./steps.ts";
+export { knownTests, recordTest, type TestRecord } from "./tests.ts";
 export { warnOf } from "./warn.ts";
 export { filesOf, openWorkspace, type Workspace, type WorkspaceOptions } from "./workspace.ts";

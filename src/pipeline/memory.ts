@@ -11,7 +11,7 @@ import type { Io } from "../io/index.ts";
 import { printReference, tryParseReference, underNamespace } from "../oci/index.ts";
 import { timeOf, titleOf } from "../plan/index.ts";
 import { fingerprint, partsOfTags } from "../publish/index.ts";
-import type { TagReport } from "../report/index.ts";
+import type { Report, TagReport } from "../report/index.ts";
 import type { Sources } from "../sources/index.ts";
 import type { FailedTry, Happened, State, StateStore } from "../state/index.ts";
 import type { Workspace } from "./workspace.ts";
@@ -117,6 +117,8 @@ export interface Learned {
 		TagReport,
 		"reference" | "digest" | "platforms" | "change" | "decision" | "remembered" | "from"
 	>[];
+	/** Of a report; default: none. */
+	readonly tests?: Report["tests"];
 }
 
 /**
@@ -178,6 +180,13 @@ export async function writeLearned({ memory, io, program }: Where, learned: Lear
 		built: learned.built ?? new Set(),
 		tags: publishedTags(learned.tags, learned.sources, program),
 		defined: definedTags(learned, program),
+		tests: (learned.tests ?? []).map(({ buildId, digest, result, start, log }) => ({
+			buildId,
+			digest,
+			passed: result === "passed",
+			when: start,
+			log,
+		})),
 		when,
 	};
 	const { remember } = await import("../state/index.ts");

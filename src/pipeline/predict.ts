@@ -14,8 +14,10 @@ import {
 	partsOfTags,
 	type PublishDecisions,
 	type PublishedTag,
+	type PublishOptions,
 	shrinkOf,
 	undecided,
+	untestedOf,
 	waitingRule,
 } from "../publish/index.ts";
 import type { Sources } from "../sources/index.ts";
@@ -28,6 +30,12 @@ interface Expected {
 	readonly part: Part;
 	readonly platform: Platform;
 	readonly fates: readonly Fate[];
+}
+
+interface PredictOptions {
+	readonly decisions?: PublishDecisions | undefined;
+	/** As publishing has them. */
+	readonly tests?: PublishOptions["tests"];
 }
 
 /**
@@ -43,7 +51,7 @@ export function predictTags(
 		readonly plan: Pick<Plan, "overdue">;
 	},
 	program: Pick<Program, "registries" | "architectures" | "policies" | "timeLimit">,
-	decisions: PublishDecisions = undecided,
+	{ decisions = undecided, tests }: PredictOptions = {},
 ): PublishedTag[] {
 	const fates = fatesOf(sources, planned);
 	const mustWait = waitingRule(program, new Set(planned.plan.overdue.map(({ source, arch }) => pairOf(source, arch))));
@@ -53,7 +61,15 @@ export function predictTags(
 		if (reference === undefined) continue;
 		const ofTag = parts.map((part): Expected => {
 			const { arch, contributions } = part;
-			const ofPart = contributions.map(({ source }) => fates.get(pairOf(source.sourceId, arch)));
+			const ofPart = contributions.map(({ source, build }): Fate => {
+				const fate = fates.get(pairOf(source.sourceId, arch));
+				if (fate === undefined) return undefined;
+				// What is built now is tested later, whatever is known of it.
+				const manifests = build?.build.resolved?.manifests ?? [{ mediaType: "", digest: "", size: 0 }];
+				const known = fate === "present" ? tests : undefined;
+				const options = { program, ...(known === undefined ? {} : { tests: known }) };
+				return untestedOf(source.arches[arch]!.tags, arch, manifests, options) === undefined ? fate : undefined;
+			});
 			return { part, platform: contributions[0]!.source.arches[arch]!.platform, fates: ofPart };
 		});
 		// What is left out until it is built is waited for by nobody.

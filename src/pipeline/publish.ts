@@ -16,6 +16,7 @@ import {
 	readResults,
 	readSourcesFile,
 } from "./steps.ts";
+import { knownTests } from "./tests.ts";
 import { filesOf, type Workspace } from "./workspace.ts";
 
 export interface PublishChoice {
@@ -32,7 +33,12 @@ export interface PublishChoice {
 export async function publishStaged(
 	workspace: Workspace,
 	input: { readonly sources: Sources; readonly builds: Builds },
-	options: PublishChoice & { readonly dryRun?: boolean; readonly overdue?: ReadonlySet<string> } = {},
+	options: PublishChoice & {
+		readonly dryRun?: boolean;
+		readonly overdue?: ReadonlySet<string>;
+		/** The digests of the files of test results that are believed; default: whatever the work folder has. */
+		readonly testDigests?: readonly string[];
+	} = {},
 ): Promise<PublishResult> {
 	const { program, io, client } = workspace;
 	const state = await workspace.memory.read();
@@ -51,6 +57,7 @@ export async function publishStaged(
 		...(state === undefined
 			? {}
 			: { decisions: state.decisions, ledger: Object.assign({}, ...Object.values(state.published)) as Ledger }),
+		tests: await knownTests(workspace.work, io, state, options.testDigests),
 		audit: options.audit ?? false,
 		allowOlder: options.allowOlder ?? false,
 	});
@@ -63,7 +70,12 @@ export async function publishStaged(
 export async function publishPlanned(
 	workspace: Workspace,
 	report: Draft,
-	options: PublishChoice & { readonly planDigest?: string; readonly run?: Run } = {},
+	options: PublishChoice & {
+		readonly planDigest?: string;
+		readonly run?: Run;
+		/** With `planDigest`: the digests of the files of test results that are believed; default: none is. */
+		readonly testDigests?: readonly string[];
+	} = {},
 ): Promise<void> {
 	const { io, work } = workspace;
 	const planned = await readPlanFile(workspace, options.planDigest);
@@ -96,6 +108,7 @@ export async function publishPlanned(
 			...options,
 			dryRun: report.dryRun,
 			overdue,
+			...(strict ? { testDigests: options.testDigests ?? [] } : {}),
 		},
 	);
 	Object.assign(report, tagReports(published));

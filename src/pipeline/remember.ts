@@ -71,7 +71,7 @@ export async function rememberRun(workspace: Workspace, options: RememberOptions
 	const tags = believed ? (report?.tags ?? []) : [];
 	const made = report?.builds.filter(({ state }) => state === "built" || state === "present") ?? [];
 	const built = new Set(made.map(({ buildId }) => buildId));
-	await writeLearned(workspace, { sources, output, tries, built, tags });
+	await writeLearned(workspace, { sources, output, tries, built, tags, tests: believed ? report?.tests : [] });
 	return { tries: tries.length, tags: tags.length };
 }
 

@@ -6,7 +6,7 @@ import type { Io } from "../io/index.ts";
 import { tabJson } from "../json/index.ts";
 import { type Leg, pairOf, type Plan, titleOf } from "../plan/index.ts";
 import type { PublishResult } from "../publish/index.ts";
-import { type BuildReport, failuresOf, type Report, type TagReport } from "../report/index.ts";
+import { type BuildReport, failuresOf, type Report } from "../report/index.ts";
 import type { Sources } from "../sources/index.ts";
 import { filesOf } from "./workspace.ts";
 
@@ -220,7 +220,9 @@ export function stillWaiting(
 }
 
 /** What publishing did, as a report's tags; arch tags only where something is to be said of them. */
-export function tagReports(published: PublishResult): { tags: TagReport[]; errors: Report["errors"] } {
+export function tagReports(
+	published: Omit<PublishResult, "tests"> & Partial<Pick<PublishResult, "tests">>,
+): Pick<Report, "tags" | "tests" | "errors"> {
 	const said = [...published.archTags.filter(({ change }) => change === "failed"), ...published.tags];
 	return {
 		tags: said.map(
@@ -237,6 +239,7 @@ export function tagReports(published: PublishResult): { tags: TagReport[]; error
 				...(from === undefined ? {} : { from }),
 			}),
 		),
+		...(published.tests === undefined || published.tests.length === 0 ? {} : { tests: [...published.tests] }),
 		// What was only ended is no error of its own: the outcome says it, once.
 		errors: said.flatMap(({ reference, error }) =>
 			error === undefined || error.code === "cancelled"

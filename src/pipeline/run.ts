@@ -37,6 +37,7 @@ import {
 	waitingReports,
 } from "./report.ts";
 import { chosenArchitectures, computeBuilds, computePlan, computeSources, openLookups } from "./steps.ts";
+import { knownTests } from "./tests.ts";
 import { filesOf, openWorkspace, type Workspace, type WorkspaceOptions } from "./workspace.ts";
 
 /** Finds what builds a leg, when one needs it; undefined: there is no engine. */
@@ -93,11 +94,19 @@ export async function run(program: Program, io: Io, options: RunOptions): Promis
 			},
 		);
 		const tags = workspace.dryRun
-			? predictTags(published.tags, sources, planned, program, (await workspace.memory.read())?.decisions)
+			? predictTags(published.tags, sources, planned, program, {
+					decisions: (await workspace.memory.read())?.decisions,
+					tests: await knownTests(workspace.work, io, await workspace.memory.read()),
+				})
 			: published.tags;
 		Object.assign(report, tagReports({ ...published, tags }));
 		if (!workspace.dryRun && !io.signal.aborted) {
-			await recordLearned(workspace, { sources, ...planned.learned, tags: report.tags });
+			await recordLearned(workspace, {
+				sources,
+				...planned.learned,
+				tags: report.tags,
+				...(report.tests === undefined ? {} : { tests: report.tests }),
+			});
 		}
 	}
 	const finished = await finishReport(workspace.dryRun ? undefined : workspace.work, io, report);

@@ -122,7 +122,18 @@ export function filesOf(
 	work: string,
 ): Readonly<
 	Record<
-		"git" | "state" | "sources" | "builds" | "cache" | "plan" | "legs" | "results" | "logs" | "scratch" | "report",
+		| "git"
+		| "state"
+		| "sources"
+		| "builds"
+		| "cache"
+		| "plan"
+		| "legs"
+		| "results"
+		| "tests"
+		| "logs"
+		| "scratch"
+		| "report",
 		string
 	>
 > {
@@ -135,6 +146,7 @@ export function filesOf(
 		plan: path.join(work, "plan.json"),
 		legs: path.join(work, "legs"),
 		results: path.join(work, "results"),
+		tests: path.join(work, "tests"),
 		logs: path.join(work, "logs"),
 		scratch: path.join(work, "scratch"),
 		report: path.join(work, "report.json"),

@@ -40,6 +40,11 @@ export const relativePath = z.string().check(
 	z.refine((path) => !path.startsWith("/") && !path.split("/").includes(".."), { error: "must stay below its folder" }),
 	z.refine((path) => !/\p{Cc}/u.test(path), { error: "must have no control characters" }),
 );
+export const instant = matching(
+	/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,3})?Z$/,
+	24,
+	"must be a time: 2026-01-31T12:00:00Z",
+);
 /** One line of text that a program gets as an argument. */
 export const line = z.string().check(
 	z.maxLength(4096),

@@ -14,4 +14,5 @@ export { fingerprint, type Ledger } from "./ledger.ts";
 export { waitingRule } from "./policy.ts";
 export { partsOfTags, type Contribution, type Part } from "./parts.ts";
 export { publish, type PublishInput } from "./publish.ts";
+export { untestedOf, type Untested } from "./tested.ts";
 export { push, type PushOptions, type PushOutcome, type PushResult } from "./push.ts";

@@ -8,6 +8,8 @@ export interface Contribution {
 	readonly source: Source;
 	/** Undefined where it has no build yet, because a parent is not there. */
 	readonly build: Build | undefined;
+	/** Only of what is staged and may not be published: it has no test result, or one that is not passed. */
+	readonly test?: "missing" | "not-passed";
 }
 
 /** What a tag is defined to hold for one architecture. */

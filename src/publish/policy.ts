@@ -16,13 +16,22 @@ export function waitingRule(program: Policies, overdue: ReadonlySet<string>): No
 		const { arch, contributions } = part;
 		const { platforms, deadline } = policyOf(program, [tag], arch);
 		if (platforms === "best-effort") return undefined;
+		const untested = contributions.length > 0 && contributions.every(({ test }) => test !== undefined);
+		if (platforms === "required" && untested) {
+			return `${arch} is required, and what is defined for it has not passed its test`;
+		}
 		if (platforms === "required") {
 			const nobody = isUnserved(program, part) ? ", and nothing here builds it" : "";
 			return `${arch} is required, and what is defined for it is not there${nobody}`;
 		}
 		if (contributions.length === 0) return `${arch} is optional, and what is built for it could not be published`;
+		// A deadline is one of builds: what is built is waited for until it is tested, and not longer.
+		if (contributions.some(({ test }) => test === "missing")) return `${arch} is optional, and is not tested yet`;
 		const waited = contributions.some(
-			(one) => !overdue.has(`${one.source.sourceId} ${arch}`) && !isUnserved(program, { arch, contributions: [one] }),
+			(one) =>
+				one.test === undefined &&
+				!overdue.has(`${one.source.sourceId} ${arch}`) &&
+				!isUnserved(program, { arch, contributions: [one] }),
 		);
 		return waited ? `${arch} is optional, and its deadline of ${durationText(deadline ?? 0)} is not over` : undefined;
 	};
@@ -32,7 +41,10 @@ export function waitingRule(program: Policies, overdue: ReadonlySet<string>): No
 export function isUnserved(program: Policies, { arch, contributions }: Omit<Part, "archTag">): boolean {
 	return (
 		contributions.length > 0 &&
-		contributions.every(({ source }) => policyOf(program, source.arches[arch]?.tags ?? [], arch).runner === null)
+		contributions.every(
+			({ source, test }) =>
+				test === undefined && policyOf(program, source.arches[arch]?.tags ?? [], arch).runner === null,
+		)
 	);
 }
 

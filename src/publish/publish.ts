@@ -11,6 +11,7 @@ import { partsOfTags, type Part } from "./parts.ts";
 import { asError, push, type PushOutcome } from "./push.ts";
 import { settle } from "./settle.ts";
 import { readStaged } from "./staged.ts";
+import { testsOf } from "./tested.ts";
 import type { Change, DeployObject, PublishOptions, PublishResult, PublishedTag } from "./types.ts";
 
 export interface PublishInput {
@@ -66,6 +67,9 @@ export async function publish(
 		tags: results,
 		counts: counted(results),
 		changes: [...archTags.changes, ...changes],
+		tests: [...staged].flatMap(([{ buildId }, found]) =>
+			"manifests" in found ? testsOf(buildId, found.manifests, options.tests) : [],
+		),
 	};
 }
 

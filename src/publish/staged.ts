@@ -3,6 +3,7 @@ import { BrewlineError } from "../errors.ts";
 import { printable } from "../io/printable.ts";
 import type { Descriptor } from "../oci/index.ts";
 import { foreignTo, type Part } from "./parts.ts";
+import { untestedOf, type Untested } from "./tested.ts";
 import { asError } from "./push.ts";
 import type { PublishOptions } from "./types.ts";
 
@@ -10,7 +11,9 @@ import type { PublishOptions } from "./types.ts";
 export type ReadArch = (reference: string, arch: string) => Promise<readonly Descriptor[]>;
 
 /** What is staged for one build: nothing yet, or what went wrong. */
-export type Staged = { readonly manifests: readonly Descriptor[] } | { readonly error: BrewlineError };
+export type Staged =
+	| { readonly manifests: readonly Descriptor[]; readonly untested?: Untested }
+	| { readonly error: BrewlineError };
 
 /** By build, for those that stand in the sources. */
 export type StagedBuilds = ReadonlyMap<Build, Staged>;
@@ -18,7 +21,7 @@ export type StagedBuilds = ReadonlyMap<Build, Staged>;
 /** Reads every build's staging reference again. */
 export async function readStaged(builds: Builds, read: ReadArch, options: PublishOptions): Promise<StagedBuilds> {
 	const { architectures, registries } = options.program;
-	const stagedOf = async ({ buildId, build: { arch, img } }: Build): Promise<Staged> => {
+	const stagedOf = async ({ buildId, build: { arch, img }, source }: Build): Promise<Staged> => {
 		try {
 			// A damaged or forged file must not have another repository's content published.
 			if (img !== stagingReference(registries.staging, buildId, arch)) {
@@ -32,7 +35,8 @@ export async function readStaged(builds: Builds, read: ReadArch, options: Publis
 			if (foreign !== undefined) {
 				throw new BrewlineError("registry", `${foreign.digest} in ${img} is not for ${arch}`);
 			}
-			return { manifests };
+			const untested = untestedOf(source.arches[arch]?.tags ?? [], arch, manifests, options);
+			return { manifests, ...(untested === undefined ? {} : { untested }) };
 		} catch (error) {
 			return { error: asError(error) };
 		}
@@ -42,15 +46,15 @@ export async function readStaged(builds: Builds, read: ReadArch, options: Publis
 	return new Map(list.map((build, number) => [build, found[number]!]));
 }
 
-/** What is staged of this part, in the order of the sources. */
+/** What is staged of this part and may be published, in the order of the sources. */
 export function readyOf({ contributions }: Part, staged: StagedBuilds): readonly Descriptor[] {
 	return contributions.flatMap(({ build }) => {
 		const found = build === undefined ? undefined : staged.get(build);
-		return found !== undefined && "manifests" in found ? found.manifests : [];
+		return found !== undefined && "manifests" in found && found.untested === undefined ? found.manifests : [];
 	});
 }
 
-/** Why not all of a part is staged; undefined: it is. */
+/** Why not all of a part is staged and may be published; undefined: it is. */
 export function whyLacking({ contributions }: Part, staged: StagedBuilds): string | undefined {
 	const reasons = contributions.flatMap(({ build }) => whyNotStaged(build, staged) ?? []);
 	return reasons.length === 0 ? undefined : [...new Set(reasons)].join("; ");
@@ -60,14 +64,19 @@ function whyNotStaged(build: Build | undefined, staged: StagedBuilds): string | 
 	if (build === undefined) return "waits for an image that it is built from";
 	const found = staged.get(build)!;
 	if ("error" in found) return found.error.message;
-	return found.manifests.length === 0 ? "not built yet" : undefined;
+	return found.manifests.length === 0 ? "not built yet" : found.untested?.why;
 }
 
-/** The part with those of its contributions alone that are not staged. */
+/** The part with those of its contributions alone that are not staged, or have not passed their test. */
 export function notStaged(part: Part, staged: StagedBuilds): Part {
 	return {
 		...part,
-		contributions: part.contributions.filter(({ build }) => whyNotStaged(build, staged) !== undefined),
+		contributions: part.contributions.flatMap((one) => {
+			if (whyNotStaged(one.build, staged) === undefined) return [];
+			const found = one.build && staged.get(one.build);
+			const untested = found !== undefined && "manifests" in found ? found.untested : undefined;
+			return [untested === undefined ? one : { ...one, test: untested.test }];
+		}),
 	};
 }
 

@@ -4,6 +4,7 @@ import type { BrewlineError } from "../errors.ts";
 import type { JsonObject } from "../json/index.ts";
 import type { Index } from "../oci/index.ts";
 import type { RegistryClient } from "../registry/types.ts";
+import type { TestResult } from "../suite/index.ts";
 import type { PublishDecisions } from "./decisions.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Part } from "./parts.ts";
@@ -64,7 +65,13 @@ export interface PublishResult {
 	readonly counts: Readonly<Record<Change, number>>;
 	/** What changed, or would, as deploy objects of one reference each. */
 	readonly changes: readonly DeployObject[];
+	/** The results of this run that are about something that is staged. */
+	readonly tests: readonly TestResult[];
 }
+
+/** What is believed of the test of a digest; `remembered`: by an earlier run. */
+export type TestVerdict = Pick<TestResult, "result" | "start" | "log"> &
+	Partial<Pick<TestResult, "seconds">> & { readonly remembered?: true };
 
 export interface PublishOptions {
 	readonly program: Pick<Program, "architectures" | "policies" | "timeLimit"> & {
@@ -99,6 +106,8 @@ export interface PublishOptions {
 	 * takes a question for each manifest that is moved. Default: yes.
 	 */
 	readonly referrers?: boolean;
+	/** By digest of an image: what its test said. It counts where a policy requires one. Default: nothing was tested. */
+	readonly tests?: ReadonlyMap<string, TestVerdict>;
 	/** Whether a tag may go back to an older version. Default: no. */
 	readonly allowOlder?: boolean;
 }

@@ -1,4 +1,4 @@
-import { pipeline, Readable } from "node:stream";
+import { pipeline, type Readable } from "node:stream";
 import { BrewlineError, messageOf } from "../errors.ts";
 import { printable } from "../io/printable.ts";
 import type { HttpResponse, Io } from "../io/types.ts";

@@ -59,7 +59,7 @@ export function resumed(first: Part, resuming: Resuming): Readable {
 			ended = true;
 			part.body.destroy();
 			body = undefined;
-			goOn(error);
+			void goOn(error);
 		};
 		body = part.body;
 		pace = resuming.pace();
@@ -90,7 +90,7 @@ export function resumed(first: Part, resuming: Resuming): Readable {
 	};
 
 	/** A body that ends early without an error is as cut off as one that breaks. */
-	const goOn = (error: unknown): void => {
+	const goOn = async (error: unknown): Promise<void> => {
 		if (whole.destroyed) return;
 		failures++;
 		if (error === undefined && (position >= size || failures >= tries)) {
@@ -99,13 +99,13 @@ export function resumed(first: Part, resuming: Resuming): Readable {
 			const broken = `${doing} broke off after ${position} of ${size} bytes`;
 			whole.destroy(error instanceof BrewlineError ? error : new BrewlineError("registry", broken, { cause: error }));
 		} else {
-			resuming.again(position, failures - 1).then(
-				(part) => {
-					if (whole.destroyed) part.body.destroy();
-					else read(part);
-				},
-				(cause: Error) => whole.destroy(cause),
-			);
+			try {
+				const part = await resuming.again(position, failures - 1);
+				if (whole.destroyed) part.body.destroy();
+				else read(part);
+			} catch (cause) {
+				whole.destroy(cause as Error);
+			}
 		}
 	};
 

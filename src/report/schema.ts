@@ -72,6 +72,21 @@ export const reportSchema = z.strictObject({
 			from: z.exactOptional(z.string()),
 		}),
 	),
+	/** What was believed of the tests of this run; not of what no test is known. */
+	tests: z.exactOptional(
+		z.array(
+			z.strictObject({
+				buildId: z.string(),
+				/** Of the image's manifest. */
+				digest: z.string(),
+				result: z.enum(["passed", "failed", "skipped", "timed-out"]),
+				/** RFC 3339, UTC. */
+				start: z.string(),
+				seconds: z.number(),
+				log: z.nullable(z.string()),
+			}),
+		),
+	),
 	errors: z.array(failure),
 });
 

@@ -4,11 +4,11 @@ import { BrewlineError } from "../errors.ts";
 import { printable } from "../io/printable.ts";
 import { orderedEntries, orderedKeys, orderedObject, sortedByKey } from "../json/index.ts";
 import type { Index } from "../oci/index.ts";
-import { architecture, digest, imageReference, line, platformString, sha256Hex } from "../plan/grammar.ts";
+import { architecture, digest, imageReference, instant, line, platformString, sha256Hex } from "../plan/grammar.ts";
 import { readHandover, writeHandover, type HandoverFormat, type Predecessor } from "../plan/index.ts";
 import { sourceEntrySchema } from "../sources/index.ts";
 import { imageFormat, imageNameSchema, joinImages, splitImages, type ImageFile } from "./images.ts";
-import type { Decisions, PublishedTag, State } from "./types.ts";
+import type { Decisions, PassedTest, PublishedTag, State } from "./types.ts";
 
 const mebibyte = 1024 * 1024;
 /** What is written with `format` and `version` before it, and read without them. */
@@ -24,9 +24,7 @@ const formatOf = <T>(name: string, maxBytes: number, shape: z.core.$ZodShape): H
 	}) as unknown as z.ZodMiniType<T>,
 });
 
-const when = z
-	.string()
-	.check(z.regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,3})?Z$/, { error: "must be a time: 2026-01-31T12:00:00Z" }));
+const when = instant;
 const person = line.check(z.minLength(1));
 const decided = { by: person, when, why: person };
 const held = { digest, platforms: z.array(platformString), when };
@@ -84,6 +82,13 @@ export const publishedFormat = formatOf<{ readonly tags: Readonly<Record<string,
 	},
 );
 
+/** `tested/NAME.json`: which digests passed their tests. */
+export const testedFormat = formatOf<{ readonly tests: Readonly<Record<string, PassedTest>> }>(
+	"brewline-state-tested",
+	16 * mebibyte,
+	{ tests: z.record(digest, z.strictObject({ when, log: z.exactOptional(line) })) },
+);
+
 /** `decisions.json`: what people decided. */
 export const decisionsFormat = formatOf<Decisions>("brewline-state-decisions", 4 * mebibyte, {
 	forced: z.record(sha256Hex, z.strictObject({ text: line, by: person, when })),
@@ -100,7 +105,12 @@ export const lookupsFormat = formatOf<{ readonly lookups: Readonly<Record<string
 	{ lookups: z.record(imageReference, indexSchema) },
 );
 
-const folderFormats = { images: imageFormat, queue: queueFormat, published: publishedFormat } as const;
+const folderFormats = {
+	images: imageFormat,
+	queue: queueFormat,
+	published: publishedFormat,
+	tested: testedFormat,
+} as const;
 export type StateFolder = keyof typeof folderFormats;
 export const stateFolders = Object.keys(folderFormats) as readonly StateFolder[];
 
@@ -156,6 +166,9 @@ export function splitState(state: State): ReadonlyMap<string, string> {
 	for (const [image, tags] of orderedEntries(state.published)) {
 		if (Object.keys(tags).length > 0) add(`published/${image}.json`, publishedFormat, { tags: sortedByKey(tags) });
 	}
+	for (const [image, tests] of orderedEntries(state.tested)) {
+		if (Object.keys(tests).length > 0) add(`tested/${image}.json`, testedFormat, { tests: sortedByKey(tests) });
+	}
 	return files;
 }
 
@@ -193,6 +206,9 @@ export function joinState(files: ReadonlyMap<string, unknown>): State {
 		),
 		published: orderedObject(
 			[...folder<{ tags: Record<string, PublishedTag> }>("published")].map(([name, { tags }]) => [name, tags]),
+		),
+		tested: orderedObject(
+			[...folder<{ tests: Record<string, PassedTest> }>("tested")].map(([name, { tests }]) => [name, tests]),
 		),
 		decisions: { forced, shrink, holds, rollbacks, ...(stop === undefined ? {} : { stop }) },
 	};

@@ -9,6 +9,7 @@ export {
 	readStateFile,
 	splitState,
 	stateFormat,
+	testedFormat,
 } from "./files.ts";
 export { imageFormat, type ImageFile } from "./images.ts";
 export { allRecords, imageOf, ownerOf, recordsByImage } from "./order.ts";

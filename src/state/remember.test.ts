@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { planWorld, type PlannedImage, type PlanWorld } from "../../test/support/plan-world.ts";
-import { allRecords, emptyState, remember } from "./index.ts";
+import { allRecords, emptyState, joinState, readStateFile, remember, splitState } from "./index.ts";
 
 const hour = 3_600_000;
 const image = (content: string): PlannedImage => ({ name: "app", tags: ["1"], arches: ["amd64"], content });
@@ -60,4 +60,60 @@ test("what was made since the plan needs no record any more", async () => {
 	const happened = { sources, builds, cache, tries: [], tags: {}, when: "2026-01-02T00:00:00Z" };
 	expect(remember(w.state!, { ...happened, built: new Set() }).queue).toEqual(w.state!.queue);
 	expect(remember(w.state!, { ...happened, built: new Set(Object.keys(builds)) }).queue).toEqual({});
+});
+
+describe("a test that was passed", () => {
+	const digest = `sha256:${"a".repeat(64)}`;
+	const log = "https://example.com/log";
+	const tested = (buildId: string, more: object = {}) => ({
+		buildId,
+		digest,
+		passed: true,
+		when: "2026-01-02T00:00:00Z",
+		log,
+		...more,
+	});
+
+	test("is remembered by its digest, until a test of the same is not passed, or nothing has had it for 30 days", async () => {
+		const w = planWorld();
+		w.define([image("new")]);
+		const { sources, builds, cache } = await w.plan();
+		const [id] = Object.keys(builds);
+		const happened = { sources, builds, cache, tries: [], built: new Set<string>(), tags: {} };
+		const first = remember(emptyState, { ...happened, tests: [tested(id!)], when: "2026-01-02T01:00:00Z" });
+		expect(first.tested).toEqual({ app: { [digest]: { when: "2026-01-02T00:00:00Z", log } } });
+		// Written and read again.
+		const texts = [...splitState(first)].map(([path, text]) => [path, readStateFile(path, text)] as const);
+		expect(joinState(new Map(texts)).tested).toEqual(first.tested);
+		const late = remember(first, { ...happened, when: "2026-01-31T00:00:00Z" });
+		expect(late.tested).toEqual(first.tested);
+		expect(remember(first, { ...happened, when: "2026-02-02T00:00:00Z" }).tested).toEqual({});
+		const failed = { ...happened, tests: [tested(id!, { passed: false })], when: "2026-01-03T00:00:00Z" };
+		expect(remember(first, failed).tested).toEqual({});
+		// As long as it is staged it stays.
+		const [build] = Object.values(builds);
+		const resolved = {
+			schemaVersion: 2,
+			mediaType: "application/vnd.oci.image.index.v1+json",
+			manifests: [{ mediaType: "application/vnd.oci.image.manifest.v1+json", digest, size: 1 }],
+		} as const;
+		const there = { [id!]: { ...build!, build: { ...build!.build, resolved } } };
+		expect(remember(first, { ...happened, builds: there, when: "2027-01-01T00:00:00Z" }).tested).toEqual(first.tested);
+	});
+
+	test("of an unknown build, or that is none, is left out", async () => {
+		const w = planWorld();
+		w.define([image("new")]);
+		const { sources, builds, cache } = await w.plan();
+		const [id] = Object.keys(builds);
+		const tests = [
+			tested("0".repeat(64)),
+			tested(id!, { digest: "latest" }),
+			tested(id!, { when: "yesterday" }),
+			tested(id!, { log: "two\nlines" }),
+		];
+		const when = "2026-01-02T00:00:00Z";
+		const after = remember(emptyState, { sources, builds, cache, tries: [], built: new Set(), tags: {}, tests, when });
+		expect(after.tested).toEqual({});
+	});
 });

@@ -2,10 +2,10 @@ import * as z from "zod/mini";
 import type { Builds, LookupCache, QueueRecord } from "../builds/index.ts";
 import { orderedEntries, orderedObject } from "../json/index.ts";
 import type { Sources } from "../sources/index.ts";
-import { digest as digestText, platformString, sha256Hex } from "../plan/grammar.ts";
+import { digest as digestText, instant, line, platformString, sha256Hex } from "../plan/grammar.ts";
 import { pairOf, predecessorOf, type Predecessor } from "../plan/index.ts";
 import { allRecords, imageOf, ownerOf, recordsByImage } from "./order.ts";
-import type { Held, PublishedTag, State } from "./types.ts";
+import type { Held, PassedTest, PublishedTag, State } from "./types.ts";
 
 /** A try of a build that did not succeed. */
 export interface FailedTry {
@@ -36,8 +36,20 @@ export interface Happened {
 	 * not among `tags`, it is not known any more what it was made from: it may have been moved. Default: nothing.
 	 */
 	readonly defined?: ReadonlyMap<string, string | undefined>;
+	/** What tests of this run said of images. Default: nothing. */
+	readonly tests?: readonly Tested[];
 	/** ISO 8601, UTC. */
 	readonly when: string;
+}
+
+/** What a test said of an image of a build. */
+export interface Tested {
+	readonly buildId: string;
+	readonly digest: string;
+	readonly passed: boolean;
+	/** ISO 8601, UTC. */
+	readonly when: string;
+	readonly log: string | null;
 }
 
 /** In seconds, so long stays what is known of a build that a run does not know: an older or a newer library may have it. */
@@ -79,6 +91,7 @@ export function remember(state: State, happened: Happened): State {
 		replaced: replacedAfter(state, happened),
 		queue: withUnknown(recordsByImage(orderedObject([...records]), happened.builds), state, happened.builds, seen),
 		published: publishedAfter(state.published, happened),
+		tested: testedAfter(state.tested, happened, seen),
 		decisions: state.decisions,
 	};
 }
@@ -123,6 +136,36 @@ function replacedAfter(before: State, { sources, builds }: Happened): State["rep
 		}
 	}
 	return orderedObject([...images]);
+}
+
+const soundTest = z.object({ digest: digestText, when: instant, log: z.nullable(line) });
+
+/**
+ * The digests that passed: a test that did not takes the word of an earlier one back. Those that nothing known is built as stay
+ * for as long as what is known of other builds does. `now` in Unix seconds.
+ */
+function testedAfter(before: State["tested"], { builds, tests = [] }: Happened, now: number): State["tested"] {
+	const images = new Map(orderedEntries(before).map(([image, known]) => [image, new Map(orderedEntries(known))]));
+	for (const { buildId, digest, passed, when, log } of tests) {
+		const build = Object.hasOwn(builds, buildId) ? builds[buildId] : undefined;
+		if (build === undefined || !soundTest.safeParse({ digest, when, log }).success) continue;
+		const image = ownerOf(build.source);
+		const ofImage = images.get(image) ?? new Map<string, PassedTest>();
+		images.set(image, ofImage);
+		if (passed) ofImage.set(digest, { when, ...(log === null ? {} : { log }) });
+		else ofImage.delete(digest);
+	}
+	const there = new Set(
+		Object.values(builds).flatMap(({ build }) => (build.resolved?.manifests ?? []).map(({ digest }) => digest)),
+	);
+	return orderedObject(
+		[...images].flatMap(([image, ofImage]) => {
+			const kept = [...ofImage].filter(
+				([digest, { when }]) => there.has(digest) || now - Date.parse(when) / 1000 <= keptUnknown,
+			);
+			return kept.length === 0 ? [] : [[image, orderedObject(kept)] as const];
+		}),
+	);
 }
 
 const sound = z.object({ digest: digestText, platforms: z.array(platformString), from: z.optional(sha256Hex) });

@@ -19,6 +19,14 @@ export interface PublishedTag extends Held {
 	readonly before?: readonly Held[];
 }
 
+/** A digest that passed its test. */
+export interface PassedTest {
+	/** ISO 8601, UTC. */
+	readonly when: string;
+	/** The address of its log. */
+	readonly log?: string;
+}
+
 /** Who decided something, when (ISO 8601, UTC) and why. */
 export interface Decided {
 	readonly by: string;
@@ -58,6 +66,8 @@ export interface State {
 	readonly replaced: Readonly<Record<string, readonly Predecessor[]>>;
 	/** By image, then by full tag. */
 	readonly published: Readonly<Record<string, Readonly<Record<string, PublishedTag>>>>;
+	/** By image, then by digest of an image's manifest. */
+	readonly tested: Readonly<Record<string, Readonly<Record<string, PassedTest>>>>;
 	readonly decisions: Decisions;
 }
 
@@ -68,5 +78,6 @@ export const emptyState: State = {
 	queue: {},
 	replaced: {},
 	published: {},
+	tested: {},
 	decisions: { forced: {}, shrink: {}, holds: {}, rollbacks: {} },
 };

@@ -38,6 +38,7 @@ const loads: Readonly<Record<string, readonly string[]>> = {
 	"brewline/state": ["modern-tar", "zod"],
 	"brewline/build": ["modern-tar", "zod"],
 	"brewline/publish": ["zod"],
+	"brewline/suite": ["zod"],
 	"brewline/check": ["zod"],
 	"brewline/config": ["yaml", "zod"],
 	"brewline/report": ["zod"],

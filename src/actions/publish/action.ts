@@ -3,7 +3,7 @@ import * as z from "zod/mini";
 import { sha256Of } from "../../oci/index.ts";
 import { filesOf, finishReport, openWorkspace, publishPlanned, startReport } from "../../pipeline/index.ts";
 import type { Report } from "../../report/index.ts";
-import { flag, sha256Digest } from "../inputs.ts";
+import { digests, flag, sha256Digest } from "../inputs.ts";
 import { loggedIn, loginInputs } from "../login.ts";
 import { configInput, programOf } from "../program.ts";
 import { runOf } from "../run.ts";
@@ -17,6 +17,7 @@ export const inputs = z.object({
 	"dry-run": flag,
 	audit: flag,
 	"allow-older": flag,
+	tests: digests,
 	...stateInputs,
 	...loginInputs,
 });
@@ -39,6 +40,7 @@ export const action: Action<typeof inputs> = {
 			run: runOf(io).run,
 			audit: given.audit,
 			allowOlder: given["allow-older"],
+			testDigests: given.tests,
 		});
 		const count = (...changes: string[]): string =>
 			String(report.tags.filter(({ change }) => changes.includes(change)).length);
