@@ -11,6 +11,7 @@ import { flag, type InputSchema, optionalText, readInputs, sha256Digest } from "
 import * as planAction from "./plan/action.ts";
 import * as publishAction from "./publish/action.ts";
 import * as rememberAction from "./remember/action.ts";
+import * as testedAction from "./tested/action.ts";
 import { limits } from "./limits.ts";
 import { harmless } from "./runner.ts";
 
@@ -20,6 +21,7 @@ const schemas: Readonly<Record<string, InputSchema>> = {
 	build: buildAction.inputs,
 	publish: publishAction.inputs,
 	remember: rememberAction.inputs,
+	tested: testedAction.inputs,
 };
 
 interface ActionFile {

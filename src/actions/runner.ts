@@ -17,7 +17,8 @@ import { limits } from "./limits.ts";
 
 export interface ActionOutput {
 	readonly outputs: Readonly<Record<string, string>>;
-	readonly report: Report;
+	/** Undefined: the step is none of the run's, and says nothing more than its log. */
+	readonly report?: Report;
 	/** The run that follows goes on with what is incomplete: then that is no failure. */
 	readonly goesOn?: boolean;
 }
@@ -45,6 +46,7 @@ export async function main<Schema extends InputSchema>(action: Action<Schema>): 
 		});
 		const { outputs, report, goesOn = false } = await action.run(inputs, io);
 		for (const [name, value] of Object.entries(outputs)) core.setOutput(name, value);
+		if (report === undefined) return;
 		for (const line of renderText(report, plainStyle).trimEnd().split("\n")) core.info(harmless(line));
 		annotate(problemsOf(report));
 		await summarize(renderMarkdown(report));

@@ -926,6 +926,88 @@ describe("what is remembered", () => {
 	});
 });
 
+describe("what was tested", () => {
+	it("is believed by publishing where a job named the digest of the file, and remembered by its report", async () => {
+		const place = await world.place();
+		const served = mkdtempSync(path.join(folder, "state-"));
+		const repository = makeRepository(path.join(served, "images.git"));
+		await using server = await startGitServer({ root: served, push: true });
+		const state = `${server.url}/images.git`;
+		const withPolicy = async (): Promise<Job> => {
+			const opened = await job(place);
+			const policies = [{ require: ["test"] as const }];
+			await writeSampleConfig(path.join(opened.workspace, "brewline.yaml"), { ...place.program, policies });
+			return opened;
+		};
+		/** A run of the workflow up to publishing, which a test may come before. */
+		const begin = async () => {
+			const first = await withPolicy();
+			const last = await withPolicy();
+			const plan = await first.run("plan", { state });
+			handOver(first, last);
+			for (const name of ["builds.json", "cache.json"]) copyFileSync(work(first, name), work(last, name));
+			for (const leg of legsOf(plan)) await last.run("build", { leg: leg.id, digest: leg.digest });
+			await first[Symbol.asyncDispose]();
+			return { last, inputs: { digest: plan.outputs["digest"]!, state } };
+		};
+		const { last, inputs } = await begin();
+		await using own = last;
+		const untested = await own.run("publish", inputs);
+		expect([untested.exitCode, untested.outputs["changed"]]).toEqual([7, "0"]);
+		expect(untested.summary).toContain("no passing test result for sha256:");
+
+		const { builds } = reportOf(own);
+		let named: StepResult | undefined;
+		for (const { buildId, digest } of builds) {
+			named = await own.run("tested", { build: buildId, digest: digest!, result: "passed", id: "all", seconds: "2" });
+			expect(named.exitCode).toBe(0);
+		}
+		const file = work(own, "tests/all.json");
+		expect(Object.keys(named!.outputs)).toEqual(outputsOf("tested"));
+		expect(named!.outputs["file-digest"]).toBe(sha256(readFileSync(file)));
+		// Any job could have uploaded it.
+		const forged = await own.run("publish", inputs);
+		expect([forged.exitCode, annotations(forged, "warning").join()]).toEqual([
+			7,
+			expect.stringMatching(/all\.json is not believed: no job that tests named its digest/),
+		]);
+		const wrong = await own.run("publish", { ...inputs, tests: "passed" });
+		expect([wrong.exitCode, annotations(wrong).join()]).toEqual([2, expect.stringContaining("input tests")]);
+		const tests = `${named!.outputs["file-digest"]}\n\n`;
+		const bytes = readFileSync(file);
+		writeFileSync(file, `${bytes.toString()}\n`);
+		expect((await own.run("publish", { ...inputs, tests })).exitCode).toBe(7);
+		writeFileSync(file, bytes);
+		const published = await own.run("publish", { ...inputs, tests });
+		expect([published.exitCode, published.outputs["changed"]]).toEqual([0, "3"]);
+
+		// Of a report that anybody may have made nothing is remembered.
+		const remembered = (): string[] => repository.git("ls-tree", "-r", "--name-only", "brewline-state").split("\n");
+		expect((await own.run("remember", inputs)).exitCode).toBe(0);
+		expect(remembered()).not.toContain("tested/imported.json");
+		const given = { ...inputs, "report-digest": published.outputs["report-digest"]! };
+		expect((await own.run("remember", given)).exitCode).toBe(0);
+		expect(remembered()).toContain("tested/imported.json");
+		const next = await begin();
+		await using other = next.last;
+		const again = await other.run("publish", { ...next.inputs, audit: "true" });
+		expect([again.exitCode, again.outputs["held"]]).toEqual([0, "0"]);
+	});
+
+	it.each([
+		[{ build: "x", digest: sha256("x"), result: "passed" }, "neither the id of a build"],
+		[{ build: "0".repeat(64), digest: "x", result: "passed" }, "x is no digest"],
+		[{ build: "0".repeat(64), digest: sha256("x"), result: "good" }, "input result"],
+		[{ build: "0".repeat(64), digest: sha256("x"), result: "passed", id: "../x" }, "../x is no id"],
+	])("is refused where it is %j", async (inputs, message) => {
+		const place = await world.place();
+		await using own = await job(place);
+		const step = await own.run("tested", inputs);
+		expect([step.exitCode, annotations(step).join()]).toEqual([2, expect.stringContaining(message)]);
+		expect(existsSync(work(own, "tests"))).toBe(false);
+	});
+});
+
 describe("the weight of a bundle", () => {
 	it("is printed", () => {
 		const actions = readdirSync(path.join(root, "actions"));
