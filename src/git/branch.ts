@@ -6,7 +6,7 @@ import type { Io } from "../io/types.ts";
 import { checkFetch, rewriteAddress } from "./address.ts";
 import { bareName, commitRef, makeBare, readCommits, writing } from "./bare.ts";
 import { accessTo, git, type GitCredential } from "./command.ts";
-import { fetchCommits, fetchHistory } from "./fetch.ts";
+import { fetchBranch, fetchCommits, fetchHistory } from "./fetch.ts";
 import { openObjects, type Objects } from "./objects.ts";
 import { openReader, type ObjectReader } from "./reader.ts";
 import { persistently, remoteFailure, remoteGit, type Remote } from "./remote.ts";
@@ -18,6 +18,11 @@ export interface GitBranchOptions {
 	readonly address: string;
 	/** Without `refs/heads/`. */
 	readonly branch: string;
+	/**
+	 * Branches that are given the same text keep their objects in one repository of the cache, so that a commit of one can
+	 * be the parent of one for the other. Default: each has its own.
+	 */
+	readonly shared?: string;
 	readonly rewrite?: Readonly<Record<string, string>>;
 	readonly credentials?: Readonly<Record<string, GitCredential>>;
 }
@@ -33,19 +38,37 @@ export interface NewCommit {
 	readonly message: string;
 }
 
+/** What a commit says of itself. */
+export interface CommitFacts {
+	readonly parents: readonly string[];
+	/** `NAME <MAIL> SECONDS ZONE` */
+	readonly author: string;
+	readonly committer: string;
+	readonly message: string;
+}
+
 /** A branch of a remote repository that is read and written without a work tree. */
 export interface GitBranch extends AsyncDisposable {
-	/** The commit at which it is, which is then in the cache; undefined: there is no such branch. */
-	head(): Promise<string | undefined>;
+	/**
+	 * The commit at which it is, which is then in the cache; undefined: there is no such branch. `whole`: with all of its
+	 * history that the cache lacks, for where it is to be pushed to a repository that may not have it.
+	 */
+	head(options?: { readonly whole?: boolean }): Promise<string | undefined>;
+	/** The ids of its last commits, the latest first, which are then in the cache; only after `head`. */
+	history(depth: number): Promise<readonly string[]>;
+	/** Of a commit in the cache. */
+	facts(commit: string): Promise<CommitFacts>;
 	/** Of the repository's object format; only after `head`. */
 	objects(): Objects;
 	/** Writes a commit into the cache. */
 	commit(commit: NewCommit): Promise<string>;
 	/**
-	 * Moves the branch from `expected` (undefined: it must not be there) to a commit on top of it; false: it was moved by
-	 * somebody else in the meantime. An answer that got lost is asked for: what was pushed is never said not to be.
+	 * Moves the branch from `expected` (undefined: it must not be there) to a commit; false: it was moved by somebody else in
+	 * the meantime. An answer that got lost is asked for: what was pushed is never said not to be.
 	 */
 	push(commit: string, expected: string | undefined): Promise<boolean>;
+	/** Deletes the branch, if it is at that commit; false: it was moved in the meantime. */
+	remove(expected: string): Promise<boolean>;
 	close(): Promise<void>;
 }
 
@@ -60,13 +83,11 @@ export function openGitBranch(io: Io, options: GitBranchOptions): GitBranch {
 	const ref = `refs/heads/${options.branch}`;
 	checkFetch(ref);
 	const { address } = options;
-	const from = /^\/(?!.*\/\.\.(?:\/|$))\P{Cc}+$/u.test(address)
-		? address
-		: rewriteAddress(address, options.rewrite ?? {});
+	const from = placeOf(options);
 	let opened: { readonly remote: Remote; readonly reader: ObjectReader; readonly objects: Objects } | undefined;
 
 	function remoteOf(format: "sha1" | "sha256"): Remote {
-		const directory = join(options.directory, bareName(`${address} ${options.branch}`, format));
+		const directory = join(options.directory, bareName(options.shared ?? `${address} ${options.branch}`, format));
 		return { directory, address, from, access: accessTo(io, from, options.credentials ?? {}) };
 	}
 
@@ -124,10 +145,16 @@ export function openGitBranch(io: Io, options: GitBranchOptions): GitBranch {
 		return ids.includes(commit);
 	}
 
-	async function push(at: string, commit: string, expected: string | undefined, first: boolean): Promise<boolean> {
+	async function push(
+		at: string,
+		commit: string | undefined,
+		expected: string | undefined,
+		first: boolean,
+	): Promise<boolean> {
 		const { remote } = known();
 		const lease = `--force-with-lease=${ref}:${expected ?? ""}`;
-		const args = ["push", "--quiet", "--no-verify", "--no-recurse-submodules", lease, "--", at, `${commit}:${ref}`];
+		const refspec = `${commit ?? ""}:${ref}`;
+		const args = ["push", "--quiet", "--no-verify", "--no-recurse-submodules", lease, "--", at, refspec];
 		try {
 			await remoteGit(io, remote, args);
 			return true;
@@ -143,7 +170,30 @@ export function openGitBranch(io: Io, options: GitBranchOptions): GitBranch {
 			// Our own git saw it before it sent anything.
 			const unsent = first && /stale info/.test(error.message);
 			// What the server says may be its answer to a repetition: curl sends again what it had no answer to.
-			return now === undefined || unsent ? false : await landed(commit);
+			return now === undefined || commit === undefined || unsent ? false : await landed(commit);
+		}
+	}
+
+	async function move(commit: string | undefined, expected: string | undefined): Promise<boolean> {
+		const { remote } = known();
+		try {
+			let attempts = 0;
+			const moved = await persistently(io, remote, "git push to", (at) => push(at, commit, expected, attempts++ === 0));
+			// From now on it is as if it had been fetched.
+			if (moved && commit !== undefined) {
+				await writing(io, remote.directory, async () => {
+					await git(io, ["update-ref", commitRef(commit), commit], { directory: remote.directory });
+				});
+			}
+			return moved;
+		} catch (error) {
+			const hint = `check that ${ref} may be pushed to: it needs no review, and no rule may protect it`;
+			const failure = remoteFailure(remote, "cannot push to", error, hint);
+			if (!(failure instanceof BrewlineError) || failure.code !== "credentials") throw failure;
+			throw new BrewlineError("credentials", failure.message, {
+				hint: `the credential for this address must be one that may write (on GitHub: contents: write)`,
+				cause: failure.cause,
+			});
 		}
 	}
 
@@ -152,10 +202,23 @@ export function openGitBranch(io: Io, options: GitBranchOptions): GitBranch {
 	};
 
 	return {
-		head: async () => {
+		head: async ({ whole = false } = {}) => {
 			const head = await ask();
-			if (head !== undefined) await fetched(head);
+			if (head === undefined) return undefined;
+			if (!whole) await fetched(head);
+			else {
+				const { remote } = known();
+				await writing(io, remote.directory, () => fetchBranch(io, remote, ref, head));
+			}
 			return head;
+		},
+		history: async (depth) => {
+			const { remote } = known();
+			return await writing(io, remote.directory, () => fetchHistory(io, remote, ref, depth));
+		},
+		facts: async (commit) => {
+			const text = await git(io, ["cat-file", "commit", commit], { directory: known().remote.directory });
+			return factsOf(text.toString("utf8"));
 		},
 		objects: () => known().objects,
 		commit: async (commit) => {
@@ -171,32 +234,49 @@ export function openGitBranch(io: Io, options: GitBranchOptions): GitBranch {
 				throw new BrewlineError("git", `git fast-import answered ${printable(id, 100)}`);
 			return id;
 		},
-		push: async (commit, expected) => {
-			const { remote } = known();
-			try {
-				let attempts = 0;
-				const moved = await persistently(io, remote, "git push to", (at) =>
-					push(at, commit, expected, attempts++ === 0),
-				);
-				// From now on it is as if it had been fetched.
-				if (moved) {
-					await writing(io, remote.directory, async () => {
-						await git(io, ["update-ref", commitRef(commit), commit], { directory: remote.directory });
-					});
-				}
-				return moved;
-			} catch (error) {
-				const hint = `check that ${ref} may be pushed to: it needs no review, and no rule may protect it`;
-				const failure = remoteFailure(remote, "cannot push to", error, hint);
-				if (!(failure instanceof BrewlineError) || failure.code !== "credentials") throw failure;
-				throw new BrewlineError("credentials", failure.message, {
-					hint: `the credential for this address must be one that may write (on GitHub: contents: write)`,
-					cause: failure.cause,
-				});
-			}
-		},
+		push: move,
+		remove: (expected) => move(undefined, expected),
 		close,
 		[Symbol.asyncDispose]: close,
+	};
+}
+
+/** Where an address leads to: the operator's, so it may be a path of this machine. */
+function placeOf({ address, rewrite = {} }: Pick<GitBranchOptions, "address" | "rewrite">): string {
+	return /^\/(?!.*\/\.\.(?:\/|$))\P{Cc}+$/u.test(address) ? address : rewriteAddress(address, rewrite);
+}
+
+/** The branch that a repository has as its default one; undefined: it has none, since it is empty. */
+export async function defaultBranchOf(
+	io: Io,
+	options: Omit<GitBranchOptions, "branch" | "shared">,
+): Promise<string | undefined> {
+	const { address, directory } = options;
+	const from = placeOf(options);
+	const remote: Remote = { directory, address, from, access: accessTo(io, from, options.credentials ?? {}) };
+	try {
+		const lines = await persistently(io, remote, "git ls-remote of", (at) =>
+			remoteGit(io, remote, ["ls-remote", "--quiet", "--symref", "--", at, "HEAD"]),
+		);
+		const ref = /^ref: (refs\/heads\/.*)\tHEAD$/m.exec(lines.toString("utf8"))?.[1];
+		if (ref === undefined) return undefined;
+		checkFetch(ref);
+		return ref.slice("refs/heads/".length);
+	} catch (error) {
+		throw remoteFailure(remote, "cannot read the branches of", error, "check that it is a git repository");
+	}
+}
+
+function factsOf(text: string): CommitFacts {
+	const end = text.indexOf("\n\n");
+	const header = (end < 0 ? text : text.slice(0, end)).split("\n");
+	const values = (key: string) =>
+		header.filter((line) => line.startsWith(`${key} `)).map((line) => line.slice(key.length + 1));
+	return {
+		parents: values("parent"),
+		author: values("author")[0] ?? "",
+		committer: values("committer")[0] ?? "",
+		message: end < 0 ? "" : text.slice(end + 2),
 	};
 }
 

@@ -132,6 +132,19 @@ export async function fetchHistory(io: Io, remote: Remote, ref: string, depth: n
 	return ids.toString("latin1").trim().split("\n");
 }
 
+/**
+ * A ref that is at a commit, with all of its history that is not here: what is here is told to the server, so where this is a
+ * part of that history, only what came after it is fetched. To be called while `writing`.
+ */
+export async function fetchBranch(io: Io, remote: Remote, ref: string, commit: string): Promise<void> {
+	await fetch(io, remote, [], [`+${ref}:${fetchedRef(ref)}`]);
+	const [missing] = await markThose(io, remote, [commit]);
+	if (missing === undefined) return;
+	throw new BrewlineError("git", `${printable(ref)} of ${printable(remote.address)} was moved while it was read`, {
+		hint: "try again",
+	});
+}
+
 /** Marks the commits that are there with all that belongs to them; gives back the others. */
 async function markThose(io: Io, remote: Remote, commits: readonly string[]): Promise<string[]> {
 	const left: string[] = [];

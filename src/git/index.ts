@@ -13,7 +13,14 @@ export type { OpenFile } from "./export.ts";
 export type { EntryKind } from "./objects.ts";
 export { checkAddress, isAddress, rewriteAddress } from "./address.ts";
 export { makeBare } from "./bare.ts";
-export { openGitBranch, type GitBranch, type GitBranchOptions, type NewCommit } from "./branch.ts";
+export {
+	defaultBranchOf,
+	openGitBranch,
+	type CommitFacts,
+	type GitBranch,
+	type GitBranchOptions,
+	type NewCommit,
+} from "./branch.ts";
 export { gitIn, type LocalRepository } from "./repository.ts";
 export { checkCount, checkTotal, readSnapshot, type SnapshotFile, type SnapshotLimits } from "./snapshot.ts";
 export { newestCommits } from "./newest.ts";
