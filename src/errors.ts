@@ -14,6 +14,7 @@ export const errorCodes = {
 	git: { exit: 4, meaning: "a commit, path or repository cannot be read" },
 	registry: { exit: 5, meaning: "a registry is down, or answered what it must not" },
 	credentials: { exit: 5, meaning: "a registry or git server refused the credentials" },
+	github: { exit: 5, meaning: "GitHub's API is down, or answered what it must not" },
 	digest: { exit: 5, meaning: "content is not what its digest or size says" },
 	engine: { exit: 6, meaning: "Docker, BuildKit or an emulator is missing or cannot do what is needed" },
 	build: { exit: 1, meaning: "a build failed" },

@@ -1,0 +1,3 @@
+export { propose, type ProposeInput, type ProposeOptions } from "./propose.ts";
+export type { GitHubOptions } from "./github.ts";
+export type * from "./types.ts";
