@@ -20,6 +20,8 @@ export interface Context {
 	readonly program: Program;
 	/** Whether there is a configuration: without one, the program is Docker's. */
 	readonly configured: boolean;
+	/** The configuration, or where one would be. */
+	readonly file: string;
 	/** The absolute path of the work folder. */
 	readonly work: string;
 	readonly json: boolean;
@@ -79,7 +81,10 @@ export async function withContext(
 	}
 }
 
-async function programOf(options: GlobalOptions, env: Io["env"]): Promise<Pick<Context, "program" | "configured">> {
+async function programOf(
+	options: GlobalOptions,
+	env: Io["env"],
+): Promise<Pick<Context, "program" | "configured" | "file">> {
 	const named = options.config ?? env["BREWLINE_CONFIG"];
 	const file = named ?? "brewline.yaml";
 	const configured = named !== undefined || existsSync(file);
@@ -87,6 +92,7 @@ async function programOf(options: GlobalOptions, env: Io["env"]): Promise<Pick<C
 	return {
 		program: options.library === undefined ? program : { ...program, library: path.resolve(options.library) },
 		configured,
+		file,
 	};
 }
 

@@ -472,6 +472,28 @@ not sent again; a copy that is ended leaves no tag that is incomplete, and the n
 				.argument("<reference>", "[HOST/]REPOSITORY[:TAG][@DIGEST]")
 				.action(does(async () => (await import("./inspect.ts")).inspectIndex));
 		},
+		propose: () => {
+			command(
+				"propose",
+				"propose the definitions of an image's repository to the library: a branch, and a pull request for it",
+				`One branch and one open pull request for each image, on top of the library's default branch; what is proposed already
+is left alone, and what the library has is taken back. Ends with 7 where others committed to the branch: that is not touched.
+  brewline propose --dry-run              what would be proposed, and what it would say
+  brewline propose --branch-only          push the branch; a pull request is made by hand
+  GITHUB_TOKEN=… brewline propose golang  one of several images`,
+			)
+				.argument("[image...]", "only these images of the configuration")
+				.option("--definitions <folder>", "the definitions, as files by the names of their images")
+				.option("--repository <folder>", "the image's repository, with all of its history", ".")
+				.option("--token-variable <name>", "the environment variable with a token for GitHub", "GITHUB_TOKEN")
+				.option("--min-age <time>", "how old the last proposal must be: 90m, 48h, 7d (default: the configuration's)")
+				.option("--security", "it is about security, and does not wait")
+				.option("--overwrite", "what others committed to the branch may be lost")
+				.option("--again", "propose again what people closed")
+				.option("--branch-only", "push the branch, and open no pull request")
+				.addOption(dryRun)
+				.action(does(async () => (await import("./propose.ts")).proposeStep));
+		},
 		doctor: () => {
 			command(
 				"doctor",

@@ -103,3 +103,10 @@ export const dockerProgram: Program = {
 	policies: [],
 	timeLimit: 360,
 };
+
+/** Where definitions are proposed to, and how often (spec/library-generation.md, Rules for proposals). */
+export const dockerProposals = {
+	library: "https://github.com/docker-library/official-images.git",
+	folder: "library",
+	minAge: "7d",
+} as const;

@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import { proposeSchema } from "./propose.ts";
 import { expressionProblem, templateProblem } from "./text.ts";
 
 /**
@@ -345,6 +346,7 @@ export const imageSchema = z.strictObject({
 	fieldOrder: z.optional(list(entryField)),
 	omitDirectory: z.optional(z.boolean()),
 	templates: z.optional(templates),
+	propose: z.optional(described(proposeSchema, "How the definition gets to the library.")),
 });
 
 export type ImageConfig = z.infer<typeof imageSchema>;

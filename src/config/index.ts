@@ -1,7 +1,8 @@
 export type * from "./types.ts";
 export type * from "./images.ts";
 export { imageSchema, isRepositoryPath } from "./images.ts";
-export { dockerProgram } from "./defaults.ts";
+export type { ProposeConfig } from "./propose.ts";
+export { dockerProgram, dockerProposals } from "./defaults.ts";
 export { defineProgram, servedArchitectures } from "./program.ts";
 export { loadConfig, loadImages } from "./load.ts";
 export { parseConfig, parseFile } from "./parse.ts";

@@ -1,6 +1,5 @@
 import { BrewlineError } from "../errors.ts";
-import { git } from "../git/command.ts";
-import { isAddress } from "../git/index.ts";
+import { gitIn, isAddress, type LocalRepository } from "../git/index.ts";
 import type { Io } from "../io/types.ts";
 import type { Definitions, SourceChanges, SourceCommit } from "./types.ts";
 
@@ -12,28 +11,27 @@ const counted = 1000;
  * What happened in an image's repository between the definitions that are published and the new ones: the commits that the new
  * ones name and all before them, without those that the published ones stand on. Ids that are not in the repository (of
  * another one, or of a history that was rewritten) count for nothing.
- * @param directory the repository's own folder: a bare one, or `.git`
  */
 export async function changesBetween(
 	io: Io,
-	directory: string,
+	repository: LocalRepository,
 	published: Definitions,
 	wanted: Definitions,
 ): Promise<SourceChanges> {
-	const shallow = await git(io, ["rev-parse", "--is-shallow-repository"], { directory });
+	const shallow = await gitIn(io, repository, ["rev-parse", "--is-shallow-repository"]);
 	if (shallow.toString("latin1").trim() === "true") {
 		throw new BrewlineError("git", "the image's repository was cloned without its history", {
 			hint: "clone all of it: fetch-depth: 0 with actions/checkout, or git fetch --unshallow",
 		});
 	}
 	const old = idsIn(published);
-	const known = await timesOf(io, directory, new Set([...old, ...idsIn(wanted)]));
+	const known = await timesOf(io, repository, new Set([...old, ...idsIn(wanted)]));
 	const own = [...idsIn(wanted)].filter((id) => known.has(id));
 	const before = [...old].filter((id) => known.has(id));
 	// Nothing published of this history: what the new definitions name, and not all that there ever was.
 	const walk = before.length === 0 ? "--no-walk" : `--max-count=${listed + counted}`;
 	const input = [...own, ...before.map((id) => `^${id}`)].map((line) => `${line}\n`).join("");
-	const all = own.length === 0 ? [] : await log(io, directory, walk, input);
+	const all = own.length === 0 ? [] : await log(io, repository, walk, input);
 	const commits = all.slice(0, listed).map(({ id, subject, time }) => ({ id, subject, time }));
 	const newest = (ids: readonly string[]) => ids.map((id) => known.get(id)!).reduce(later, undefined);
 	return {
@@ -62,15 +60,19 @@ function idsIn(definitions: Definitions): Set<string> {
 }
 
 /** The committer's date of those that are there and are commits. */
-async function timesOf(io: Io, directory: string, ids: ReadonlySet<string>): Promise<ReadonlyMap<string, number>> {
+async function timesOf(
+	io: Io,
+	repository: LocalRepository,
+	ids: ReadonlySet<string>,
+): Promise<ReadonlyMap<string, number>> {
 	const input = [...ids].map((id) => `${id}\n`).join("");
-	const lines = (await git(io, ["cat-file", "--batch-check=%(objectname) %(objecttype)"], { directory, input }))
+	const lines = (await gitIn(io, repository, ["cat-file", "--batch-check=%(objectname) %(objecttype)"], { input }))
 		.toString("latin1")
 		.split("\n");
 	const commits = lines.flatMap((line) => /^([0-9a-f]+) commit$/.exec(line)?.[1] ?? []);
 	if (commits.length === 0) return new Map();
 	const args = ["log", "--no-walk=unsorted", "--stdin", "--format=tformat:%H %ct", "--no-show-signature"];
-	const times = await git(io, args, { directory, input: commits.map((id) => `${id}\n`).join("") });
+	const times = await gitIn(io, repository, args, { input: commits.map((id) => `${id}\n`).join("") });
 	return new Map(
 		[...times.toString("latin1").matchAll(/^([0-9a-f]+) (\d+)$/gm)].map(([, id, time]) => [id!, Number(time)]),
 	);
@@ -78,13 +80,13 @@ async function timesOf(io: Io, directory: string, ids: ReadonlySet<string>): Pro
 
 async function log(
 	io: Io,
-	directory: string,
+	repository: LocalRepository,
 	which: string,
 	input: string,
 ): Promise<(SourceCommit & { readonly security: boolean })[]> {
 	const format = "--format=tformat:%H%x00%ct%x00%s%x00%B%x00";
 	const args = ["log", which, "--stdin", format, "--no-show-signature"];
-	const fields = (await git(io, [...args, "--encoding=UTF-8"], { directory, input })).toString("utf8").split("\0");
+	const fields = (await gitIn(io, repository, [...args, "--encoding=UTF-8"], { input })).toString("utf8").split("\0");
 	const commits = [];
 	for (let at = 0; at + 3 < fields.length; at += 4) {
 		const [id, time, subject, message] = fields.slice(at, at + 4) as [string, string, string, string];

@@ -1,3 +1,5 @@
 export { propose, type ProposeInput, type ProposeOptions } from "./propose.ts";
+export { proposeOptionsOf, type ProposeSettings } from "./options.ts";
+export { proposalMarkdown, proposalText } from "./render.ts";
 export type { GitHubOptions } from "./github.ts";
 export type * from "./types.ts";

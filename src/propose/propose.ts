@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { imageName } from "../definition/library.ts";
 import { BrewlineError } from "../errors.ts";
+import type { LocalRepository } from "../git/index.ts";
 import { printable } from "../io/printable.ts";
 import type { Io } from "../io/types.ts";
 import { changesBetween } from "./commits.ts";
@@ -14,8 +15,8 @@ import type { Definitions, Outcome, Proposal, SourceChanges } from "./types.ts";
 export interface ProposeInput {
 	/** What the library is to have. */
 	readonly definitions: Definitions;
-	/** The git folder of the image's repository, with its history: where the commits are told from. */
-	readonly repository: string;
+	/** The image's repository, with its history: where the commits are told from. */
+	readonly repository: LocalRepository;
 }
 
 export interface ProposeOptions extends Omit<RepositoryOptions, "branch" | "folder"> {

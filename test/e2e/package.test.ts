@@ -40,6 +40,7 @@ const loads: Readonly<Record<string, readonly string[]>> = {
 	"brewline/publish": ["zod"],
 	"brewline/suite": ["zod"],
 	"brewline/check": ["zod"],
+	"brewline/propose": ["modern-tar", "yaml", "zod"],
 	"brewline/config": ["yaml", "zod"],
 	"brewline/report": ["zod"],
 	"brewline/engine": ["node:http", "node:net", "yaml", "zod"],

@@ -122,7 +122,7 @@ export async function libraryWorld(options: { readonly auth?: boolean } = {}): P
 			propose(
 				{
 					definitions: typeof text === "string" ? new Map([["tool", text]]) : text,
-					repository: image.directory,
+					repository: { folder: image.directory, gitDirectory: image.directory },
 				},
 				io,
 				{

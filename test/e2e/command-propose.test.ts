@@ -1,0 +1,88 @@
+import { execFileSync } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { describe, expect, test } from "vitest";
+import type { Proposal } from "../../src/propose/index.ts";
+import { brewline, type Ended } from "../support/command.ts";
+import { branch, libraryWorld, token, type LibraryWorld } from "../support/library-world.ts";
+
+/** The image's repository as somebody has it on a laptop, with a configuration and the definition of its last commit. */
+async function laptop() {
+	const w = await libraryWorld({ auth: true });
+	const text = w.definition(w.change("Update to 1 @everybody"));
+	const folder = join(dirname(w.image.directory), "laptop");
+	const git = (...args: string[]) => execFileSync("git", args, { cwd: folder, stdio: "pipe" });
+	mkdirSync(join(folder, "out"), { recursive: true });
+	git("init", "--quiet");
+	git("fetch", "--quiet", w.image.directory, "refs/heads/main");
+	git("update-ref", "HEAD", "FETCH_HEAD");
+	writeFileSync(join(folder, "out/tool"), text);
+	writeFileSync(join(folder, "brewline.yaml"), configuration(w));
+	const run = (
+		args: readonly string[],
+		env: Readonly<Record<string, string>> = { GITHUB_TOKEN: token },
+	): Promise<Ended> => brewline(["propose", "--definitions", "out", ...args], { cwd: folder, env });
+	return { w, folder, text, run, define: (next: string) => writeFileSync(join(folder, "out/tool"), next) };
+}
+
+function configuration(w: LibraryWorld): string {
+	return `images:
+  image: tool
+  header: { repository: https://github.com/somebody/tool, self: Dockerfile, maintainers: ["Ada (@ada)"] }
+  versions: { list: ["1"] }
+  aliases: { list: ["{version}", latest] }
+  tags: [""]
+  propose:
+    library: ${w.git.url}/official/images.git
+    api: ${w.api.url}
+    minAge: 0m
+    author: { name: Tool Robot, email: robot@example.org }
+`;
+}
+
+describe("brewline propose", () => {
+	test("says what it would do, does it, and has nothing to do the next time", async () => {
+		const { w, folder, run } = await laptop();
+		await using _ = w;
+		const dry = await run(["--dry-run"]);
+		expect(dry).toMatchObject({ code: 0, stdout: expect.stringContaining("tool: proposed (dry run): it is new") });
+		expect(w.at(branch)).toBeUndefined();
+		const done = await run(["--json"]);
+		expect(done.code).toBe(0);
+		const [proposal] = JSON.parse(done.stdout) as [Proposal];
+		expect(proposal).toMatchObject({ outcome: "proposed", title: "Add tool", commit: w.at(branch) });
+		expect(w.library.git("log", "-1", "--format=%an %s %b", branch)).toContain("Tool Robot Add tool");
+		expect(w.library.git("log", "-1", "--format=%B", branch)).toContain("Update to 1 at everybody");
+		expect((await run(["tool"])).stdout).toContain("tool: unchanged");
+		execFileSync("git", ["fsck", "--strict"], { cwd: w.library.directory });
+		expect(execFileSync("git", ["config", "--list", "--local"], { cwd: folder, encoding: "utf8" })).not.toContain(
+			token,
+		);
+		for (const { stdout, stderr } of [dry, done]) expect(stdout + stderr).not.toContain(token);
+	});
+
+	test("what others committed ends with 7; a branch alone needs no API", async () => {
+		const { w, run, define } = await laptop();
+		await using _ = w;
+		expect((await run(["--branch-only"])).code).toBe(0);
+		expect(w.api.requests).toEqual([]);
+		w.commit({ "library/tool": "theirs\n" }, { branch });
+		define(w.definition(w.change("More")));
+		const left = await run([]);
+		expect(left).toMatchObject({ code: 7, stdout: expect.stringContaining("its last commit is by A Person") });
+		expect((await run(["--overwrite"])).code).toBe(0);
+		expect(w.api.pulls).toHaveLength(1);
+	});
+
+	test.each([
+		[["nothing"], 2, "has no image nothing"],
+		[["--min-age", "soon"], 2, "write minutes, hours or days"],
+		[["--token-variable", "NONE"], 5, "there is no token"],
+		[["--definitions", "nowhere"], 3, "cannot read the definition nowhere/tool"],
+	] as const)("%j is refused", async (args, code, message) => {
+		const { w, run } = await laptop();
+		await using _ = w;
+		expect(await run(args)).toMatchObject({ code, stderr: expect.stringContaining(message) });
+		expect(w.pushes()).toBe(0);
+	});
+});
