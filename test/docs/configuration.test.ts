@@ -37,7 +37,8 @@ function keysOf({ def }: SchemaLike, at: string, names: Readonly<Record<string, 
 	});
 }
 
-const keys = keysOf(configSchema, "", {
+// The other block has a page of its own, which is written from its schema.
+const keys = keysOf({ def: { type: "object", shape: { program: configSchema.def.shape.program } } }, "", {
 	"program.architectures": "ARCH",
 	"program.git.credentials": "PREFIX",
 	"program.policies": "N",
