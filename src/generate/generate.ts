@@ -4,9 +4,8 @@ import { BrewlineError } from "../errors.ts";
 import { gitIn, newestCommits, type LocalRepository } from "../git/index.ts";
 import type { Io } from "../io/index.ts";
 import { readCommit, readWorkTree, type RepositoryFiles } from "../matrix/index.ts";
-import { compose } from "./compose.ts";
+import { openSandbox } from "../sandbox/index.ts";
 import type { Definitions } from "./definitions.ts";
-import { survey } from "./survey.ts";
 import type { Generated, SurveyInput } from "./types.ts";
 
 export interface GenerateInput {
@@ -27,6 +26,8 @@ export interface GenerateInput {
 export async function generate(input: GenerateInput, io: Io): Promise<Generated> {
 	const { config, repository, today, architectures } = input;
 	if (!/^[0-9]{4}-[0-9]{2}-[0-9]{2}$/.test(today)) throw new BrewlineError("usage", "today must be YYYY-MM-DD");
+	// It starts while files are read.
+	await using sandbox = openSandbox({ signal: io.signal });
 	const isWorkTree = "folder" in repository;
 	const local: LocalRepository = isWorkTree
 		? { folder: repository.folder }
@@ -39,13 +40,13 @@ export async function generate(input: GenerateInput, io: Io): Promise<Generated>
 	]);
 	const committed = await committedFiles(io, local, changed, files);
 	const asked: SurveyInput = { config, files, committed, today, architectures, branches };
-	const found = survey(asked);
+	const found = await sandbox.run("survey", asked);
 	const [{ head, commits }, definitions, existing] = await Promise.all([
 		newestCommits(io, local, revision, found.queries),
 		readDefinitions(input.definitions, found.parents),
 		existingObjects(io, local, found.objects),
 	]);
-	return compose({ ...asked, survey: found, head, commits, definitions, existing });
+	return await sandbox.run("compose", { ...asked, survey: found, head, commits, definitions, existing });
 }
 
 async function readDefinitions(definitions: Definitions, images: readonly string[]): Promise<Map<string, string>> {

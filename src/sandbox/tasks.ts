@@ -1,5 +1,6 @@
 import type { Evaluation } from "../template/evaluate.ts";
 import type { RenderInput } from "../template/plan.ts";
+import type { ComposeInput, SurveyInput } from "../generate/types.ts";
 import type { Jq } from "./jq.ts";
 
 /** What a task may use of its thread. */
@@ -26,6 +27,10 @@ export const tasks = {
 	/** A jq program over one text of JSON. */
 	jq: async ({ program, input }: { readonly program: string; readonly input: string }, { jq }: TaskContext) =>
 		(await jq()).run(program, input),
+	/** What has to be asked for before a definition can be composed. */
+	survey: async (input: SurveyInput) => (await import("../generate/survey.ts")).survey(input),
+	/** A definition, from all that was asked for. */
+	compose: async (input: ComposeInput) => (await import("../generate/compose.ts")).compose(input),
 } as const;
 
 export type Tasks = typeof tasks;
