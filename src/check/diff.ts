@@ -1,7 +1,60 @@
+import { diffArrays } from "diff";
 import { linesOf, type Edit } from "./edit.ts";
 
 /** Lines around a change. */
 const context = 3;
+
+/** A file as a diff knows it; git's modes: `100644`, `100755`, `120000`. */
+export interface DiffFile {
+	readonly text: string;
+	readonly mode?: string;
+}
+
+/** Changed lines after which a diff is not looked for any longer: all lines are then taken out, and the new ones put in. */
+const maxEditLength = 4000;
+const maxMilliseconds = 1000;
+
+/** What makes one text of another. */
+export function editsBetween(before: string, after: string): readonly Edit[] {
+	const lines = [...linesOf(before)];
+	const next = [...linesOf(after)];
+	const parts = diffArrays(lines, next, { maxEditLength, timeout: maxMilliseconds });
+	if (parts === undefined) return [{ start: 0, count: lines.length, lines: next }];
+	const edits: { start: number; count: number; lines: string[] }[] = [];
+	let at = 0;
+	for (const { added, removed, value } of parts) {
+		const last = edits.at(-1);
+		const open = last !== undefined && last.start + last.count === at ? last : undefined;
+		if (!added && !removed) at += value.length;
+		else {
+			const edit = open ?? { start: at, count: 0, lines: [] };
+			if (open === undefined) edits.push(edit);
+			if (added) edit.lines.push(...value);
+			else {
+				edit.count += value.length;
+				at += value.length;
+			}
+		}
+	}
+	return edits;
+}
+
+/** The diff from one state of a file to another; `undefined`: it is not there. Empty where nothing differs. */
+export function fileDiff(path: string, before: DiffFile | undefined, after: DiffFile | undefined): string {
+	const modes: string[] = [];
+	if (before === undefined) modes.push(`new file mode ${after?.mode ?? "100644"}\n`);
+	else if (after === undefined) modes.push(`deleted file mode ${before.mode ?? "100644"}\n`);
+	else if (before.mode !== after.mode) modes.push(`old mode ${before.mode}\n`, `new mode ${after.mode}\n`);
+	const text = before?.text ?? "";
+	const body = unifiedDiff(path, text, editsBetween(text, after?.text ?? ""));
+	const name = `diff --git a/${path} b/${path}\n`;
+	if (modes.length === 0) return body;
+	const hunks = body
+		.slice(name.length)
+		.replace(/^--- .*$/m, (line) => (before === undefined ? "--- /dev/null" : line))
+		.replace(/^\+\+\+ .*$/m, (line) => (after === undefined ? "+++ /dev/null" : line));
+	return name + modes.join("") + hunks;
+}
 
 /** A unified diff that `git apply` takes; `path` is relative to the repository, with `/`. Empty without edits. */
 export function unifiedDiff(path: string, text: string, edits: readonly Edit[]): string {
@@ -34,10 +87,15 @@ export function unifiedDiff(path: string, text: string, edits: readonly Edit[]):
 		}
 		body.push(...lines.slice(at, end).map((line) => marked(" ", line)));
 		const length = end - first;
-		out.push(`@@ -${first + 1},${length} +${first + 1 + shift},${length + grown} @@\n`, ...body);
+		out.push(`@@ -${range(first, length)} +${range(first + shift, length + grown)} @@\n`, ...body);
 		shift += grown;
 	}
 	return out.join("");
+}
+
+/** Where lines begin, and how many there are; of none, where the line before them is. */
+function range(first: number, length: number): string {
+	return `${length === 0 ? first : first + 1},${length}`;
 }
 
 function marked(mark: string, line: string): string {

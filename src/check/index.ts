@@ -5,7 +5,7 @@ export {
 	type DeriveOptions,
 	type ArchitectureFinding,
 } from "./derive.ts";
-export { unifiedDiff } from "./diff.ts";
+export { fileDiff, unifiedDiff, type DiffFile } from "./diff.ts";
 export { edited, editsOf, type Edit } from "./edit.ts";
 export { check, type Checked, type CheckInput, type CheckIo, type CheckOptions, type DefinitionText } from "./check.ts";
 export { dockerfilesOfGit, type DockerfileTexts, type ReadDockerfiles } from "./dockerfiles.ts";

@@ -360,6 +360,23 @@ Ends with 7 where a definition names what its bases do not have. All definitions
 				)
 				.action(does(async () => (await import("./architectures.ts")).architecturesStep));
 		},
+		render: () => {
+			command(
+				"render",
+				"render the templates of an image repository: Dockerfiles, and what is copied beside them",
+				`Writes what differs, and deletes what no template gives any more; docs/templates.md has the language and the rules.
+  brewline render
+  brewline render 3.13 3.14               only these versions
+  brewline render --check > fix.patch     change nothing; where anything differs, print that and end with 1`,
+			)
+				.argument("[version...]", "only these versions, by their keys in versions.json")
+				.option("--check", "print a diff of what would change, and fail where there is any")
+				.option("--image <name>", "only this image of the configuration")
+				.option("--repository <folder>", "the image's repository", ".")
+				.option("--today <date>", "what {today} stands for (default: the day in UTC)", day)
+				.addOption(dryRun)
+				.action(does(async () => (await import("./render.ts")).renderStep));
+		},
 		copy: () => {
 			command(
 				"copy",
@@ -538,6 +555,13 @@ function positive(text: string): number {
 	const number = Number(text);
 	if (!Number.isSafeInteger(number) || number < 1) throw new InvalidArgumentError("it must be a whole number from 1.");
 	return number;
+}
+
+function day(text: string): string {
+	if (!/^\d{4}-\d{2}-\d{2}$/.test(text) || Number.isNaN(Date.parse(text))) {
+		throw new InvalidArgumentError("it must be a day: YYYY-MM-DD.");
+	}
+	return text;
 }
 
 function positiveOrZeroCount(text: string): number {

@@ -1,0 +1,62 @@
+import posix from "node:path/posix";
+import { BrewlineError } from "../errors.ts";
+import { printable } from "../io/printable.ts";
+import type { RepositoryFile, RepositoryFiles } from "../matrix/index.ts";
+import type { RenderedFile, Rendering } from "./rendering.ts";
+
+/** One file that is not as it would be rendered. */
+export interface Change {
+	readonly path: string;
+	/** `mode`: only whether it may be executed. */
+	readonly kind: "created" | "updated" | "mode" | "deleted";
+	/** What is there. */
+	readonly before?: RepositoryFile;
+	/** What should be. */
+	readonly after?: RenderedFile;
+}
+
+/** What a file is called while it is written; one that is left over was being written when a run was ended. */
+export const unfinished = ".brewline-unfinished";
+
+/** What differs between the files of a repository and what was rendered, in the order of the paths. */
+export function changesTo({ files }: RepositoryFiles, renderings: readonly Rendering[]): readonly Change[] {
+	const wanted = new Map<string, RenderedFile>();
+	for (const file of renderings.flatMap((rendering) => rendering.files)) {
+		if (wanted.has(file.path)) {
+			throw new BrewlineError("config", `${printable(file.path)} is rendered for two images of the configuration`);
+		}
+		wanted.set(file.path, file);
+	}
+	const leftOver = [...files.keys()].filter((path) => path.endsWith(unfinished));
+	const deleted = new Set([...renderings.flatMap((rendering) => rendering.deleted), ...leftOver]);
+	const changes: Change[] = [];
+	for (const [path, after] of wanted) {
+		deleted.delete(path);
+		const before = files.get(path);
+		const kind = kindOf(before, after);
+		if (kind !== undefined) changes.push({ path, kind, after, ...(before === undefined ? {} : { before }) });
+	}
+	for (const path of wanted.keys()) {
+		for (const parent of parentsOf(path)) {
+			if ((files.has(parent) && !deleted.has(parent)) || wanted.has(parent)) {
+				throw new BrewlineError("template", `${printable(path)} cannot be written: ${printable(parent)} is no folder`, {
+					hint: "Nothing is written through a link. Delete it, or let templates.clean do so.",
+				});
+			}
+		}
+	}
+	for (const path of deleted) changes.push({ path, kind: "deleted", before: files.get(path)! });
+	return changes.sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+function kindOf(before: RepositoryFile | undefined, after: RenderedFile): Change["kind"] | undefined {
+	if (before === undefined) return "created";
+	if (before.mode === "link" || before.text !== after.text) return "updated";
+	return (before.mode === "executable") === after.executable ? undefined : "mode";
+}
+
+export function parentsOf(path: string): readonly string[] {
+	const parents: string[] = [];
+	for (let parent = posix.dirname(path); parent !== "."; parent = posix.dirname(parent)) parents.unshift(parent);
+	return parents;
+}

@@ -1,0 +1,88 @@
+import { lstatSync, type Stats } from "node:fs";
+import { mkdir, open, realpath, rename, rm, rmdir, unlink } from "node:fs/promises";
+import path from "node:path";
+import { encodeText } from "../definition/text.ts";
+import { BrewlineError } from "../errors.ts";
+import { printable } from "../io/printable.ts";
+import { type Change, parentsOf, unfinished } from "./changes.ts";
+import type { RenderedFile } from "./rendering.ts";
+
+/**
+ * Makes the files of a folder as they should be. Each is written whole or not at all, and what is to go goes last, so that a
+ * run that is ended in between leaves nothing that the next one does not complete. Nothing is written or deleted through a
+ * link, whatever became of the folder since it was read.
+ */
+export async function writeChanges(folder: string, changes: readonly Change[], signal?: AbortSignal): Promise<void> {
+	const root = await realpath(folder);
+	const deleted = changes.flatMap(({ kind, path }) => (kind === "deleted" ? [path] : []));
+	const written = changes.flatMap(({ after }) => (after === undefined ? [] : [after]));
+	const paths = new Set(written.map((file) => file.path));
+	const parents = new Set([...paths].flatMap(parentsOf));
+	// A file where a folder must be, or files in a folder where a file must be, are in the way.
+	const isInTheWay = (name: string): boolean =>
+		parents.has(name) || parentsOf(name).some((parent) => paths.has(parent));
+	await deleteAll(root, deleted.filter(isInTheWay));
+	for (const file of written) {
+		signal?.throwIfAborted();
+		await writeOne(root, file);
+	}
+	await deleteAll(
+		root,
+		deleted.filter((name) => !isInTheWay(name)),
+	);
+}
+
+async function writeOne(root: string, { path: name, text, executable }: RenderedFile): Promise<void> {
+	for (const parent of parentsOf(name)) {
+		const stats = statsOf(path.join(root, parent));
+		if (stats === undefined) await mkdir(path.join(root, parent));
+		else if (!stats.isDirectory()) throw noFolder(name, parent);
+	}
+	const target = path.join(root, name);
+	const part = `${target}${unfinished}`;
+	await rm(part, { force: true });
+	// "x": it is never something that was there before.
+	const handle = await open(part, "wx", executable ? 0o777 : 0o666);
+	try {
+		await handle.writeFile(encodeText(text));
+	} finally {
+		await handle.close();
+	}
+	await rename(part, target);
+}
+
+async function deleteAll(root: string, names: readonly string[]): Promise<void> {
+	const folders = new Set<string>();
+	for (const name of names) {
+		const parents = parentsOf(name);
+		const isReached = parents.every((parent) => statsOf(path.join(root, parent))?.isDirectory() === true);
+		if (!isReached) continue;
+		const stats = statsOf(path.join(root, name));
+		// A folder that git knows as one file is a submodule.
+		if (stats === undefined || stats.isDirectory()) continue;
+		await unlink(path.join(root, name));
+		for (const parent of parents) folders.add(parent);
+	}
+	for (const folder of [...folders].sort((a, b) => b.length - a.length)) {
+		await rmdir(path.join(root, folder)).catch((error: NodeJS.ErrnoException) => {
+			if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST" && error.code !== "ENOENT") throw error;
+		});
+	}
+}
+
+/** Of the thing itself, where it is a link. */
+function statsOf(file: string): Stats | undefined {
+	try {
+		return lstatSync(file, { throwIfNoEntry: false });
+	} catch (error) {
+		// Something above it is no folder.
+		if ((error as NodeJS.ErrnoException).code === "ENOTDIR") return undefined;
+		throw error;
+	}
+}
+
+function noFolder(name: string, parent: string): BrewlineError {
+	return new BrewlineError("template", `${printable(name)} cannot be written: ${printable(parent)} is no folder`, {
+		hint: "It became a file or a link meanwhile; run it once more.",
+	});
+}
