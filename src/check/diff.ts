@@ -15,7 +15,7 @@ const maxEditLength = 4000;
 const maxMilliseconds = 1000;
 
 /** What makes one text of another. */
-export function editsBetween(before: string, after: string): readonly Edit[] {
+function editsBetween(before: string, after: string): readonly Edit[] {
 	const lines = [...linesOf(before)];
 	const next = [...linesOf(after)];
 	const parts = diffArrays(lines, next, { maxEditLength, timeout: maxMilliseconds });

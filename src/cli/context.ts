@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { BrewlineError, messageOf } from "../errors.ts";
-import { dockerProgram, loadConfig, type Program } from "../config/index.ts";
-import { type Io, nodeIo, whenOutputIsLost } from "../io/index.ts";
+import { dockerProgram, type ImageConfig, loadConfiguration, type Program } from "../config/index.ts";
+import { type Io, nodeIo, printable, whenOutputIsLost } from "../io/index.ts";
 import { type Style, styleFor, terminalLog } from "../report/index.ts";
 
 export interface GlobalOptions {
@@ -22,6 +22,8 @@ export interface Context {
 	readonly configured: boolean;
 	/** The configuration, or where one would be. */
 	readonly file: string;
+	/** Those that the configuration describes. */
+	readonly images: readonly ImageConfig[];
 	/** The absolute path of the work folder. */
 	readonly work: string;
 	readonly json: boolean;
@@ -84,15 +86,16 @@ export async function withContext(
 async function programOf(
 	options: GlobalOptions,
 	env: Io["env"],
-): Promise<Pick<Context, "program" | "configured" | "file">> {
+): Promise<Pick<Context, "program" | "configured" | "file" | "images">> {
 	const named = options.config ?? env["BREWLINE_CONFIG"];
 	const file = named ?? "brewline.yaml";
 	const configured = named !== undefined || existsSync(file);
-	const program = configured ? await loadConfig(file) : dockerProgram;
+	const { program, images } = configured ? await loadConfiguration(file) : { program: dockerProgram, images: [] };
 	return {
 		program: options.library === undefined ? program : { ...program, library: path.resolve(options.library) },
 		configured,
 		file,
+		images,
 	};
 }
 
@@ -105,5 +108,21 @@ export function sayUnconfigured({ configured, program, io }: Context): void {
 		level: "warning",
 		text: `there is no brewline.yaml here: images go where Docker's own go, to ${staging} and ${namespace}/NAME`,
 		hint: 'name the configuration with --config, or write one: "brewline --help" shows how it starts',
+	});
+}
+
+/** The images that a command is for: all, or the one that is named. */
+export function chosenImages({ images, file }: Context, name: string | undefined): readonly ImageConfig[] {
+	if (images.length === 0) {
+		throw new BrewlineError("config", "the configuration has no images", {
+			at: { file },
+			hint: "Describe the image of this repository in the block images; examples/ has some to copy.",
+		});
+	}
+	const chosen = images.filter(({ image }) => name === undefined || image === name);
+	if (chosen.length > 0) return chosen;
+	throw new BrewlineError("reference", `the configuration has no image ${printable(name ?? "", 200)}`, {
+		at: { file },
+		hint: `It has ${images.map(({ image }) => image).join(", ")}.`,
 	});
 }

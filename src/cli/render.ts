@@ -1,11 +1,10 @@
 import { fileDiff, type DiffFile } from "../check/index.ts";
-import { loadImages } from "../config/index.ts";
 import { encodeText } from "../definition/index.ts";
 import { BrewlineError } from "../errors.ts";
 import { printable } from "../io/index.ts";
 import { tabJson } from "../json/index.ts";
 import { type Change, render, type Rendered } from "../template/index.ts";
-import type { Context } from "./context.ts";
+import { chosenImages, type Context } from "./context.ts";
 
 interface Options {
 	readonly check?: boolean;
@@ -18,13 +17,7 @@ interface Options {
 /** Renders the templates of an image repository; or says what that would change, as a diff with --check. */
 export async function renderStep(context: Context, options: Options, versions: string[]): Promise<number> {
 	const { io } = context;
-	const all = await loadImages(context.file);
-	const images = options.image === undefined ? all : all.filter(({ image }) => image === options.image);
-	if (images.length === 0) {
-		throw new BrewlineError("reference", `the configuration has no image ${printable(options.image ?? "", 200)}`, {
-			hint: `It has ${all.map(({ image }) => image).join(", ")}.`,
-		});
-	}
+	const images = chosenImages(context, options.image);
 	if (!images.some(({ templates }) => templates !== undefined)) {
 		throw new BrewlineError("config", "the configuration has no templates", {
 			at: { file: context.file },

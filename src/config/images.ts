@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
 import { proposeSchema } from "./propose.ts";
-import { expressionProblem, templateProblem } from "./text.ts";
+import { expressionProblem, isRepositoryPath, templateProblem } from "./text.ts";
 
 /**
  * The `images` block of `brewline.yaml`: what an image repository has, and how its definition and its Dockerfiles come
@@ -39,10 +39,6 @@ const givenName = z
 	.string()
 	.check(z.maxLength(60), z.regex(/^[A-Za-z][A-Za-z0-9_]*$/, { error: "must be letters, digits and _" }));
 
-/** A path in the repository: relative, without `..`. */
-export function isRepositoryPath(path: string): boolean {
-	return path !== "" && path.split("/").every((part) => part !== "" && part !== "." && part !== "..");
-}
 const pathPattern = template.check(
 	z.refine((text) => isRepositoryPath(text), { error: "must be a path inside the repository, without .." }),
 );

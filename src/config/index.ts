@@ -1,11 +1,11 @@
 export type * from "./types.ts";
 export type * from "./images.ts";
-export { imageSchema, isRepositoryPath } from "./images.ts";
+export { imageSchema } from "./images.ts";
 export type { ProposeConfig } from "./propose.ts";
 export { dockerProgram, dockerProposals } from "./defaults.ts";
 export { defineProgram, servedArchitectures } from "./program.ts";
-export { loadConfig, loadImages } from "./load.ts";
+export { loadConfig, loadConfiguration, loadImages } from "./load.ts";
 export { parseConfig, parseFile } from "./parse.ts";
 export { configSchema, type ConfigInput, type ProgramInput } from "./schema.ts";
 export { deadlineOf, durationOf, policyOf, type Policy } from "./policy.ts";
-export { compileExpression, groupNames, parseTemplate, type TemplatePart } from "./text.ts";
+export { compileExpression, groupNames, isRepositoryPath, parseTemplate, type TemplatePart } from "./text.ts";

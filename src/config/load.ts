@@ -8,12 +8,12 @@ const maxConfigBytes = 1024 * 1024;
 
 /** Reads `brewline.yaml`; folders in it count from the file's own. All errors of the file come in one. */
 export async function loadConfig(file: string): Promise<Program> {
-	return (await loadFile(file)).program;
+	return (await loadConfiguration(file)).program;
 }
 
 /** The images of a `brewline.yaml`, one at least. */
 export async function loadImages(file: string): Promise<readonly ImageConfig[]> {
-	const { images } = await loadFile(file);
+	const { images } = await loadConfiguration(file);
 	if (images.length > 0) return images;
 	throw new BrewlineError("config", "the configuration has no images", {
 		at: { file },
@@ -21,7 +21,8 @@ export async function loadImages(file: string): Promise<readonly ImageConfig[]> 
 	});
 }
 
-async function loadFile(file: string): Promise<Configuration> {
+/** Both blocks of a `brewline.yaml`; `images` is empty where there is none. */
+export async function loadConfiguration(file: string): Promise<Configuration> {
 	const read = <Result>(action: () => Result): Result => {
 		try {
 			return action();

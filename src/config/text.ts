@@ -67,3 +67,8 @@ export function groupNames(source: string): readonly string[] {
 	// An alternative that is empty matches everything, and its match has all the groups.
 	return Object.keys(compileExpression(`${source}|`).exec("")?.groups ?? {});
 }
+
+/** A path in the repository: relative, without `..`. */
+export function isRepositoryPath(path: string): boolean {
+	return path !== "" && path.split("/").every((part) => part !== "" && part !== "." && part !== "..");
+}

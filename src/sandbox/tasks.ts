@@ -14,6 +14,11 @@ export interface TaskContext {
  * Each is loaded when it is first asked for. What goes in and comes out is plain data, which is copied between threads.
  */
 export const tasks = {
+	/** Loads what `render` needs, so that it need not then; jq's functions are compiled when they are first called. */
+	prepareRender: async (_: null, { jq }: TaskContext) => {
+		const loaded = await Promise.all([jq(), import("../template/rendering.ts")]);
+		await loaded[0].run(".", "null");
+	},
 	/** All that the templates of an image repository give. */
 	render: async (input: RenderInput, { jq }: TaskContext) => {
 		const { renderAll } = await import("../template/rendering.ts");

@@ -1,23 +1,14 @@
 import posix from "node:path/posix";
-import { isRepositoryPath, type ImageConfig, type TemplatesConfig } from "../config/index.ts";
+import type { ImageConfig, TemplatesConfig } from "../config/index.ts";
+import { isRepositoryPath } from "../config/text.ts";
 import { nearest } from "../definition/text.ts";
 import { BrewlineError } from "../errors.ts";
 import { printable } from "../io/printable.ts";
 import { orderedEntries, parseJsonObject } from "../json/index.ts";
-import {
-	buildMatrix,
-	evaluate,
-	expand,
-	holds,
-	joinPath,
-	matchesGlob,
-	textOfFile,
-	withVariables,
-	type MatrixEntry,
-	type RepositoryFile,
-	type RepositoryFiles,
-	type Scope,
-} from "../matrix/index.ts";
+import { textOfFile, type RepositoryFile, type RepositoryFiles } from "../matrix/files.ts";
+import { buildMatrix, joinPath, type MatrixEntry } from "../matrix/matrix.ts";
+import { expand, holds, matchesGlob, remember, type Scope } from "../matrix/scope.ts";
+import { evaluate, withVariables } from "../matrix/variables.ts";
 
 export interface RenderInput {
 	readonly config: ImageConfig;
@@ -70,15 +61,16 @@ export function planRendering({ config, files, today, versions }: RenderInput): 
 	const outputs = new Map<string, Output>();
 	const copies = new Map<string, Copy>();
 	const env = environmentOf(config, templates);
+	const find = fileFinder(files);
 	for (const entry of matrix.entries) {
 		if (!isWanted(entry.version.key)) continue;
 		const scope = withVariables(entry.scope, templates.vars, entry.version.sources);
 		if (!holds(templates.if, scope)) continue;
 		const exists = templates.exists === undefined || evaluate(templates.exists, scope, entry.version.sources);
 		if (exists === undefined || exists === "") continue;
-		const output = outputOf(templates, entry, scope, { env, files });
+		const output = outputOf(templates, entry, scope, { env, files, find });
 		add(outputs, output, (other) => other.template === output.template && isSame(other.env, output.env));
-		for (const copy of copiesOf(templates, entry, scope, files)) {
+		for (const copy of copiesOf(templates, entry, scope, find)) {
 			add(copies, copy, (other) => other.text === copy.text && other.executable === copy.executable);
 		}
 	}
@@ -125,7 +117,7 @@ function outputOf(
 	{ rules }: TemplatesConfig,
 	entry: MatrixEntry,
 	scope: Scope,
-	{ env, files }: { readonly env: Env; readonly files: RepositoryFiles },
+	{ env, files, find }: { readonly env: Env; readonly files: RepositoryFiles; readonly find: FindFiles },
 ): Output {
 	const index = rules.findIndex((rule) => holds(rule.if, scope));
 	const rule = rules[index];
@@ -144,48 +136,52 @@ function outputOf(
 		});
 	}
 	const name = rule.output === undefined ? entry.file : text(rule.output, scope, `${where}.output`, entry);
-	return { path: place(entry, name, `${where}.output`), template, env: variablesOf(env, scope, files) };
+	return { path: place(entry, name, `${where}.output`), template, env: variablesOf(env, scope, find) };
 }
 
 /** What has no value here is not set. */
-function variablesOf(env: Env, scope: Scope, files: RepositoryFiles): Readonly<Record<string, string>> {
+function variablesOf(env: Env, scope: Scope, find: FindFiles): Readonly<Record<string, string>> {
 	const values: (readonly [string, string])[] = [];
 	for (const [name, value] of Object.entries(env)) {
 		if (typeof value === "string") {
 			const expanded = expand(value, scope);
 			if (expanded !== undefined) values.push([name, expanded]);
 		} else {
-			const names = filesOf(value.files, scope, files).map(([path]) => posix.basename(path));
+			const names = find(value.files, scope).map(([path]) => posix.basename(path));
 			values.push([name, names.join("\n")]);
 		}
 	}
 	return Object.fromEntries(values);
 }
 
-/** Files that a pattern names, in the order of their paths; its `*` is anything but a `/`. */
-function filesOf(
-	pattern: string,
-	scope: Scope,
-	files: RepositoryFiles,
-): readonly (readonly [string, RepositoryFile])[] {
-	const depth = expand(pattern, scope)?.split("/").length;
-	if (depth === undefined) return [];
-	return [...files.files].filter(
-		([path, { mode }]) => mode !== "link" && path.split("/").length === depth && matchesGlob(pattern, path, scope),
+type FoundFiles = readonly (readonly [string, RepositoryFile])[];
+/** Files that a pattern names, in the order of their paths; its `*` is anything but a `/`. Links are none. */
+type FindFiles = (pattern: string, scope: Scope) => FoundFiles;
+
+/** Looks for each pattern once: most are the same for all entries. */
+function fileFinder({ files }: RepositoryFiles): FindFiles {
+	const depthOf = (path: string): number => path.split("/").length;
+	const byDepth = Map.groupBy(
+		[...files].filter(([, { mode }]) => mode !== "link"),
+		([path]) => depthOf(path),
 	);
+	const known = new Map<string, FoundFiles>();
+	return (pattern, scope) => {
+		const expanded = expand(pattern, scope);
+		if (expanded === undefined) return [];
+		// A * that a name stands for is no pattern, so the pattern itself is part of the key.
+		return remember(known, `${pattern}\0${expanded}`, () =>
+			(byDepth.get(depthOf(expanded)) ?? []).filter(([path]) => matchesGlob(pattern, path, scope)),
+		);
+	};
 }
 
-function copiesOf(
-	{ copy = [] }: TemplatesConfig,
-	entry: MatrixEntry,
-	scope: Scope,
-	files: RepositoryFiles,
-): readonly Copy[] {
+function copiesOf({ copy = [] }: TemplatesConfig, entry: MatrixEntry, scope: Scope, find: FindFiles): readonly Copy[] {
 	return copy.flatMap((rule, index) => {
 		if (!holds(rule.if, scope)) return [];
 		const where = `templates.copy.${index}`;
 		const sources = rule.files.flatMap((pattern) => {
-			const found = filesOf(pattern, scope, files);
+			const found = find(pattern, scope);
 			if (found.length > 0) return found;
 			throw new BrewlineError("config", `${where}: there is no file ${printable(pattern, 200)}`, {
 				hint: "Links are not copied.",
@@ -258,7 +254,7 @@ function place(entry: MatrixEntry, name: string, where: string): string {
 }
 
 /** Relative, without `..`, and nothing that belongs to git itself. */
-export function isPath(path: string): boolean {
+function isPath(path: string): boolean {
 	return (
 		isRepositoryPath(path) && !/[\p{Cc}\\]/u.test(path) && !path.split("/").some((part) => /^\.git[. ]*$/i.test(part))
 	);

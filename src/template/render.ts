@@ -41,12 +41,13 @@ export async function render(
 	options: RenderOptions = {},
 ): Promise<Rendered> {
 	const { timeLimit, memoryLimit } = options;
-	// While files are read it starts, with jq.
 	await using sandbox = openSandbox({
 		signal: io.signal,
 		...(timeLimit === undefined ? {} : { timeLimit }),
 		...(memoryLimit === undefined ? {} : { memoryLimit }),
 	});
+	// It gets ready while files are read; what is wrong with it shows again when it is used.
+	sandbox.run("prepareRender", null).catch(() => undefined);
 	const rendered = await renderIn(sandbox, images, folder, io, options);
 	if (options.write !== false) await writeChanges(folder, rendered.changes, io.signal);
 	return rendered;

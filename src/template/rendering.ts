@@ -1,6 +1,6 @@
 import { printable } from "../io/printable.ts";
 import { BrewlineError } from "../errors.ts";
-import { textOfFile } from "../matrix/index.ts";
+import { textOfFile } from "../matrix/files.ts";
 import type { Jq } from "../sandbox/jq.ts";
 import { evaluateTemplate } from "./evaluate.ts";
 import { isWithin, planRendering, type RenderInput } from "./plan.ts";
