@@ -67,7 +67,7 @@ export function readInputs<Schema extends InputSchema>(
 }
 
 /** The inputs, of whichever action, that nobody may read in a log. */
-const secretInputs = ["password", "git-token", "state-token"];
+const secretInputs = ["password", "git-token", "state-token", "token"];
 
 /** What is to be masked, however the other inputs are. */
 export function secretsOf(env: Readonly<Record<string, string | undefined>>): readonly string[] {

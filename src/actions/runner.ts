@@ -1,26 +1,30 @@
 import * as core from "@actions/core";
 import type * as z from "zod/mini";
 import { type Io, type Log, nodeIo, printable } from "../io/index.ts";
-import {
-	exitCodeOf,
-	exitCodeOfReport,
-	failuresOf,
-	failureText,
-	plainStyle,
-	renderFailures,
-	renderMarkdown,
-	renderText,
-	type Report,
-} from "../report/index.ts";
+import { exitCodeOf, failuresOf, failureText, type FailureReport, renderFailures } from "../report/index.ts";
 import { type InputSchema, readInputs, secretsOf } from "./inputs.ts";
 import { limits } from "./limits.ts";
 
+/** Something that is shown on the run's page, and beside the line of a file that it is about. */
+export interface Annotation extends FailureReport {
+	/** Default: error. */
+	readonly level?: "error" | "warning" | "notice";
+}
+
+/** What a step says to people, and how it ends. */
+export interface Told {
+	/** For the log, in lines. */
+	readonly text: string;
+	/** For the run's page. */
+	readonly markdown: string;
+	readonly annotations: readonly Annotation[];
+	readonly exitCode: number;
+}
+
 export interface ActionOutput {
 	readonly outputs: Readonly<Record<string, string>>;
-	/** Undefined: the step is none of the run's, and says nothing more than its log. */
-	readonly report?: Report;
-	/** The run that follows goes on with what is incomplete: then that is no failure. */
-	readonly goesOn?: boolean;
+	/** Undefined: the step says nothing more than its log. */
+	readonly told?: Told;
 }
 
 /** An action: what it takes, and one call of the library. */
@@ -44,13 +48,13 @@ export async function main<Schema extends InputSchema>(action: Action<Schema>): 
 		const inputs = readInputs(action.inputs, process.env, (message) => {
 			core.warning(message);
 		});
-		const { outputs, report, goesOn = false } = await action.run(inputs, io);
+		const { outputs, told } = await action.run(inputs, io);
 		for (const [name, value] of Object.entries(outputs)) core.setOutput(name, value);
-		if (report === undefined) return;
-		for (const line of renderText(report, plainStyle).trimEnd().split("\n")) core.info(harmless(line));
-		annotate(problemsOf(report));
-		await summarize(renderMarkdown(report));
-		process.exitCode = goesOn && report.outcome === "incomplete" ? 0 : exitCodeOfReport(report);
+		if (told === undefined) return;
+		for (const line of told.text.trimEnd().split("\n")) core.info(harmless(line));
+		annotate(told.annotations);
+		await summarize(told.markdown);
+		process.exitCode = told.exitCode;
 	} catch (error) {
 		if (core.isDebug() && error instanceof Error) core.debug(error.stack ?? error.message);
 		const failures = failuresOf(error);
@@ -60,23 +64,21 @@ export async function main<Schema extends InputSchema>(action: Action<Schema>): 
 	}
 }
 
-/** All that went wrong, each build's own error with its name. */
-function problemsOf({ builds, errors }: Report): Report["errors"] {
-	const failed = builds.flatMap(({ tags, buildId, arch, error }) =>
-		error === null ? [] : [{ ...error, message: `${tags[0] ?? buildId} for ${arch}: ${error.message}` }],
-	);
-	return [...errors, ...failed];
+/** Each level has a limit of its own. */
+function annotate(annotations: readonly Annotation[]): void {
+	for (const level of ["error", "warning", "notice"] as const) {
+		// Each by its name: the bundle would hold all of core otherwise.
+		const say = { error: core.error, warning: core.warning, notice: core.notice }[level];
+		const own = annotations.filter((annotation) => (annotation.level ?? "error") === level);
+		const all = own.length <= limits.annotations;
+		const shown = all ? own : own.slice(0, limits.annotations - 1);
+		for (const one of shown) say(failureText(one), { title: one.code, ...placeOf(one.at) });
+		// The runner drops what is more, without a word.
+		if (!all) say(`and ${own.length - shown.length} more, which the log and the summary name`);
+	}
 }
 
-function annotate(failures: Report["errors"]): void {
-	const all = failures.length <= limits.annotations;
-	const shown = all ? failures : failures.slice(0, limits.annotations - 1);
-	for (const failure of shown) core.error(failureText(failure), { title: failure.code, ...placeOf(failure.at) });
-	// The runner drops what is more, without a word.
-	if (!all) core.error(`and ${failures.length - shown.length} more, which the log and the summary name`);
-}
-
-function placeOf(at: Report["errors"][number]["at"]): core.AnnotationProperties {
+function placeOf(at: FailureReport["at"]): core.AnnotationProperties {
 	return {
 		...(at === undefined ? {} : { file: at.file }),
 		...(at?.line === undefined ? {} : { startLine: at.line }),

@@ -3,7 +3,16 @@ import { parseDefinition, type Definition } from "../definition/index.ts";
 import { BrewlineError } from "../errors.ts";
 import { printable } from "../io/printable.ts";
 import { compareCodePoints, orderedEntries, type JsonValue } from "../json/index.ts";
-import { asValue, expand, holds, matchesGlob, valueAt, type Matrix, type MatrixEntry, type Scope } from "../matrix/index.ts";
+import {
+	asValue,
+	expand,
+	holds,
+	matchesGlob,
+	valueAt,
+	type Matrix,
+	type MatrixEntry,
+	type Scope,
+} from "../matrix/index.ts";
 import { ruleOf, splitImage, withArchitecture } from "./rules.ts";
 import { branchObject, parentDockerfile, parentsOf } from "./survey.ts";
 import type { ComposeInput, MissingArchitecture } from "./types.ts";
@@ -141,10 +150,14 @@ export function architecturesOf(
 			const images = parentsOf(config, entry, matrix.dockerfile);
 			if (images.length === 0) {
 				const file = printable(parentDockerfile(rule, entry));
-				throw new BrewlineError("config", `${file} has no parent in the library that it could have architectures from`, {
-					hint: "List them in a rule of architectures: { static: [amd64, …] }, or take them from the data.",
-					at: { file: parentDockerfile(rule, entry) },
-				});
+				throw new BrewlineError(
+					"config",
+					`${file} has no parent in the library that it could have architectures from`,
+					{
+						hint: "List them in a rule of architectures: { static: [amd64, …] }, or take them from the data.",
+						at: { file: parentDockerfile(rule, entry) },
+					},
+				);
 			}
 			let names: readonly string[] | undefined;
 			for (const image of images) {
@@ -164,7 +177,8 @@ export function architecturesOf(
 			const has = (each: string): boolean => hasFile(input, rule.glob, withArchitecture(entry.scope, each));
 			return named(candidates.filter(has), "there is no such file");
 		}
-		const members = rule.union !== undefined && entry.axes[rule.union] === "" ? siblings(matrix, entry, rule.union) : [entry];
+		const members =
+			rule.union !== undefined && entry.axes[rule.union] === "" ? siblings(matrix, entry, rule.union) : [entry];
 		const found = new Map<string, FoundArchitecture>();
 		for (const member of members) {
 			for (const each of candidates) {
@@ -180,9 +194,13 @@ export function architecturesOf(
 }
 
 function noParent(entry: MatrixEntry, image: string, why: string): BrewlineError {
-	return new BrewlineError("reference", `${printable(entry.directory)} is built from ${printable(image, 200)}: ${why}`, {
-		hint: "Check the FROM, and that the library is the newest: --library names its folder or address.",
-	});
+	return new BrewlineError(
+		"reference",
+		`${printable(entry.directory)} is built from ${printable(image, 200)}: ${why}`,
+		{
+			hint: "Check the FROM, and that the library is the newest: --library names its folder or address.",
+		},
+	);
 }
 
 /** The other entries of a union's version, in their order. */

@@ -77,7 +77,10 @@ async function follow(io: Io, from: URL, signal: AbortSignal): Promise<string | 
 			const next = URL.canParse(location, url.href) ? new URL(location, url) : undefined;
 			const isSafe = next?.protocol === "https:" || (next?.protocol === "http:" && url.protocol === "http:");
 			if (next === undefined || !isSafe || redirects >= maxRedirects) {
-				throw new BrewlineError("failed", `${printable(from.href)} leads to ${printable(location)}, which is not followed`);
+				throw new BrewlineError(
+					"failed",
+					`${printable(from.href)} leads to ${printable(location)}, which is not followed`,
+				);
 			}
 			url = next;
 			continue;

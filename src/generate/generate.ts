@@ -56,7 +56,15 @@ async function readDefinitions(definitions: Definitions, images: readonly string
 
 /** Tracked files that are not as they were committed. */
 async function changedFiles(io: Io, repository: LocalRepository): Promise<readonly string[]> {
-	const told = await gitIn(io, repository, ["diff", "--name-only", "-z", "--no-renames", "--no-ext-diff", "--relative", "HEAD"]);
+	const told = await gitIn(io, repository, [
+		"diff",
+		"--name-only",
+		"-z",
+		"--no-renames",
+		"--no-ext-diff",
+		"--relative",
+		"HEAD",
+	]);
 	return decodeText(told).split("\0").filter(Boolean);
 }
 
@@ -89,9 +97,7 @@ async function committedFiles(
 }
 
 function usesBranches(config: ImageConfig): boolean {
-	return (
-		config.header.branchFields !== undefined || (config.architectures ?? []).some((rule) => "branches" in rule)
-	);
+	return config.header.branchFields !== undefined || (config.architectures ?? []).some((rule) => "branches" in rule);
 }
 
 /** The branches of a clone: those of the remote it is from, and where it has none of that name, its own. */
@@ -110,11 +116,17 @@ async function readBranches(io: Io, repository: LocalRepository): Promise<Map<st
 	return branches;
 }
 
-async function existingObjects(io: Io, repository: LocalRepository, objects: readonly string[]): Promise<readonly boolean[]> {
+async function existingObjects(
+	io: Io,
+	repository: LocalRepository,
+	objects: readonly string[],
+): Promise<readonly boolean[]> {
 	if (objects.length === 0) return [];
 	// One line each; only the id is asked for, so that the object itself need not be there.
 	const asked = objects.filter((object) => !object.includes("\n"));
-	const told = await gitIn(io, repository, ["cat-file", "--batch-check=%(objectname)"], { input: `${asked.join("\n")}\n` });
+	const told = await gitIn(io, repository, ["cat-file", "--batch-check=%(objectname)"], {
+		input: `${asked.join("\n")}\n`,
+	});
 	const lines = told.toString("utf8").split("\n");
 	const there = new Set(asked.filter((_, index) => /^[0-9a-f]+$/.test(lines[index] ?? "")));
 	return objects.map((object) => there.has(object));

@@ -4,10 +4,7 @@ import { createScope, holds, type MatrixEntry, type Scope } from "../matrix/inde
 const fromParents: ArchRule = { parents: ["from"] };
 
 /** The rule that says which architectures an entry has: the first that matches, or that of the FROMs. */
-export function ruleOf(
-	config: ImageConfig,
-	entry: MatrixEntry,
-): { readonly rule: ArchRule; readonly name: string } {
+export function ruleOf(config: ImageConfig, entry: MatrixEntry): { readonly rule: ArchRule; readonly name: string } {
 	const rules = config.architectures ?? [fromParents];
 	const index = rules.findIndex((rule) => holds(rule.if, entry.scope));
 	return index < 0

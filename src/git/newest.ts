@@ -143,7 +143,8 @@ async function listCommits(
 			if (enough) break;
 		}
 	} catch (error) {
-		if (!enough && !(error instanceof Error && "code" in error && error.code === "ERR_STREAM_PREMATURE_CLOSE")) throw error;
+		if (!enough && !(error instanceof Error && "code" in error && error.code === "ERR_STREAM_PREMATURE_CLOSE"))
+			throw error;
 	}
 	if (enough) {
 		child.kill("SIGKILL");
@@ -153,7 +154,11 @@ async function listCommits(
 	const { code } = await exited;
 	if (io.signal.aborted) throw new BrewlineError("cancelled", "git log was ended");
 	if (code !== 0) {
-		const last = stderr.trim().split("\n").slice(-3).map((line) => printable(line.trim()));
+		const last = stderr
+			.trim()
+			.split("\n")
+			.slice(-3)
+			.map((line) => printable(line.trim()));
 		throw new BrewlineError("git", `the history of ${printable(revision)} cannot be read: ${last.join("; ")}`);
 	}
 	parser.done();

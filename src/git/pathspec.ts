@@ -49,7 +49,8 @@ export function compilePathspecs(queries: readonly PathQuery[]): Pathspecs {
 				}
 				for (const query of literal.get("") ?? []) into.add(query);
 				for (const { query, prefix, tokens } of patterns) {
-					if (!into.has(query) && path.startsWith(prefix) && matches(tokens, path.slice(prefix.length))) into.add(query);
+					if (!into.has(query) && path.startsWith(prefix) && matches(tokens, path.slice(prefix.length)))
+						into.add(query);
 				}
 			}
 		},

@@ -15,6 +15,7 @@ import { optionalText, sha256Digest } from "../inputs.ts";
 import { loggedIn, loginInputs } from "../login.ts";
 import { runOf } from "../run.ts";
 import type { Action } from "../runner.ts";
+import { toldOf } from "../told.ts";
 
 export const inputs = z.object({
 	leg: z.string(),
@@ -45,7 +46,7 @@ export const action: Action<typeof inputs> = {
 		report.builds = legReports(legs, results);
 		const builds = results.flatMap((result) => result.builds);
 		return {
-			report: await finishReport(work, io, report),
+			told: toldOf(await finishReport(work, io, report)),
 			outputs: {
 				state:
 					builds.find(({ status }) => status !== "built" && status !== "present")?.status ?? builds[0]?.status ?? "",

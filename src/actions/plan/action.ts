@@ -22,6 +22,7 @@ import { loggedIn, loginInputs } from "../login.ts";
 import { configInput, programOf } from "../program.ts";
 import type { Action } from "../runner.ts";
 import { stateInputs, withState } from "../state.ts";
+import { toldOf } from "../told.ts";
 
 export const inputs = z.object({
 	config: configInput,
@@ -62,7 +63,7 @@ export const action: Action<typeof inputs> = {
 		const builds = legs.reduce((sum, leg) => sum + leg.builds.length, 0);
 		if (builds < wanted) io.log({ type: "message", level: "warning", ...noRoom(wanted, builds, capacity) });
 		return {
-			report: await finishReport(workspace.work, io, report),
+			told: toldOf(await finishReport(workspace.work, io, report)),
 			outputs: {
 				...matricesOf(plan.legs),
 				legs: String(plan.legs.length),

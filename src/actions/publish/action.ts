@@ -9,6 +9,7 @@ import { configInput, programOf } from "../program.ts";
 import { runOf } from "../run.ts";
 import type { Action } from "../runner.ts";
 import { stateInputs, withState } from "../state.ts";
+import { toldOf } from "../told.ts";
 
 export const inputs = z.object({
 	config: configInput,
@@ -51,9 +52,8 @@ export const action: Action<typeof inputs> = {
 		}
 		const finished = await finishReport(workspace.work, io, report);
 		return {
-			report: finished,
 			// What backs off or lacks a base from outside is not mended by a run that follows at once.
-			goesOn: again && report.waiting.every(({ wave, unserved }) => wave !== null || unserved === true),
+			told: toldOf(finished, again && report.waiting.every(({ wave, unserved }) => wave !== null || unserved === true)),
 			outputs: {
 				changed: count("created", "updated"),
 				held: count("held", "failed"),

@@ -5,6 +5,7 @@ import { optionalText, sha256Digest } from "../inputs.ts";
 import { configInput, programOf } from "../program.ts";
 import { runOf } from "../run.ts";
 import type { Action } from "../runner.ts";
+import { toldOf } from "../told.ts";
 import { stateInputs, withState } from "../state.ts";
 
 export const inputs = z.object({
@@ -37,7 +38,7 @@ export const action: Action<typeof inputs> = {
 			...(logAddress === undefined ? {} : { logAddress }),
 		});
 		return {
-			report: await finishReport(undefined, io, report),
+			told: toldOf(await finishReport(undefined, io, report)),
 			outputs: { tries: String(tries), tags: String(tags) },
 		};
 	},
