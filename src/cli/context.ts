@@ -22,8 +22,12 @@ export interface Context {
 	readonly configured: boolean;
 	/** The configuration, or where one would be. */
 	readonly file: string;
-	/** Those that the configuration describes. */
+	/** What the configuration says of an image repository; empty in the repository of a library. */
 	readonly images: readonly ImageConfig[];
+	/** The folder that the configuration is in, or would be. */
+	readonly folder: string;
+	/** What --library says, which may be an address where only definitions of parents are read. */
+	readonly libraryGiven: string | undefined;
 	/** The absolute path of the work folder. */
 	readonly work: string;
 	readonly json: boolean;
@@ -83,19 +87,20 @@ export async function withContext(
 	}
 }
 
-async function programOf(
-	options: GlobalOptions,
-	env: Io["env"],
-): Promise<Pick<Context, "program" | "configured" | "file" | "images">> {
+type Configured = Pick<Context, "program" | "configured" | "images" | "file" | "folder" | "libraryGiven">;
+
+async function programOf(options: GlobalOptions, env: Io["env"]): Promise<Configured> {
 	const named = options.config ?? env["BREWLINE_CONFIG"];
 	const file = named ?? "brewline.yaml";
 	const configured = named !== undefined || existsSync(file);
 	const { program, images } = configured ? await loadConfiguration(file) : { program: dockerProgram, images: [] };
 	return {
+		images,
+		folder: path.dirname(path.resolve(file)),
+		libraryGiven: options.library,
 		program: options.library === undefined ? program : { ...program, library: path.resolve(options.library) },
 		configured,
 		file,
-		images,
 	};
 }
 

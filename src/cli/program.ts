@@ -58,7 +58,10 @@ export function commandLine(words: readonly string[] = []): Command {
 		.helpOption("-h, --help", "explain a command")
 		.option("-c, --config <file>", "the configuration (default: brewline.yaml, where there is one)")
 		.option("-w, --work <folder>", "where the hand-over files, git objects and logs are kept", ".brewline")
-		.option("--library <folder>", "the folder of the definitions (default: the configuration's)")
+		.option(
+			"--library <folder>",
+			"the folder of the definitions (default: the configuration's); for generate also an address",
+		)
 		.option("--json", "print the result as JSON on standard output; everything else goes to standard error")
 		.option("-v, --verbose", "show the output of builds, and what is done in detail")
 		.option("--no-progress", "plain lines instead of a live view, also on a terminal")
@@ -376,6 +379,23 @@ Ends with 7 where a definition names what its bases do not have. All definitions
 				.option("--today <date>", "what {today} stands for (default: the day in UTC)", day)
 				.addOption(dryRun)
 				.action(does(async () => (await import("./render.ts")).renderStep));
+		},
+		generate: () => {
+			command(
+				"generate",
+				"write the definition of an image from its repository: versions, Dockerfiles and git history",
+				`Reads the block images of brewline.yaml, and the definitions of parents from --library, a folder or an address
+(default: the configuration's folder, or the official library). Same repository, same library, same day: same bytes.
+  brewline generate                       the definition on standard output
+  brewline generate --output library/     as a file of the image's name
+  brewline generate --explain 1.2-slim    which rules made the tag, and what took architectures away`,
+			)
+				.option("--image <name>", "only this one of several")
+				.option("--output <path>", "a file, or a folder in which each image has one")
+				.option("--explain <tag>", "say where a tag comes from, instead of the definition")
+				.option("--today <date>", "YYYY-MM-DD, for what depends on it")
+				.addOption(dryRun)
+				.action(does(async () => (await import("./generate.ts")).generateStep));
 		},
 		copy: () => {
 			command(

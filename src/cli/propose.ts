@@ -1,6 +1,6 @@
 import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
-import { type ImageConfig, loadImages } from "../config/index.ts";
+import type { ImageConfig } from "../config/index.ts";
 import { BrewlineError, messageOf } from "../errors.ts";
 import { printable } from "../io/index.ts";
 import { tabJson } from "../json/index.ts";
@@ -21,8 +21,7 @@ interface Options {
 
 /** Proposes definitions to the library, one image after the other. */
 export async function proposeStep(context: Context, options: Options, names: string[]): Promise<number> {
-	const { io, program, json, file } = context;
-	const images = await loadImages(file);
+	const { io, program, json, images } = context;
 	const unknown = names.find((name) => !images.some(({ image }) => image === name));
 	if (unknown !== undefined) {
 		throw new BrewlineError("usage", `the configuration has no image ${printable(unknown, 200)}`, {

@@ -110,3 +110,5 @@ export const dockerProposals = {
 	folder: "library",
 	minAge: "7d",
 } as const;
+/** Where the definitions of Docker's own images are, for who has no clone of them. */
+export const officialLibrary = "https://raw.githubusercontent.com/docker-library/official-images/HEAD/library/";

@@ -2,7 +2,7 @@ export type * from "./types.ts";
 export type * from "./images.ts";
 export { imageSchema } from "./images.ts";
 export type { ProposeConfig } from "./propose.ts";
-export { dockerProgram, dockerProposals } from "./defaults.ts";
+export { dockerProgram, dockerProposals, officialLibrary } from "./defaults.ts";
 export { defineProgram, servedArchitectures } from "./program.ts";
 export { loadConfig, loadConfiguration, loadImages } from "./load.ts";
 export { parseConfig, parseFile } from "./parse.ts";

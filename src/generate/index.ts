@@ -1,3 +1,4 @@
 export type { Generated, GeneratedEntry, MissingArchitecture, TagReason } from "./types.ts";
 export { definitionsAt, definitionsInFolder, firstOf, type Definitions } from "./definitions.ts";
+export { explainTag, explanationText, type Explanation } from "./explain.ts";
 export { generate, type GenerateInput } from "./generate.ts";
