@@ -9,13 +9,11 @@ import {
 	type Definitions,
 	explainTag,
 	explanationText,
-	firstOf,
-	generate,
-	type Generated,
+	generateAll,
 } from "../generate/index.ts";
 import { printable, writeWhole } from "../io/index.ts";
 import { tabJson } from "../json/index.ts";
-import type { Context } from "./context.ts";
+import { chosenImages, type Context } from "./context.ts";
 
 interface Options {
 	readonly image?: string;
@@ -28,7 +26,7 @@ interface Options {
 /** Generates the definitions of the repository that the configuration is in. */
 export async function generateStep(context: Context, options: Options): Promise<number> {
 	const { io, program } = context;
-	const images = chosen(context, options.image);
+	const images = chosenImages(context, options.image);
 	const { explain } = options;
 	if (explain !== undefined && images.length > 1) {
 		throw new BrewlineError("usage", "--explain is about one image", { hint: "Name it with --image." });
@@ -39,16 +37,14 @@ export async function generateStep(context: Context, options: Options): Promise<
 			hint: "Name one with --image, or a folder for all of them with --output.",
 		});
 	}
-	const done = new Map<string, Generated>();
-	// An image may stand on another of the same repository.
-	const earlier: Definitions = async (image) => await Promise.resolve(done.get(image)?.text);
-	const definitions = firstOf(earlier, library(context));
-	const today = options.today ?? new Date(io.clock.now()).toISOString().slice(0, 10);
-	for (const config of images) {
-		const repository = { folder: context.folder };
-		const architectures = Object.keys(program.architectures);
-		done.set(config.image, await generate({ config, repository, definitions, architectures, today }, io));
-	}
+	const { today } = options;
+	const input = {
+		repository: { folder: context.folder },
+		definitions: parentsOf(context, () => definitionsAt(io, officialLibrary)),
+		architectures: Object.keys(program.architectures),
+		...(today === undefined ? {} : { today }),
+	};
+	const done = await generateAll(images, input, io);
 	if (explain !== undefined) {
 		const [config] = images;
 		const explanations = explainTag(done.get(config!.image)!, explain);
@@ -68,20 +64,6 @@ export async function generateStep(context: Context, options: Options): Promise<
 	return 0;
 }
 
-function chosen({ images }: Context, name: string | undefined): readonly ImageConfig[] {
-	if (images.length === 0) {
-		throw new BrewlineError("config", "the configuration has no images", {
-			hint: "Run this in an image repository, whose brewline.yaml describes its image in the block images.",
-		});
-	}
-	if (name === undefined) return images;
-	const found = images.filter(({ image }) => image === name);
-	if (found.length > 0) return found;
-	throw new BrewlineError("usage", `there is no image ${printable(name, 100)} in the configuration`, {
-		hint: `It has: ${images.map(({ image }) => image).join(", ")}.`,
-	});
-}
-
 /** The file of each image's definition: one, or in a folder under the image's name. */
 function outputOf(output: string, images: readonly ImageConfig[]): (image: string) => string {
 	const isFolder = output.endsWith("/") || (existsSync(output) && statSync(output).isDirectory());
@@ -92,9 +74,9 @@ function outputOf(output: string, images: readonly ImageConfig[]): (image: strin
 	});
 }
 
-/** Where the definitions of parents are: what was named, the configuration's folder, or the official library. */
-function library({ io, program, libraryGiven }: Context): Definitions {
+/** Where the definitions of parents are: what was named, the configuration's folder, or something else. */
+export function parentsOf({ io, program, libraryGiven }: Context, otherwise: () => Definitions): Definitions {
 	if (libraryGiven !== undefined && /^https?:\/\//.test(libraryGiven)) return definitionsAt(io, libraryGiven);
 	if (libraryGiven !== undefined || existsSync(program.library)) return definitionsInFolder(program.library);
-	return definitionsAt(io, officialLibrary);
+	return otherwise();
 }

@@ -520,8 +520,7 @@ is left alone, and what the library has is taken back. Ends with 7 where others 
   GITHUB_TOKEN=… brewline propose golang  one of several images`,
 			)
 				.argument("[image...]", "only these images of the configuration")
-				.option("--definitions <folder>", "the definitions, as files by the names of their images")
-				.option("--repository <folder>", "the image's repository, with all of its history", ".")
+				.option("--definitions <folder>", "definitions that were generated, as files by the names of their images")
 				.option("--token-variable <name>", "the environment variable with a token for GitHub", "GITHUB_TOKEN")
 				.option("--min-age <time>", "how old the last proposal must be: 90m, 48h, 7d (default: the configuration's)")
 				.option("--security", "it is about security, and does not wait")

@@ -2,14 +2,15 @@ import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import type { ImageConfig } from "../config/index.ts";
 import { BrewlineError, messageOf } from "../errors.ts";
+import { generateAll } from "../generate/index.ts";
 import { printable } from "../io/index.ts";
 import { tabJson } from "../json/index.ts";
-import { proposalText, propose, proposeOptionsOf, type Proposal } from "../propose/index.ts";
-import type { Context } from "./context.ts";
+import { openLibrary, proposalText, propose, proposeOptionsOf, type Proposal } from "../propose/index.ts";
+import { chosenImages, type Context } from "./context.ts";
+import { parentsOf } from "./generate.ts";
 
 interface Options {
 	readonly definitions?: string;
-	readonly repository: string;
 	readonly tokenVariable: string;
 	readonly minAge?: string;
 	readonly security?: boolean;
@@ -21,23 +22,30 @@ interface Options {
 
 /** Proposes definitions to the library, one image after the other. */
 export async function proposeStep(context: Context, options: Options, names: string[]): Promise<number> {
-	const { io, program, json, images } = context;
-	const unknown = names.find((name) => !images.some(({ image }) => image === name));
-	if (unknown !== undefined) {
-		throw new BrewlineError("usage", `the configuration has no image ${printable(unknown, 200)}`, {
-			hint: `it has: ${images.map(({ image }) => image).join(", ")}`,
-		});
-	}
-	const token = io.env[options.tokenVariable];
-	const { definitions: folder, repository, tokenVariable: _, ...settings } = options;
+	const { io, program, json } = context;
+	const { definitions: folder, tokenVariable, ...given } = options;
+	const settings = { ...given, token: io.env[tokenVariable] || undefined };
+	const images =
+		names.length === 0 ? chosenImages(context, undefined) : names.flatMap((name) => chosenImages(context, name));
+	const how = images.map((config) => proposeOptionsOf(config.propose, program, settings));
+	const repository = { folder: context.folder };
+	await using library = openLibrary(io, how[0]!);
+	const all =
+		folder === undefined
+			? await generateAll(
+					context.images,
+					{
+						repository,
+						definitions: parentsOf(context, () => (image) => library.definition(image)),
+						architectures: Object.keys(program.architectures),
+					},
+					io,
+				)
+			: undefined;
 	const proposals: Proposal[] = [];
-	for (const image of images.filter(({ image: name }) => names.length === 0 || names.includes(name))) {
-		const input = {
-			definitions: new Map([[image.image, await definitionOf(image, folder)]]),
-			repository: { folder: path.resolve(repository) },
-		};
-		const own = { ...settings, token: token === "" ? undefined : token };
-		const proposal = await propose(input, io, proposeOptionsOf(image.propose, program, own));
+	for (const [index, { image }] of images.entries()) {
+		const text = all?.get(image)?.text ?? (await readDefinition(folder!, image));
+		const proposal = await propose({ definitions: new Map([[image, text]]), repository }, io, how[index]!);
 		proposals.push(proposal);
 		if (!json) context.print(`${proposalText(proposal)}\n`);
 	}
@@ -47,9 +55,7 @@ export async function proposeStep(context: Context, options: Options, names: str
 
 const maxDefinition = 1024 * 1024;
 
-async function definitionOf({ image }: ImageConfig, folder: string | undefined): Promise<string> {
-	if (folder === undefined)
-		throw new BrewlineError("usage", "where are the definitions?", { hint: "name their folder with --definitions" });
+async function readDefinition(folder: string, image: ImageConfig["image"]): Promise<string> {
 	const file = path.join(folder, image);
 	try {
 		if ((await stat(file)).size > maxDefinition) throw new Error(`it is larger than ${maxDefinition} bytes`);

@@ -1,4 +1,5 @@
 export type { Generated, GeneratedEntry, MissingArchitecture, TagReason } from "./types.ts";
 export { definitionsAt, definitionsInFolder, firstOf, type Definitions } from "./definitions.ts";
 export { explainTag, explanationText, type Explanation } from "./explain.ts";
+export { generateAll } from "./all.ts";
 export { generate, type GenerateInput } from "./generate.ts";

@@ -1,5 +1,6 @@
 export { propose, type ProposeInput, type ProposeOptions } from "./propose.ts";
 export { proposeOptionsOf, type ProposeSettings } from "./options.ts";
+export { openLibrary, type Library } from "./library.ts";
 export { proposalMarkdown, proposalText } from "./render.ts";
 export type { GitHubOptions } from "./github.ts";
 export type * from "./types.ts";

@@ -9,7 +9,14 @@ import type { Io } from "../io/types.ts";
 import { changesBetween } from "./commits.ts";
 import { openGitHub, type GitHub, type GitHubOptions, type PullRequest } from "./github.ts";
 import { messageOf, type Message } from "./message.ts";
-import { missingIn, openRepositories, type Repositories, type RepositoryOptions, type Tip } from "./repositories.ts";
+import {
+	maxDefinition,
+	missingIn,
+	openRepositories,
+	type Repositories,
+	type RepositoryOptions,
+	type Tip,
+} from "./repositories.ts";
 import type { Definitions, Outcome, Proposal, SourceChanges } from "./types.ts";
 
 export interface ProposeInput {
@@ -79,6 +86,10 @@ export async function propose(input: ProposeInput, io: Io, options: ProposeOptio
 				: `not an image's name, or too many: ${printable(wrong ?? first)}`,
 		);
 	}
+	const broken = names.find((name) => !isText(input.definitions.get(name)!));
+	if (broken !== undefined) {
+		throw new BrewlineError("definition", `the definition of ${printable(broken)} is empty, too large or not UTF-8`);
+	}
 	const { folder = "library", branch = `brewline/${first}` } = options;
 	if (!/^[\w.-]+(?:\/[\w.-]+)*$/.test(folder) || folder.split("/").some((part) => /^\.{1,2}$/.test(part))) {
 		throw new BrewlineError("usage", `${printable(folder)} is no folder of a library`);
@@ -117,6 +128,10 @@ export async function propose(input: ProposeInput, io: Io, options: ProposeOptio
 	} finally {
 		await rm(directory, { recursive: true, force: true });
 	}
+}
+
+function isText(definition: string): boolean {
+	return definition.isWellFormed() && definition.trim() !== "" && definition.length <= maxDefinition;
 }
 
 /** The library has all of it: what is left of the proposal goes. */

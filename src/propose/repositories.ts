@@ -40,8 +40,8 @@ export interface Repositories extends AsyncDisposable {
 	readonly target: GitBranch;
 }
 
-/** The largest definition that is read; the largest of 2026 has 40 KB. */
-const maxDefinition = 1024 * 1024;
+/** Bytes; the largest definition that is read or written: the largest of 2026 has 40 KB. */
+export const maxDefinition = 1024 * 1024;
 
 /** Reads the library and the branch; `directory` is empty, and for this alone. */
 export async function openRepositories(
@@ -132,7 +132,8 @@ async function readTip(
 	};
 }
 
-async function textsAt(
+/** What a commit has for these definitions; undefined: there is no such file. */
+export async function textsAt(
 	objects: Objects,
 	commit: string,
 	folder: string,

@@ -15,23 +15,23 @@ async function laptop() {
 	mkdirSync(join(folder, "out"), { recursive: true });
 	git("init", "--quiet");
 	git("fetch", "--quiet", w.image.directory, "refs/heads/main");
-	git("update-ref", "HEAD", "FETCH_HEAD");
+	git("reset", "--quiet", "--hard", "FETCH_HEAD");
 	writeFileSync(join(folder, "out/tool"), text);
 	writeFileSync(join(folder, "brewline.yaml"), configuration(w));
-	const run = (
-		args: readonly string[],
-		env: Readonly<Record<string, string>> = { GITHUB_TOKEN: token },
-	): Promise<Ended> => brewline(["propose", "--definitions", "out", ...args], { cwd: folder, env });
-	return { w, folder, text, run, define: (next: string) => writeFileSync(join(folder, "out/tool"), next) };
+	const propose = (...args: readonly string[]): Promise<Ended> =>
+		brewline(["propose", ...args], { cwd: folder, env: { GITHUB_TOKEN: token } });
+	const run = (args: readonly string[]): Promise<Ended> => propose("--definitions", "out", ...args);
+	return { w, folder, text, propose, run, define: (next: string) => writeFileSync(join(folder, "out/tool"), next) };
 }
 
 function configuration(w: LibraryWorld): string {
 	return `images:
   image: tool
-  header: { repository: https://github.com/somebody/tool, self: Dockerfile, maintainers: ["Ada (@ada)"] }
+  header: { repository: https://github.com/somebody/tool, self: 1/Dockerfile, maintainers: ["Ada (@ada)"] }
   versions: { list: ["1"] }
   aliases: { list: ["{version}", latest] }
   tags: [""]
+  architectures: [{ static: [amd64, s390x] }]
   propose:
     library: ${w.git.url}/official/images.git
     api: ${w.api.url}
@@ -61,6 +61,14 @@ describe("brewline propose", () => {
 		for (const { stdout, stderr } of [dry, done]) expect(stdout + stderr).not.toContain(token);
 	});
 
+	test("generates what it proposes", async () => {
+		const { w, propose } = await laptop();
+		await using _ = w;
+		expect(await propose()).toMatchObject({ code: 0, stdout: expect.stringContaining("tool: proposed: it is new") });
+		expect(w.show(branch, "library/tool")).toMatch(/^Tags: 1, latest\nArchitectures: amd64, s390x$/m);
+		expect((await propose()).stdout).toContain("tool: unchanged");
+	});
+
 	test("what others committed ends with 7; a branch alone needs no API", async () => {
 		const { w, run, define } = await laptop();
 		await using _ = w;
@@ -75,7 +83,7 @@ describe("brewline propose", () => {
 	});
 
 	test.each([
-		[["nothing"], 2, "has no image nothing"],
+		[["nothing"], 3, "has no image nothing"],
 		[["--min-age", "soon"], 2, "write minutes, hours or days"],
 		[["--token-variable", "NONE"], 5, "there is no token"],
 		[["--definitions", "nowhere"], 3, "cannot read the definition nowhere/tool"],

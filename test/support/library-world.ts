@@ -114,7 +114,7 @@ export async function libraryWorld(options: { readonly auth?: boolean } = {}): P
 		at,
 		change: (subject, more = {}) => {
 			time += 3600;
-			return commit({ Dockerfile: `FROM scratch\n# ${subject}\n` }, { message: subject, time, ...more }, image);
+			return commit({ "1/Dockerfile": `FROM scratch\n# ${subject}\n` }, { message: subject, time, ...more }, image);
 		},
 		definition: (id, more = "") =>
 			`# this file is generated\n\nMaintainers: Ada Example <ada@example.org> (@ada),\n             Team Bot (@tool-bot),\n             Bob Example (@bob)\nGitRepo: https://github.com/somebody/tool.git\n${more}\nTags: 1, latest\nGitCommit: ${id}\n`,
