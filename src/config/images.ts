@@ -99,11 +99,13 @@ const refined = {
 	),
 	default: z.optional(described(template, "The value where there would be none.")),
 };
+/** A place in the data of a version: one key, or one after the other. */
+const dataPath = z.union([template, list(template)]);
 const variable = named(
 	"variable",
 	z.union([
 		template,
-		z.strictObject({ path: described(list(template), "Where the value is in the version's data."), ...refined }),
+		z.strictObject({ path: described(dataPath, "Where the value is in the version's data."), ...refined }),
 		z.strictObject({ value: described(template, "This text."), ...refined }),
 		z.strictObject({
 			map: described(z.record(line, template), "From a key to the value."),
@@ -228,7 +230,7 @@ const axisValue = named(
 	z.union([
 		template,
 		z.strictObject({
-			path: described(list(template), "A list, or an object's keys, in the version's data."),
+			path: described(dataPath, "A list, or an object's keys, in the version's data."),
 			prefix: z.optional(described(line, "What stands before each of them.")),
 		}),
 	]),
@@ -256,7 +258,7 @@ const suffix = named(
 const intersect = named(
 	"intersection",
 	z.strictObject({
-		path: described(list(template), "Architectures as a list, or as an object's keys, in the version's data."),
+		path: described(dataPath, "Architectures as a list, or as an object's keys, in the version's data."),
 		where: z.optional(described(line, "Only keys whose value has this as neither null nor false.")),
 		stripPrefix: z.optional(described(line, "Only those with this prefix, and without it.")),
 		version: z.optional(described(template, "The version whose data it is; default: the entry's own.")),
@@ -281,7 +283,7 @@ const archRule = named(
 			dockerfile: z.optional(described(pathPattern, "The Dockerfile that names them; default: the entry's own.")),
 			...archCommon,
 		}),
-		z.strictObject({ data: described(list(template), "Those in the version's data."), ...archCommon }),
+		z.strictObject({ data: described(dataPath, "Those in the version's data."), ...archCommon }),
 		z.strictObject({ static: described(list(architecture), "These."), ...archCommon }),
 		z.strictObject({ glob: described(pathPattern, "Those for whose {arch} such a file is there."), ...archCommon }),
 		z.strictObject({

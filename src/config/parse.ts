@@ -105,7 +105,12 @@ function describe(
 	const where = [...above, ...issue.path.map(String)];
 	if (issue.code === "invalid_union") {
 		const meant = likeliest(issue.errors);
-		if (meant !== undefined) return meant.flatMap((each) => describe(each, document, place, where));
+		if (meant !== undefined) {
+			// What seems to be missing is what the unknown key was meant to be.
+			const unknown = meant.filter((each) => each.code === "unrecognized_keys" && each.path.length === 0);
+			const told = unknown.length > 0 ? unknown : meant;
+			return told.flatMap((each) => describe(each, document, place, where));
+		}
 	}
 	if (issue.code === "unrecognized_keys") {
 		const known = keysAt(where);

@@ -243,7 +243,8 @@ function supported(
 	if (stripPrefix !== undefined) {
 		names = names.filter((name) => name.startsWith(stripPrefix)).map((name) => name.slice(stripPrefix.length));
 	}
-	const place = rule.path.map((part) => expand(part, scope) ?? part).join(".");
+	const path = typeof rule.path === "string" ? [rule.path] : rule.path;
+	const place = path.map((part) => expand(part, scope) ?? part).join(".");
 	const what = `${place} of ${key}${where === undefined ? "" : ` (${where})`}`;
 	return { names, what: printable(what) };
 }

@@ -27,7 +27,7 @@ export function compose(input: ComposeInput): Generated {
 	const { config } = input;
 	const matrix = buildMatrix(input, input.survey.dockerfiles);
 	const answers = input.commits[Symbol.iterator]();
-	const next = (): string | undefined => answers.next().value as string | undefined;
+	const next = (): string | undefined => answers.next().value;
 	const header = headerLines(input, next);
 	const tagged = matrix.entries.map((entry) => ({
 		entry,

@@ -63,7 +63,7 @@ function textsOf(rule: AliasRule, scope: Scope): readonly string[] {
  * A text, then without its last component, and so on: `1.2.3`, `1.2`, `1`. It ends before `until`, and before what has
  * no separator any more; where it is `inclusive`, after that.
  */
-export function truncations(
+function truncations(
 	text: string,
 	until: string | undefined,
 	separators: string,

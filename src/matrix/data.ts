@@ -24,9 +24,13 @@ export function readVersionsFile(files: RepositoryFiles, path: string): Readonly
 }
 
 /** What is at a path of the data, whose parts are templates; undefined: nothing, or null. */
-export function valueAt(data: JsonValue | undefined, path: readonly string[], scope: Scope): JsonValue | undefined {
+export function valueAt(
+	data: JsonValue | undefined,
+	path: string | readonly string[],
+	scope: Scope,
+): JsonValue | undefined {
 	let value = data;
-	for (const part of path) {
+	for (const part of typeof path === "string" ? [path] : path) {
 		const key = expand(part, scope);
 		if (key === undefined) return undefined;
 		value = memberOf(value, key);

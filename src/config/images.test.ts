@@ -1,0 +1,151 @@
+import { readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { describe, expect, it, test } from "vitest";
+import { BrewlineError } from "../errors.ts";
+import { parseFile } from "./index.ts";
+
+const examples = path.join(import.meta.dirname, "../../examples");
+
+/** An image as small as it can be, with more lines where they are given. */
+function image(...more: readonly string[]): string {
+	return [
+		"images:",
+		"  image: x",
+		"  header: { repository: https://example.com/x, self: brewline.yaml, maintainers: [A <a@example.com> (@a)] }",
+		'  aliases: { list: ["{full}"] }',
+		...(more.some((line) => line.startsWith("tags:")) ? [] : ['  tags: [""]']),
+		...more.map((line) => `  ${line}`),
+		"",
+	].join("\n");
+}
+
+function failures(text: string): readonly BrewlineError[] {
+	try {
+		parseFile(text, "brewline.yaml");
+	} catch (error) {
+		if (error instanceof BrewlineError) return error.errors.length > 0 ? error.errors : [error];
+		throw error;
+	}
+	throw new Error("it was accepted");
+}
+
+describe("the images block", () => {
+	it("is one image or a list, and both blocks may stand in one file", () => {
+		const one = parseFile(`program: { name: x }\n${image()}`, "brewline.yaml");
+		expect([one.program.name, one.images.map((each) => each.image)]).toEqual(["x", ["x"]]);
+		const lines = image().split("\n").slice(1, -1);
+		const item = (name: string): string =>
+			lines.map((line, index) => (index === 0 ? `  - image: ${name}` : `  ${line}`)).join("\n");
+		const two = parseFile(`images:\n${item("a")}\n${item("b")}\n`, "brewline.yaml");
+		expect(two.images.map((each) => each.image)).toEqual(["a", "b"]);
+		expect(parseFile("program: {}\n", "brewline.yaml").images).toEqual([]);
+	});
+
+	test.each(readdirSync(examples))("describes %s", (name) => {
+		const [config] = parseFile(readFileSync(path.join(examples, name, "brewline.yaml"), "utf8"), name).images;
+		expect(config!.image).toBe(name);
+	});
+});
+
+describe("what is wrong is named with its place and the nearest name", () => {
+	test.each<readonly [what: string, lines: readonly string[], message: RegExp, line: number, hint: RegExp]>([
+		["an unknown key", ["tagPrefx: x"], /^images\.tagPrefx: no such key$/, 6, /did you mean tagPrefix/],
+		[
+			"an unknown key of one of several forms",
+			["tags:", "  - { sufix: a, if: { version: x } }"],
+			/^images\.tags\.0\.sufix: no such key$/,
+			6,
+			/did you mean suffix/,
+		],
+		[
+			"an unknown key of a variable",
+			["vars:", "  a: { path: [x], captur: y }"],
+			/^images\.vars\.a\.captur: no such key$/,
+			7,
+			/did you mean capture/,
+		],
+		[
+			"an unknown name in a condition",
+			["sharedTags:", "  - { suffix: a, if: { not: { any: [{ verson: x }] } } }"],
+			/^images\.sharedTags\.0\.if\.not\.any\.0\.verson: there is no name verson$/,
+			7,
+			/Did you mean version\?/,
+		],
+		[
+			"an unknown name in a glob",
+			["excludeArchitectures:", '  - { arches: [i386], if: { version: ["a", "{serie}"] } }'],
+			/if\.version\.1: there is no name serie$/,
+			7,
+			/known here are: version/i,
+		],
+		[
+			"a name of an entry where there are only versions",
+			["vars: { suite: a }", "versionVars: { b: '{suite}' }"],
+			/^images\.versionVars\.b: there is no name suite$/,
+			7,
+			/known here are/i,
+		],
+		[
+			"a mistyped axis",
+			["matrix: { variant: [a] }", "vars: { d: { first: '*', axis: varian } }"],
+			/no axis varian/,
+			7,
+			/variant/,
+		],
+		[
+			"a split of no axis",
+			["split: { path: '^(?<a>.)' }"],
+			/^images\.split\.path: there is no axis path$/,
+			6,
+			/None is known/,
+		],
+		["an open brace", ['tagPrefix: "a{"'], /images\.tagPrefix: a \{ without a name/, 6, /^$/],
+		[
+			"a regular expression",
+			["split: { a: '(' }", "matrix: { a: [b] }"],
+			/images\.split\.a: .*regular expression/i,
+			6,
+			/^$/,
+		],
+		["a path out of the repository", ["file: ../x"], /images\.file: must be a path inside/, 6, /^$/],
+		[
+			"a name in a template's environment",
+			["templates: { env: { a: '{nothing}' }, rules: [] }"],
+			/templates\.env\.a: there is no name/,
+			6,
+			/known/i,
+		],
+		[
+			"a rule of no form",
+			["architectures: [{ parens: [from] }]"],
+			/^images\.architectures\.0\.parens: no such key$/,
+			6,
+			/did you mean parents/,
+		],
+		["two lines in one", ['tagPrefix: "a\\nb"'], /images\.tagPrefix: must be one line/, 6, /^$/],
+	])("%s", (_what, lines, message, line, hint) => {
+		const [first] = failures(image(...lines));
+		expect(first).toMatchObject({ code: "config", at: { file: "brewline.yaml" } });
+		expect(first!.message).toMatch(message);
+		expect(first!.at!.line).toBe(line);
+		expect(first!.hint ?? "").toMatch(hint);
+	});
+
+	it("names all of them, in the order of the file", () => {
+		const found = failures(image("tagPrefix: '{a}'", "directory: '{b}'", "vars: { c: { from: '{d}' } }"));
+		expect(found.map(({ message, at }) => [at?.line, message.split(":")[0]])).toEqual([
+			[6, "images.tagPrefix"],
+			[7, "images.directory"],
+			[8, "images.vars.c.from"],
+		]);
+	});
+
+	it("takes names that the language itself has for what they are", () => {
+		const text = image(
+			"matrix: { order: [a], prefix: [b] }",
+			"vars: { if: { value: '{order}' }, constructor: { map: { axis: '{prefix}', toString: x }, key: '{if}' } }",
+		);
+		expect(parseFile(text, "brewline.yaml").images).toHaveLength(1);
+		expect(failures(image("tagPrefix: '{toString}'"))[0]!.message).toMatch(/no name toString/);
+	});
+});
