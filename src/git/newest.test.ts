@@ -59,7 +59,17 @@ const queries: readonly PathQuery[] = [
 	{ directory: "", paths: ["nowhere"] },
 	{ directory: "a", paths: ["b"] },
 ];
-const names = ["a/Dockerfile", "a/x-1", "a/x-2", "a/b/Dockerfile", "a/b/x-1", "a/b/sub/y", "c/x-2", ".g/x", "generate.sh"];
+const names = [
+	"a/Dockerfile",
+	"a/x-1",
+	"a/x-2",
+	"a/b/Dockerfile",
+	"a/b/x-1",
+	"a/b/sub/y",
+	"c/x-2",
+	".g/x",
+	"generate.sh",
+];
 
 interface Step {
 	/** How far back its parents are; the first is what it starts from. */
@@ -70,10 +80,7 @@ interface Step {
 
 const step: fc.Arbitrary<Step> = fc.record({
 	parents: fc.array(fc.nat(4), { minLength: 1, maxLength: 3 }),
-	changes: fc.array(
-		fc.tuple(fc.nat(names.length - 1), fc.option(fc.nat(2), { nil: null })),
-		{ maxLength: 2 },
-	),
+	changes: fc.array(fc.tuple(fc.nat(names.length - 1), fc.option(fc.nat(2), { nil: null })), { maxLength: 2 }),
 	// Clocks differ: a commit may be older than its parents.
 	date: fc.integer({ min: -3, max: 5 }),
 });
@@ -105,10 +112,22 @@ describe("one walk answers what git answers for each query alone", () => {
 
 	it("takes a merge only where it differs from all that it merges", async () => {
 		const base = repository.commit(treeOf({ "a/Dockerfile": "0", "c/x-2": "0" }));
-		const left = repository.commit(treeOf({ "a/Dockerfile": "1", "c/x-2": "0" }), { parents: [base], date: 1_700_000_001 });
-		const right = repository.commit(treeOf({ "a/Dockerfile": "0", "c/x-2": "1" }), { parents: [base], date: 1_700_000_002 });
-		const merge = repository.commit(treeOf({ "a/Dockerfile": "1", "c/x-2": "1" }), { parents: [right, left], date: 1_700_000_003 });
-		const evil = repository.commit(treeOf({ "a/Dockerfile": "2", "c/x-2": "1" }), { parents: [right, left], date: 1_700_000_003 });
+		const left = repository.commit(treeOf({ "a/Dockerfile": "1", "c/x-2": "0" }), {
+			parents: [base],
+			date: 1_700_000_001,
+		});
+		const right = repository.commit(treeOf({ "a/Dockerfile": "0", "c/x-2": "1" }), {
+			parents: [base],
+			date: 1_700_000_002,
+		});
+		const merge = repository.commit(treeOf({ "a/Dockerfile": "1", "c/x-2": "1" }), {
+			parents: [right, left],
+			date: 1_700_000_003,
+		});
+		const evil = repository.commit(treeOf({ "a/Dockerfile": "2", "c/x-2": "1" }), {
+			parents: [right, left],
+			date: 1_700_000_003,
+		});
 		const asked: readonly PathQuery[] = [
 			{ directory: "a", paths: ["Dockerfile"] },
 			{ directory: "c", paths: ["x-2"] },
@@ -121,7 +140,10 @@ describe("one walk answers what git answers for each query alone", () => {
 	it("takes names of any form, and paths that lead out for nothing", async () => {
 		const odd = "0123456789012345678901234567890123456789 :x (from y)";
 		const first = repository.commit(treeOf({ [odd]: "1", "a/[b]*": "1", "a/é": "1" }));
-		const head = repository.commit(treeOf({ [odd]: "1", "a/[b]*": "2", "a/é": "1" }), { parents: [first], date: 1_700_000_001 });
+		const head = repository.commit(treeOf({ [odd]: "1", "a/[b]*": "2", "a/é": "1" }), {
+			parents: [first],
+			date: 1_700_000_001,
+		});
 		const asked: readonly PathQuery[] = [
 			{ directory: "", paths: [odd] },
 			{ directory: "a", paths: ["\\[b]\\*"] },
@@ -143,14 +165,22 @@ describe("one walk answers what git answers for each query alone", () => {
 describe("a clone without all of its history", () => {
 	const clone = (depth: number): string => {
 		const folder = path.join(root, `shallow-${depth}`);
-		execFileSync("git", ["clone", "--quiet", `--depth=${depth}`, `file://${repository.directory}`, folder], { stdio: "pipe" });
+		execFileSync("git", ["clone", "--quiet", `--depth=${depth}`, `file://${repository.directory}`, folder], {
+			stdio: "pipe",
+		});
 		return folder;
 	};
 
 	it("is refused where what decides was not fetched, and only there", async () => {
 		const first = repository.commit(treeOf({ "a/Dockerfile": "1", x: "1" }));
-		const second = repository.commit(treeOf({ "a/Dockerfile": "1", x: "2" }), { parents: [first], date: 1_700_000_001 });
-		const third = repository.commit(treeOf({ "a/Dockerfile": "1", x: "3" }), { parents: [second], date: 1_700_000_002 });
+		const second = repository.commit(treeOf({ "a/Dockerfile": "1", x: "2" }), {
+			parents: [first],
+			date: 1_700_000_001,
+		});
+		const third = repository.commit(treeOf({ "a/Dockerfile": "1", x: "3" }), {
+			parents: [second],
+			date: 1_700_000_002,
+		});
 		repository.ref("refs/heads/master", third);
 		const shallow = { folder: clone(2) };
 		const query = (name: string): PathQuery => ({ directory: "", paths: [name] });
@@ -160,11 +190,16 @@ describe("a clone without all of its history", () => {
 			message: expect.stringContaining(second) as string,
 			hint: expect.stringContaining("fetch-depth: 0") as string,
 		});
-		expect((await newestCommits(nodeIo(), { folder: repository.directory }, third, [query("a")])).commits).toEqual([first]);
+		expect((await newestCommits(nodeIo(), { folder: repository.directory }, third, [query("a")])).commits).toEqual([
+			first,
+		]);
 	});
 
 	it("has git's own words where there is no such commit", async () => {
 		const nowhere = newestCommits(nodeIo(), { folder: repository.directory }, "no-such-branch", queries);
-		await expect(nowhere).rejects.toMatchObject({ code: "git", message: expect.stringMatching(/no-such-branch/) as string });
+		await expect(nowhere).rejects.toMatchObject({
+			code: "git",
+			message: expect.stringMatching(/no-such-branch/) as string,
+		});
 	});
 });
