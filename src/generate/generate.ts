@@ -4,7 +4,7 @@ import { BrewlineError } from "../errors.ts";
 import { gitIn, newestCommits, type LocalRepository } from "../git/index.ts";
 import type { Io } from "../io/index.ts";
 import { readCommit, readWorkTree, type RepositoryFiles } from "../matrix/index.ts";
-import { openSandbox } from "../sandbox/index.ts";
+import { openSandbox, type SandboxOptions } from "../sandbox/index.ts";
 import type { Definitions } from "./definitions.ts";
 import type { Generated, SurveyInput } from "./types.ts";
 
@@ -18,6 +18,8 @@ export interface GenerateInput {
 	readonly architectures: readonly string[];
 	/** `YYYY-MM-DD`. */
 	readonly today: string;
+	/** What the repository's own data may use while it is evaluated. */
+	readonly limits?: Pick<SandboxOptions, "timeLimit" | "memoryLimit">;
 	/** The commits of branches, where they are not to be those that the repository has now. */
 	readonly branches?: ReadonlyMap<string, string>;
 }
@@ -27,7 +29,7 @@ export async function generate(input: GenerateInput, io: Io): Promise<Generated>
 	const { config, repository, today, architectures } = input;
 	if (!/^[0-9]{4}-[0-9]{2}-[0-9]{2}$/.test(today)) throw new BrewlineError("usage", "today must be YYYY-MM-DD");
 	// It starts while files are read.
-	await using sandbox = openSandbox({ signal: io.signal });
+	await using sandbox = openSandbox({ ...input.limits, signal: io.signal });
 	const isWorkTree = "folder" in repository;
 	const local: LocalRepository = isWorkTree
 		? { folder: repository.folder }
@@ -37,6 +39,7 @@ export async function generate(input: GenerateInput, io: Io): Promise<Generated>
 		isWorkTree ? readWorkTree(io, repository.folder) : readCommit(io, repository.gitDirectory, repository.commit),
 		isWorkTree ? changedFiles(io, local) : [],
 		input.branches ?? (usesBranches(config) ? readBranches(io, local) : new Map<string, string>()),
+		isWorkTree ? refuseInside(io, local) : undefined,
 	]);
 	const committed = await committedFiles(io, local, changed, files);
 	const asked: SurveyInput = { config, files, committed, today, architectures, branches };
@@ -52,6 +55,15 @@ export async function generate(input: GenerateInput, io: Io): Promise<Generated>
 async function readDefinitions(definitions: Definitions, images: readonly string[]): Promise<Map<string, string>> {
 	const texts = await Promise.all(images.map(async (image) => [image, await definitions(image)] as const));
 	return new Map(texts.flatMap(([image, text]) => (text === undefined ? [] : [[image, text] as const])));
+}
+
+/** Directories in a definition count from the top of the repository. */
+async function refuseInside(io: Io, repository: LocalRepository): Promise<void> {
+	const prefix = decodeText(await gitIn(io, repository, ["rev-parse", "--show-prefix"])).trim();
+	if (prefix === "") return;
+	throw new BrewlineError("usage", `${repository.folder} is ${prefix} of a repository, not the top of one`, {
+		hint: "Put brewline.yaml at the top of the repository.",
+	});
 }
 
 /** Tracked files that are not as they were committed. */

@@ -29,7 +29,7 @@ export function imageConfig(yaml: string): ImageConfig {
 /** Text by path; `link:TARGET` is a link. What is no text is written as JSON. */
 export type TestFiles = Readonly<Record<string, string | object>>;
 
-export function textOf(content: string | object): string {
+function textOf(content: string | object): string {
 	return typeof content === "string" ? content : `${JSON.stringify(content, undefined, 2)}\n`;
 }
 
