@@ -36,9 +36,10 @@ async function writeOne(root: string, { path: name, text, executable }: Rendered
 	for (const parent of parentsOf(name)) {
 		const stats = statsOf(path.join(root, parent));
 		if (stats === undefined) await mkdir(path.join(root, parent));
-		else if (!stats.isDirectory()) throw noFolder(name, parent);
+		else if (!stats.isDirectory()) throw cannotWrite(name, `${printable(parent)} is no folder`);
 	}
 	const target = path.join(root, name);
+	if (statsOf(target)?.isDirectory() === true) throw cannotWrite(name, "it is a folder");
 	const part = `${target}${unfinished}`;
 	await rm(part, { force: true });
 	// "x": it is never something that was there before.
@@ -81,8 +82,8 @@ function statsOf(file: string): Stats | undefined {
 	}
 }
 
-function noFolder(name: string, parent: string): BrewlineError {
-	return new BrewlineError("template", `${printable(name)} cannot be written: ${printable(parent)} is no folder`, {
-		hint: "It became a file or a link meanwhile; run it once more.",
+function cannotWrite(name: string, why: string): BrewlineError {
+	return new BrewlineError("template", `${printable(name)} cannot be written: ${why}`, {
+		hint: "Delete it, and run this once more.",
 	});
 }
