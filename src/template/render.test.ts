@@ -17,6 +17,7 @@ import os from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseFile, type ImageConfig } from "../config/index.ts";
+import { messageOf } from "../errors.ts";
 import { nodeIo } from "../io/index.ts";
 import { readWorkTree } from "../matrix/index.ts";
 import { changesTo, type Change } from "./changes.ts";
@@ -184,8 +185,8 @@ describe("a run that is ended", () => {
 					if (left-- === 0) throw new Error("ended");
 				},
 			} as AbortSignal;
-			const ended = writeChanges(root, changes, ending);
-			await (writes < 6 ? expect(ended).rejects.toThrow("ended") : ended);
+			const outcome = await writeChanges(root, changes, ending).then(() => "done", messageOf);
+			expect(outcome).toBe(writes < 6 ? "ended" : "done");
 			// What it was about to write may be half written.
 			const next = changes.filter(({ after }) => after !== undefined)[writes];
 			if (next !== undefined && existsSync(path.dirname(path.join(root, next.path)))) {
@@ -193,7 +194,6 @@ describe("a run that is ended", () => {
 			}
 			await run(root);
 			expect(versionFolders(root)).toEqual(expected);
-			expect(await run(root)).toEqual([]);
 		}
 	});
 });
