@@ -8,6 +8,7 @@ import { checkCommits } from "./commits.ts";
 import { checkConstraints } from "./constraints.ts";
 import { gather, type ReadDockerfiles } from "./dockerfiles.ts";
 import { checkFroms } from "./froms.ts";
+import { checkGuidelines } from "./guidelines.ts";
 import { checkPublished } from "./published.ts";
 import { type RuleId, rules } from "./rules.ts";
 import { checkLatest, checkSharedTags } from "./tags.ts";
@@ -109,6 +110,7 @@ export async function check(input: CheckInput, io: CheckIo, options: CheckOption
 			...bases.drafts,
 			...checkFroms(gathered.entries, bases),
 			...checkConstraints(gathered.entries, bases, program.checks),
+			...checkGuidelines(gathered.texts),
 		);
 	}
 	if (io.published !== undefined && needs("published")) {
