@@ -20,7 +20,9 @@ const candidate: SourceCandidate = {
 
 /** `RULE LINE` of each finding. */
 function found(text: string): readonly string[] {
-	return checkGuidelines([{ candidate, file: "1/Dockerfile", text }]).map(({ rule, source }) => `${rule} ${source?.line}`);
+	return checkGuidelines([{ candidate, file: "1/Dockerfile", text }]).map(
+		({ rule, source }) => `${rule} ${source?.line}`,
+	);
 }
 
 const run = (...lines: readonly string[]): string => `FROM debian:trixie\nRUN ${lines.join(" \\\n\t")}\n`;
@@ -53,7 +55,10 @@ describe("guidelines", () => {
 	});
 
 	test.each([
-		[["set -eux;", "apt-get update;", "apt-get install -y --no-install-recommends x;", "rm -rf /var/lib/apt/lists/*"], []],
+		[
+			["set -eux;", "apt-get update;", "apt-get install -y --no-install-recommends x;", "rm -rf /var/lib/apt/lists/*"],
+			[],
+		],
 		[["apt-get update"], ["apt-update-alone 2", "apt-lists 2"]],
 		[["set -e;", "apt-get update;", "xargs apt-get install --no-install-recommends < x"], ["apt-lists 3"]],
 		[["apt-get update", "&& apt-get install -y x", "&& rm -rf /var/lib/apt/lists/*"], ["apt-recommends 3"]],
@@ -70,7 +75,10 @@ describe("guidelines", () => {
 		[["wget -O x http://example.com/x"], ["download-http 2"]],
 		[["wget -O x http://example.com/x", "&& gpg --batch --verify x.asc x"], []],
 		[["curl -f http://localhost:8080/"], []],
-		[["set -e;", "wget https://example.com/x;", "md5sum -c x.md5"], ["download-unverified 3", "weak-checksum 4"]],
+		[
+			["set -e;", "wget https://example.com/x;", "md5sum -c x.md5"],
+			["download-unverified 3", "weak-checksum 4"],
+		],
 		[["wget https://example.com/x", "&& sha1sum -c x.sha1", "&& sha256sum -c x.sha256"], []],
 		[["sha1sum x > x.sha1"], []],
 		[["cd /x;", "make;", "make install"], ["set-e 2"]],

@@ -93,17 +93,23 @@ function latest({ image, before, after, selection }: Change): readonly Draft[] {
 			},
 		];
 	}
-	const tags = new Set(allTags(old));
-	if (allTags(entry).some((tag) => tag !== "latest" && tags.has(tag))) return [];
+	const [was, is] = [old, entry].map((one) => allTags(one).filter((tag) => tag !== "latest"));
+	if (was!.length === 0 || is!.some((tag) => was!.includes(tag))) return [];
+	const [from, to] = [old, entry].map((one) => versionBehind(one, "latest"));
+	const up = from !== undefined && to !== undefined && compareVersions(to, from) > 0;
+	// As it should be; what goes back is told already.
+	if (up && from.numbers[0] === to.numbers[0]) return [];
+	if (from === undefined && is!.some((tag) => was!.some((other) => follows(tag, other)))) return [];
+	const now = is![0] ?? "latest";
 	return [
 		{
 			rule: "latest-moved",
 			image,
 			tag: "latest",
 			at: placeOfTag(entry, "latest"),
-			message: `latest would move from ${old.Tags[0]} to ${entry.Tags[0]}, which have no tag in common`,
+			message: `latest would move from ${was![0]} to ${now}, which have no tag in common`,
 			fix: "Look at whether that is meant: users of latest get all of the difference at once.",
-			details: { from: old.Tags[0], to: entry.Tags[0] },
+			details: { from: was![0], to: now },
 		},
 	];
 }
@@ -143,13 +149,11 @@ function follows(tag: string, old: string): boolean {
 function isLaterOf(tag: string, old: string): boolean {
 	const [version, was] = [versionOf(tag), versionOf(old)];
 	if (version === undefined || was === undefined || version.suffix !== was.suffix) return false;
-	const series = was.pre === "" ? was.numbers.slice(0, -1) : was.numbers.slice(0, 1);
-	return (
-		series.length > 0 &&
-		series.every((part, at) => part === version.numbers[at]) &&
-		version.numbers.length >= was.numbers.length - (was.pre === "" ? 0 : 1) &&
-		compareVersions(version, was) > 0
-	);
+	const length = was.pre === "" ? Math.min(2, was.numbers.length - 1) : 1;
+	if (length < 1 || was.numbers.slice(0, length).some((part, at) => part !== version.numbers[at])) return false;
+	// A rebuild of upstream's is a number more: `25.0.4.0.1` after `25.0.4`.
+	const order = compareVersions(version, was);
+	return order > 0 || (order === 0 && version.numbers.length > was.numbers.length && was.numbers.length > 2);
 }
 
 function lostArchitectures({ image, before, after }: Change, { explained }: PublishedOptions): readonly Draft[] {

@@ -71,7 +71,11 @@ export function commandsOf(script: string): readonly Command[] {
 		} else if (character === "&" || character === "|") {
 			const twice = script.charAt(at + 1) === character;
 			// `2>&1` and `&>file`.
-			if (!twice && ((word !== undefined && "<>".includes(script.charAt(at - 1))) || (character === "&" && script.charAt(at + 1) === ">"))) {
+			if (
+				!twice &&
+				((word !== undefined && "<>".includes(script.charAt(at - 1))) ||
+					(character === "&" && script.charAt(at + 1) === ">"))
+			) {
 				word = (word ?? "") + character;
 			} else {
 				if (twice) at++;
