@@ -19,6 +19,7 @@ describe("policyOf", () => {
 			builder: null,
 			emulate: false,
 			via: "amd64",
+			require: [],
 		});
 		const program = defineProgram({
 			architectures: { s390x: { runner: null, builder: "tcp://far:1", emulate: true } },
@@ -51,6 +52,7 @@ describe("policyOf", () => {
 			builder: "tcp://far:1",
 			emulate: true,
 			via: "amd64",
+			require: [],
 		});
 		expect(policyOf(program, ["php:7"], "amd64")).toMatchObject({ timeLimit: 10, runner: "ubuntu-24.04", via: null });
 		expect(policyOf(program, ["node:1"], "s390x")).toMatchObject({ timeLimit: 30, runner: null, emulate: false });
