@@ -32,7 +32,6 @@ export function resumed(first: Part, resuming: Resuming): Readable {
 	let failures = 0;
 	let body: Readable | undefined;
 	let pace = resuming.pace();
-
 	let begun = false;
 
 	const whole = new Readable({
@@ -65,7 +64,6 @@ export function resumed(first: Part, resuming: Resuming): Readable {
 		pace = resuming.pace();
 		body
 			.on("data", (chunk: Buffer) => {
-				if (ended) return;
 				try {
 					pace.received(chunk.length);
 				} catch (error) {

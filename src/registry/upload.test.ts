@@ -87,7 +87,8 @@ async function uploads(
 	const put = (client: RegistryClientOptions = {}) =>
 		createRegistryClient(io, client).putBlob(parseReference(`${server.host}/name`), blob, () => {
 			opened++;
-			return Readable.from([content.subarray(0, 12_345), content.subarray(12_345)], { objectMode: false });
+			const pieces = [content.subarray(0, 5000), content.subarray(5000, 12_345), content.subarray(12_345)];
+			return Readable.from(pieces, { objectMode: false });
 		});
 	return {
 		io,

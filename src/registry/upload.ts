@@ -215,17 +215,14 @@ function sequentialReader(
 	async function* pieces(start: number, length: number): AsyncGenerator<Buffer> {
 		if (stream === undefined || position !== start) restart();
 		const stop = start + length;
-		for (let ended = false; !ended && position < stop;) {
-			if (rest.length === 0) {
-				const next = await iterator!.next();
-				ended = next.done === true;
-				rest = next.done === true ? rest : next.value;
-			}
+		while (position < stop) {
+			// What has fewer bytes than it should ends in an error.
+			if (rest.length === 0) rest = (await iterator!.next()).value as Buffer;
 			const skipped = Math.min(rest.length, Math.max(0, start - position));
 			const piece = rest.subarray(skipped, Math.max(skipped, Math.min(rest.length, stop - position)));
 			rest = rest.subarray(skipped + piece.length);
 			position += skipped + piece.length;
-			if (piece.length > 0) yield piece;
+			yield piece;
 		}
 	}
 
