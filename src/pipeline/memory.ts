@@ -219,7 +219,7 @@ export function failedTries(
 /** What each tag is to be made from, by full tag; of what failed nobody knows what it holds. */
 function definedTags(
 	{ sources, output, tags }: Learned,
-	{ registries }: Pick<Program, "registries">,
+	{ registries, annotations }: Pick<Program, "registries" | "annotations">,
 ): ReadonlyMap<string, string | undefined> {
 	const failed = new Set(tags.flatMap(({ reference, change }) => (change === "failed" ? [reference] : [])));
 	return new Map(
@@ -227,7 +227,7 @@ function definedTags(
 			const ref = underNamespace(registries.namespace, tag);
 			const reference = tryParseReference(ref);
 			const isLost = reference === undefined || failed.has(printReference(reference));
-			return [tag, isLost ? undefined : fingerprint(ref, parts)] as const;
+			return [tag, isLost ? undefined : fingerprint(ref, parts, annotations)] as const;
 		}),
 	);
 }

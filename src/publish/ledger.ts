@@ -7,11 +7,16 @@ export type Ledger = Readonly<Record<string, Published>>;
 
 /**
  * The SHA-256 of what a tag (`ref`: as it is pushed) is made from: its builds by architecture, with what is known to be staged
- * of them. Undefined where something that is defined is not staged: then the tag has to be looked at.
+ * of them, and the annotation that says which is whose. Undefined where something that is defined is not staged: then the tag has
+ * to be looked at.
  */
-export function fingerprint(ref: string, parts: readonly Part[]): string | undefined {
+export function fingerprint(
+	ref: string,
+	parts: readonly Part[],
+	annotations: { readonly architecture: string },
+): string | undefined {
 	const hash = createHash("sha256");
-	hash.update(`${ref}\n`);
+	hash.update(`${ref}\n${annotations.architecture}\n`);
 	for (const { arch, archTag, contributions } of parts) {
 		hash.update(`${arch} ${archTag ?? ""}\n`);
 		for (const { build } of contributions) {

@@ -55,7 +55,7 @@ export async function publish(
 	const unmoved = new Set(archTags.why.keys());
 	const results = [...all].map(([, ofTag], number) => {
 		const { ref } = joined[number]!;
-		return withFingerprint(pushed[number]!, ref, ofTag, unmoved);
+		return withFingerprint(pushed[number]!, ref, ofTag, unmoved, options.program.annotations);
 	});
 	const changes = joined.flatMap(({ ref, object }, number): DeployObject[] =>
 		object === undefined || results[number]!.change === "failed" || results[number]!.change === "unchanged"
@@ -86,11 +86,12 @@ function withFingerprint(
 	ref: string,
 	parts: readonly Part[],
 	unmoved: ReadonlySet<string>,
+	annotations: PublishOptions["program"]["annotations"],
 ): PublishedTag {
 	if (tag.notes.length > 0 || tag.decision !== undefined || tag.unserved !== undefined) return tag;
 	if (tag.change === "held" || tag.change === "failed") return tag;
 	if (parts.some(({ archTag }) => archTag !== undefined && unmoved.has(archTag))) return tag;
-	const from = fingerprint(ref, parts);
+	const from = fingerprint(ref, parts, annotations);
 	return from === undefined ? tag : { ...tag, from };
 }
 

@@ -38,7 +38,7 @@ export async function settle(
 		} else if (!audit && Object.hasOwn(ledger, tag)) {
 			const { from } = ledger[tag]!;
 			const ref = underNamespace(context.options.program.registries.namespace, tag);
-			if (from !== undefined && from === fingerprint(ref, parts)) same.push(tag);
+			if (from !== undefined && from === fingerprint(ref, parts, context.options.program.annotations)) same.push(tag);
 		}
 	}
 	await Promise.all(decided);
