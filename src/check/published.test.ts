@@ -126,12 +126,7 @@ describe("what is published", () => {
 			["latest-moved latest"],
 		],
 		["latest at another variant", ["a, latest", "b"], ["a", "b, latest"], ["latest-moved latest"]],
-		[
-			"a series that ends",
-			["3.1, latest", "2.9.9, 2.9, 2"],
-			["3.2, latest"],
-			["tag-vanished 2.9.9"],
-		],
+		["a series that ends", ["3.1, latest", "2.9.9, 2.9, 2"], ["3.2, latest"], ["tag-vanished 2.9.9"]],
 		[
 			"a variant that ends",
 			["3.1.1, 3.1", "3.1.1-alpine3.19, 3.1-alpine3.19"],

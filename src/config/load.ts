@@ -8,7 +8,18 @@ const maxConfigBytes = 1024 * 1024;
 
 /** Reads `brewline.yaml`; folders in it count from the file's own. All errors of the file come in one. */
 export async function loadConfig(file: string): Promise<Program> {
-	return (await loadConfiguration(file)).program;
+	const text = readConfig(file);
+	// It brings a parser of YAML along, which who has no configuration need not load.
+	const { parseConfig } = await import("./parse.ts");
+	return resolved(parseConfig(text, file), file);
+}
+
+/** Both blocks of a `brewline.yaml`; `images` is empty where there is none. */
+export async function loadConfiguration(file: string): Promise<Configuration> {
+	const text = readConfig(file);
+	const { parseFile } = await import("./file.ts");
+	const { program, images } = parseFile(text, file);
+	return { program: resolved(program, file), images };
 }
 
 /** The images of a `brewline.yaml`, one at least. */
@@ -21,8 +32,7 @@ export async function loadImages(file: string): Promise<readonly ImageConfig[]> 
 	});
 }
 
-/** Both blocks of a `brewline.yaml`; `images` is empty where there is none. */
-export async function loadConfiguration(file: string): Promise<Configuration> {
+function readConfig(file: string): string {
 	const read = <Result>(action: () => Result): Result => {
 		try {
 			return action();
@@ -36,17 +46,14 @@ export async function loadConfiguration(file: string): Promise<Configuration> {
 	if (read(() => statSync(file)).size > maxConfigBytes) {
 		throw new BrewlineError("config", `the configuration is larger than ${maxConfigBytes} bytes`, { at: { file } });
 	}
-	const text = read(() => readFileSync(file, "utf8"));
-	// It brings a parser of YAML along, which who has no configuration need not load.
-	const { parseFile } = await import("./parse.ts");
-	const { program, images } = parseFile(text, file);
+	return read(() => readFileSync(file, "utf8"));
+}
+
+function resolved(program: Program, file: string): Program {
 	const folder = path.dirname(path.resolve(file));
 	return {
-		images,
-		program: {
-			...program,
-			library: path.resolve(folder, program.library),
-			externalPins: path.resolve(folder, program.externalPins),
-		},
+		...program,
+		library: path.resolve(folder, program.library),
+		externalPins: path.resolve(folder, program.externalPins),
 	};
 }

@@ -4,17 +4,34 @@ import { nearest } from "../definition/text.ts";
 import { BrewlineError, messageOf, type Location } from "../errors.ts";
 import { printable } from "../io/printable.ts";
 import { defineProgram } from "./program.ts";
-import { checkNames } from "./names.ts";
-import { configSchema } from "./schema.ts";
-import type { Configuration, Program } from "./types.ts";
+import { programSchema, type ProgramInput } from "./schema.ts";
+import type { Program } from "./types.ts";
 
-/** The program that a configuration's text describes; `file` is for messages. */
+/** The program that a configuration's text describes; `file` is for messages. What it says of images is not looked at. */
 export function parseConfig(text: string, file: string): Program {
-	return parseFile(text, file).program;
+	return programOf(readText(text, file, programSchema));
 }
 
-/** The two blocks of a `brewline.yaml`; `images` is empty where there is none. All errors of the text come in one. */
-export function parseFile(text: string, file: string): Configuration {
+/** What is wrong at a place of the text. */
+export interface PlacedProblem {
+	readonly path: readonly string[];
+	readonly message: string;
+	readonly hint?: string | undefined;
+}
+
+/** A text that its schema takes. */
+export interface ReadText<Data> {
+	readonly data: Data;
+	/** Throws one error with all of them, if there are any. */
+	refuse(problems: readonly PlacedProblem[]): void;
+}
+
+/** All errors of the text come in one, each with its line and the nearest name. */
+export function readText<Schema extends z.ZodMiniType>(
+	text: string,
+	file: string,
+	schema: Schema,
+): ReadText<z.infer<Schema>> {
 	const lines = new LineCounter();
 	const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, prettyErrors: false });
 	const place = (offset: number): Location => {
@@ -38,33 +55,34 @@ export function parseFile(text: string, file: string): Configuration {
 			cause: error,
 		});
 	}
-	const parsed = configSchema.safeParse(value ?? {}, { error: z.locales.en().localeError });
+	const parsed = schema.safeParse(value ?? {}, { error: z.locales.en().localeError });
 	if (!parsed.success) {
-		throw collect(parsed.error.issues.flatMap((issue) => describe(issue, document, place)));
+		throw collect(parsed.error.issues.flatMap((issue) => describe(issue, { document, place, schema })));
 	}
-	const { images = [] } = parsed.data;
-	const isList = Array.isArray(images);
-	const list = isList ? images : [images];
-	const unknown = list.flatMap((image, index) =>
-		checkNames(image).map(({ path, message, hint }) => {
-			const where = ["images", ...(isList ? [String(index)] : []), ...path];
-			return new BrewlineError("config", `${where.map((part) => printable(part)).join(".")}: ${message}`, {
-				at: place(offsetOf(document, where)),
-				hint,
-			});
-		}),
-	);
-	if (unknown.length > 0) throw collect(unknown);
+	return {
+		data: parsed.data,
+		refuse: (problems) => {
+			const errors = problems.map(
+				({ path, message, hint }) =>
+					new BrewlineError("config", `${path.map((part) => printable(part)).join(".")}: ${message}`, {
+						at: place(offsetOf(document, path)),
+						...(hint === undefined ? {} : { hint }),
+					}),
+			);
+			if (errors.length > 0) throw collect(errors);
+		},
+	};
+}
+
+/** The program of a text that was read. */
+export function programOf({ data, refuse }: ReadText<{ readonly program?: ProgramInput | undefined }>): Program {
 	try {
-		return { program: defineProgram(parsed.data.program ?? {}), images: list };
+		return defineProgram(data.program ?? {});
 	} catch (error) {
 		if (error instanceof BrewlineError && error.at === undefined) {
 			// Its messages begin with the path of what they are about.
-			const where = error.message.split(": ", 1)[0]!.split(".");
-			throw new BrewlineError(error.code, error.message, {
-				at: place(offsetOf(document, where)),
-				...(error.hint === undefined ? {} : { hint: error.hint }),
-			});
+			const [where, ...rest] = error.message.split(": ");
+			refuse([{ path: where!.split("."), message: rest.join(": "), hint: error.hint }]);
 		}
 		throw error;
 	}
@@ -96,12 +114,14 @@ function collect(found: readonly BrewlineError[]): BrewlineError {
 
 type Issue = z.core.$ZodIssue;
 
-function describe(
-	issue: Issue,
-	document: Document,
-	place: (offset: number) => Location,
-	above: readonly string[] = [],
-): BrewlineError[] {
+interface Place {
+	readonly document: Document;
+	readonly place: (offset: number) => Location;
+	readonly schema: unknown;
+}
+
+function describe(issue: Issue, whole: Place, above: readonly string[] = []): BrewlineError[] {
+	const { document, place, schema } = whole;
 	const where = [...above, ...issue.path.map(String)];
 	if (issue.code === "invalid_union") {
 		const meant = likeliest(issue.errors);
@@ -109,11 +129,11 @@ function describe(
 			// What seems to be missing is what the unknown key was meant to be.
 			const unknown = meant.filter((each) => each.code === "unrecognized_keys" && each.path.length === 0);
 			const told = unknown.length > 0 ? unknown : meant;
-			return told.flatMap((each) => describe(each, document, place, where));
+			return told.flatMap((each) => describe(each, whole, where));
 		}
 	}
 	if (issue.code === "unrecognized_keys") {
-		const known = keysAt(where);
+		const known = keysAt(schema, where);
 		return issue.keys.map((key) => {
 			const near = nearest(key, known);
 			return new BrewlineError("config", `${[...where, printable(key)].join(".")}: no such key`, {
@@ -173,8 +193,8 @@ function offsetOf(document: Document, where: readonly string[]): number {
 }
 
 /** The keys that the schema knows at a path, in any of the forms there; the names under a record are anybody's. */
-function keysAt(where: readonly string[]): string[] {
-	let schemas = forms(configSchema);
+function keysAt(schema: unknown, where: readonly string[]): string[] {
+	let schemas = forms(schema);
 	for (const part of where) schemas = schemas.flatMap((schema) => forms(child(schema, part)));
 	return [...new Set(schemas.flatMap(({ def }) => Object.keys(def?.shape ?? {})))];
 }

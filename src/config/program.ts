@@ -2,7 +2,7 @@ import * as z from "zod/mini";
 import { BrewlineError } from "../errors.ts";
 import { canonicalReference, parsePlatform, tryParseReference } from "../oci/index.ts";
 import { dockerProgram } from "./defaults.ts";
-import { configSchema, type ProgramInput } from "./schema.ts";
+import { programSchema, type ProgramInput } from "./schema.ts";
 import type { Architecture, Checks, PolicyRule, Program } from "./types.ts";
 
 /**
@@ -11,7 +11,7 @@ import type { Architecture, Checks, PolicyRule, Program } from "./types.ts";
  * may name them. What an architecture leaves out is Docker's value for the one of that name.
  */
 export function defineProgram(input: ProgramInput = {}): Program {
-	const checked = configSchema.safeParse({ program: input }, { error: z.locales.en().localeError });
+	const checked = programSchema.safeParse({ program: input }, { error: z.locales.en().localeError });
 	if (!checked.success) {
 		const [issue] = checked.error.issues;
 		throw new BrewlineError(

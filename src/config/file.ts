@@ -1,0 +1,36 @@
+import * as z from "zod/mini";
+import { imageSchema } from "./images.ts";
+import { checkNames } from "./names.ts";
+import { programOf, readText } from "./parse.ts";
+import { programSchema } from "./schema.ts";
+import type { Configuration } from "./types.ts";
+
+const maxImages = 100;
+
+/** `brewline.yaml` as it is written: everything may be left out, and unknown keys are errors. */
+export const configSchema = z.extend(programSchema, {
+	images: z.optional(
+		z.union([imageSchema, z.array(imageSchema).check(z.minLength(1), z.maxLength(maxImages))], {
+			error: "must be an image, or a list of images",
+		}),
+	),
+});
+
+export type ConfigInput = z.infer<typeof configSchema>;
+
+/** The two blocks of a `brewline.yaml`; `images` is empty where there is none. All errors of the text come in one. */
+export function parseFile(text: string, file: string): Configuration {
+	const read = readText(text, file, configSchema);
+	const { images = [] } = read.data;
+	const isList = Array.isArray(images);
+	const list = isList ? images : [images];
+	read.refuse(
+		list.flatMap((image, index) =>
+			checkNames(image).map((problem) => ({
+				...problem,
+				path: ["images", ...(isList ? [String(index)] : []), ...problem.path],
+			})),
+		),
+	);
+	return { program: programOf(read), images: list };
+}
