@@ -6,7 +6,9 @@
  *   --bashbrew FILE           the program bashbrew
  *   --builds FILE             the program builds of meta-scripts
  *   --meta-scripts FOLDER     a clone of meta-scripts, for its jq libraries
- *   --php REPOSITORY          a clone of docker-library/php, for the case "checksums"
+ *   --php REPOSITORY          a clone of docker-library/php, for the cases "checksums" and "render"
+ *   --golang REPOSITORY       a clone of docker-library/golang, for the case "render"
+ *   --bashbrew-scripts FOLDER bashbrew's scripts, for the scripts of these clones; they need gawk
  *   --crane FILE, --skopeo FILE   these programs, for the cases "copy" and "index"
  */
 import { execFileSync, spawn } from "node:child_process";
@@ -23,6 +25,7 @@ import { publishedLibrary } from "../test/support/published-library.ts";
 import { startGitServer } from "../test/support/git-server.ts";
 import { measure, type Contender, type Figure } from "./measure.ts";
 import { copying, indexing } from "./registry.ts";
+import { renderings } from "./rendering.ts";
 
 const { values: options } = parseArgs({
 	options: {
@@ -32,6 +35,8 @@ const { values: options } = parseArgs({
 		builds: { type: "string" },
 		"meta-scripts": { type: "string" },
 		php: { type: "string" },
+		golang: { type: "string" },
+		"bashbrew-scripts": { type: "string" },
 		crane: { type: "string" },
 		skopeo: { type: "string" },
 	},
@@ -233,7 +238,9 @@ await build();
 await bundleProgram(path.join(root, "bench/work.ts"), path.join(scratch, "work"));
 try {
 	const planned = isAsked("definitions", "sources", "builds", "plan", "deploy", "checksums");
-	for (const one of planned ? await cases(scratch) : []) {
+	const measured = planned ? await cases(scratch) : [];
+	if (isAsked("render")) measured.push(...(await renderings(cli, scratch, options)));
+	for (const one of measured) {
 		const contender = one.peer?.contender;
 		const figures = await measure(contender === undefined ? [one.ours] : [one.ours, contender], runs);
 		console.log(line(one, figures));

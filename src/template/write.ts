@@ -1,5 +1,16 @@
-import { lstatSync, type Stats } from "node:fs";
-import { mkdir, open, realpath, rename, rm, rmdir, unlink } from "node:fs/promises";
+import {
+	closeSync,
+	lstatSync,
+	mkdirSync,
+	openSync,
+	realpathSync,
+	renameSync,
+	rmdirSync,
+	rmSync,
+	type Stats,
+	unlinkSync,
+	writeSync,
+} from "node:fs";
 import path from "node:path";
 import { encodeText } from "../definition/text.ts";
 import { BrewlineError } from "../errors.ts";
@@ -13,7 +24,7 @@ import type { RenderedFile } from "./rendering.ts";
  * link, whatever became of the folder since it was read.
  */
 export async function writeChanges(folder: string, changes: readonly Change[], signal?: AbortSignal): Promise<void> {
-	const root = await realpath(folder);
+	const root = realpathSync(folder);
 	const deleted = changes.flatMap(({ kind, path }) => (kind === "deleted" ? [path] : []));
 	const written = changes.flatMap(({ after }) => (after === undefined ? [] : [after]));
 	const paths = new Set(written.map((file) => file.path));
@@ -21,38 +32,41 @@ export async function writeChanges(folder: string, changes: readonly Change[], s
 	// A file where a folder must be, or files in a folder where a file must be, are in the way.
 	const isInTheWay = (name: string): boolean =>
 		parents.has(name) || parentsOf(name).some((parent) => paths.has(parent));
-	await deleteAll(root, deleted.filter(isInTheWay));
-	for (const file of written) {
+	deleteAll(root, deleted.filter(isInTheWay));
+	// One call after the other is several times as fast as promises for some hundred small files.
+	for (const [index, file] of written.entries()) {
+		if (index % 50 === 0) await new Promise((resolve) => setImmediate(resolve));
 		signal?.throwIfAborted();
-		await writeOne(root, file);
+		writeOne(root, file);
 	}
-	await deleteAll(
+	deleteAll(
 		root,
 		deleted.filter((name) => !isInTheWay(name)),
 	);
 }
 
-async function writeOne(root: string, { path: name, text, executable }: RenderedFile): Promise<void> {
+function writeOne(root: string, { path: name, text, executable }: RenderedFile): void {
 	for (const parent of parentsOf(name)) {
 		const stats = statsOf(path.join(root, parent));
-		if (stats === undefined) await mkdir(path.join(root, parent));
+		if (stats === undefined) mkdirSync(path.join(root, parent));
 		else if (!stats.isDirectory()) throw cannotWrite(name, `${printable(parent)} is no folder`);
 	}
 	const target = path.join(root, name);
 	if (statsOf(target)?.isDirectory() === true) throw cannotWrite(name, "it is a folder");
 	const part = `${target}${unfinished}`;
-	await rm(part, { force: true });
+	rmSync(part, { force: true });
 	// "x": it is never something that was there before.
-	const handle = await open(part, "wx", executable ? 0o777 : 0o666);
+	const handle = openSync(part, "wx", executable ? 0o777 : 0o666);
 	try {
-		await handle.writeFile(encodeText(text));
+		const bytes = encodeText(text);
+		for (let at = 0; at < bytes.length;) at += writeSync(handle, bytes, at);
 	} finally {
-		await handle.close();
+		closeSync(handle);
 	}
-	await rename(part, target);
+	renameSync(part, target);
 }
 
-async function deleteAll(root: string, names: readonly string[]): Promise<void> {
+function deleteAll(root: string, names: readonly string[]): void {
 	const folders = new Set<string>();
 	for (const name of names) {
 		const parents = parentsOf(name);
@@ -61,13 +75,17 @@ async function deleteAll(root: string, names: readonly string[]): Promise<void> 
 		const stats = statsOf(path.join(root, name));
 		// A folder that git knows as one file is a submodule.
 		if (stats === undefined || stats.isDirectory()) continue;
-		await unlink(path.join(root, name));
+		unlinkSync(path.join(root, name));
 		for (const parent of parents) folders.add(parent);
 	}
-	for (const folder of [...folders].sort((a, b) => b.length - a.length)) {
-		await rmdir(path.join(root, folder)).catch((error: NodeJS.ErrnoException) => {
-			if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST" && error.code !== "ENOENT") throw error;
-		});
+	for (const folder of [...folders].sort((a, b) => b.length - a.length)) removeEmpty(path.join(root, folder));
+}
+
+function removeEmpty(folder: string): void {
+	try {
+		rmdirSync(folder);
+	} catch (error) {
+		if (!["ENOTEMPTY", "EEXIST", "ENOENT"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
 	}
 }
 
