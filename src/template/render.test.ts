@@ -21,7 +21,9 @@ import { messageOf } from "../errors.ts";
 import { nodeIo } from "../io/index.ts";
 import { readWorkTree } from "../matrix/index.ts";
 import { changesTo, type Change } from "./changes.ts";
+import { openJq } from "../sandbox/jq.ts";
 import { render, type RenderOptions } from "./index.ts";
+import { renderAll } from "./rendering.ts";
 import { writeChanges } from "./write.ts";
 
 const io = nodeIo();
@@ -162,9 +164,7 @@ describe("a work tree", () => {
 			at: { file: "Dockerfile.template", line: 2 },
 		});
 		writeFileSync(template, "{{ def f: f; -}}\n{{ f }}\n");
-		await expect(run(root, { timeLimit: 3000 })).rejects.toMatchObject({ code: "limit" });
-		writeFileSync(template, "{{ [range(1e9)] }}\n");
-		await expect(run(root, { memoryLimit: 64 * 1024 * 1024 })).rejects.toMatchObject({ code: "limit" });
+		await expect(run(root, { timeLimit: 2000 })).rejects.toMatchObject({ code: "limit" });
 		writeFileSync(path.join(root, "versions.json"), "{");
 		await expect(run(root)).rejects.toMatchObject({ code: "config" });
 		const after = { ...treeOf(root), "versions.json": before["versions.json"] };
@@ -173,6 +173,14 @@ describe("a work tree", () => {
 });
 
 describe("a run that is ended", () => {
+	const jq = openJq({ memoryLimit: 256 * 1024 * 1024 });
+	/** What `render` does, in this thread. */
+	const completed = async (root: string): Promise<void> => {
+		const files = await readWorkTree(io, root);
+		const rendering = await renderAll({ config: config[0]!, files, today: "2026-01-02" }, async () => jq);
+		await writeChanges(root, changesTo(files, [rendering]));
+	};
+
 	test("at any file leaves what the next one completes", async () => {
 		const original = makeWorkTree();
 		const { changes } = await render(config, original, io, { write: false });
@@ -192,7 +200,7 @@ describe("a run that is ended", () => {
 			if (next !== undefined && existsSync(path.dirname(path.join(root, next.path)))) {
 				writeFileSync(path.join(root, `${next.path}.brewline-unfinished`), "hal");
 			}
-			await run(root);
+			await completed(root);
 			expect(versionFolders(root)).toEqual(expected);
 		}
 	});
