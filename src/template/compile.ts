@@ -194,13 +194,26 @@ function newProgram(): Lines {
 	return { places, add, text: () => lines.join("\n") };
 }
 
-/** What would let the same template render differently elsewhere or later; what only prints does nothing. */
+/** What would let the same template render differently elsewhere or later: calling it is an error. */
+export const unknownFunctions = [
+	"now",
+	"localtime",
+	"strflocaltime/1",
+	"input",
+	"inputs",
+	"input_filename",
+	"input_line_number",
+	"get_search_list",
+	"halt",
+] as const;
+
+/** The functions of jq that are others in a template; what only prints does nothing. */
 const shadows = [
 	"def env: $ENV;",
-	...["now", "localtime", "input", "inputs", "input_filename", "input_line_number", "get_search_list", "halt"].map(
-		(name) => `def ${name}: error("${name} is not known in a template");`,
-	),
-	'def strflocaltime(f): error("strflocaltime is not known in a template");',
+	...unknownFunctions.map((signature) => {
+		const [name, arity] = signature.split("/");
+		return `def ${name}${arity === undefined ? "" : "(f)"}: error("${name} is not known in a template");`;
+	}),
 	"def halt_error: error; def halt_error(code): error;",
 	"def debug: .; def debug(message): .; def stderr: .;",
 ].join("\n");
