@@ -39,7 +39,7 @@ const loads: Readonly<Record<string, readonly string[]>> = {
 	"brewline/build": ["modern-tar", "zod"],
 	"brewline/publish": ["zod"],
 	"brewline/suite": ["zod"],
-	"brewline/template": ["yaml", "zod"],
+	"brewline/template": ["modern-tar", "node:module", "node:worker_threads", "yaml", "zod"],
 	"brewline/check": ["diff", "zod"],
 	"brewline/propose": ["modern-tar", "yaml", "zod"],
 	"brewline/config": ["yaml", "zod"],
@@ -196,6 +196,40 @@ describe("the installed package", () => {
 	it("brings the command", async () => {
 		const { stdout } = await succeed(npm(["exec", "--offline", "--", "brewline", "--version"], project));
 		expect(stdout).toBe(`${own.version}\n`);
+	});
+
+	it("renders templates, by its function and by the command, with the jq that it brings", async () => {
+		const repository = path.join(folder, "image");
+		await mkdir(repository);
+		await writeFile(
+			path.join(repository, "brewline.yaml"),
+			`images:
+  image: demo
+  header: { repository: https://example.com/demo, self: generate.sh, maintainers: ["A <a@example.com> (@a)"] }
+  aliases: { list: ["{version}"] }
+  tags: [""]
+  templates: { header: "", rules: [ { template: Dockerfile.template } ] }
+`,
+		);
+		await writeFile(path.join(repository, "versions.json"), '{ "1": { "version": "1.2" } }');
+		await writeFile(path.join(repository, "Dockerfile.template"), "FROM a:{{ .version }}\n");
+		await succeed(runProgram("git", ["init", "--quiet", "."], { cwd: repository }));
+		await writeFile(
+			path.join(project, "render.mjs"),
+			`import { nodeIo } from "brewline";
+import { loadImages } from "brewline/config";
+import { render } from "brewline/template";
+const [folder] = process.argv.slice(2);
+const { changes } = await render(await loadImages(folder + "/brewline.yaml"), folder, nodeIo());
+process.stdout.write(JSON.stringify(changes.map(({ path, kind }) => [path, kind])));
+`,
+		);
+		const { stdout } = await succeed(runProgram(process.execPath, ["render.mjs", repository], { cwd: project }));
+		expect(JSON.parse(stdout)).toEqual([["1/Dockerfile", "created"]]);
+		expect(await readFile(path.join(repository, "1/Dockerfile"), "utf8")).toBe("FROM a:1.2\n");
+		const command = path.join(project, "node_modules/brewline/lib/cli/main.js");
+		const check = await succeed(runProgram(process.execPath, [command, "render", "--check"], { cwd: repository }));
+		expect(check.stdout).toBe("1 file of demo: all as rendered\n");
 	});
 
 	it("takes the defaults that the sources have", async () => {
