@@ -10,7 +10,8 @@ import { gather, type ReadDockerfiles } from "./dockerfiles.ts";
 import { checkFroms } from "./froms.ts";
 import { checkGuidelines } from "./guidelines.ts";
 import { checkPublished } from "./published.ts";
-import { type RuleId, rules } from "./rules.ts";
+import { isRule, type RuleId, rules } from "./rules.ts";
+import { checkSuppressions, isAbout, sift, type Suppressed, unusedDraft } from "./suppress.ts";
 import { checkLatest, checkSharedTags } from "./tags.ts";
 import type { Draft, Finding } from "./types.ts";
 
@@ -20,7 +21,8 @@ export interface DefinitionText {
 	readonly name: string;
 	/** What its file is called in findings. */
 	readonly file: string;
-	readonly text: string | Uint8Array;
+	/** Or why it cannot be read. */
+	readonly text: string | Uint8Array | BrewlineError;
 }
 
 export interface CheckInput {
@@ -46,21 +48,26 @@ export interface CheckOptions {
 	readonly program: Pick<Program, "architectures" | "defaultArchitecture" | "checks">;
 	/** Default: all. What only others need is not looked at. */
 	readonly rules?: ReadonlySet<RuleId>;
+	/** Whether the definitions are all of the library: a suppression that suppresses nothing then is of no use. Default: no. */
+	readonly whole?: boolean;
 }
 
 export interface Checked {
-	/** In the order of the definitions, their lines and the rules. */
+	/** In the order of the definitions and their lines. */
 	readonly findings: readonly Finding[];
+	readonly suppressed: readonly Suppressed<Finding>[];
 }
 
 /** Checks definitions (docs/checks.md). What is wrong with them is a finding; what is thrown is about something else. */
 export async function check(input: CheckInput, io: CheckIo, options: CheckOptions): Promise<Checked> {
 	const { program } = options;
+	checkSuppressions(program.checks.suppress);
 	const wanted = options.rules ?? new Set(Object.keys(rules) as RuleId[]);
 	const needs = (what: string): boolean => [...wanted].some((id) => rules[id].needs === what);
 	const drafts: Draft[] = [];
 	const read = ({ name, file, text }: DefinitionText): Definition | undefined => {
 		try {
+			if (text instanceof BrewlineError) throw text;
 			const { architectures, defaultArchitecture } = program;
 			return parseDefinition(text, { file, architectures: Object.keys(architectures), defaultArchitecture });
 		} catch (error) {
@@ -127,21 +134,35 @@ export async function check(input: CheckInput, io: CheckIo, options: CheckOption
 		);
 	}
 	if (needs("history")) drafts.push(...(await checkCommits(selections, io.git, program.checks)));
+	const isBlind = ({ rule }: Draft): boolean => "blind" in rules[rule];
+	const blind = new Set(drafts.filter(isBlind).map(({ image }) => image));
+	// What could not be looked at may have what is suppressed.
+	const names = new Set(input.definitions.map(({ name }) => name).filter((name) => !blind.has(name)));
+	const whole = options.whole === true && blind.size === 0;
+	const canFind = (id: RuleId): boolean =>
+		wanted.has(id) && (rules[id].needs !== "published" || io.published !== undefined);
+	const { left, suppressed, unused } = sift(
+		drafts.filter(({ rule }) => wanted.has(rule)),
+		program.checks.suppress,
+		(one) => isRule(one.rule) && canFind(one.rule) && isAbout(one, names, whole),
+	);
 	const { documentation } = program.checks;
+	const finding = (draft: Draft): Finding => ({
+		...draft,
+		severity: rules[draft.rule].severity,
+		link: documentation.replaceAll("{rule}", draft.rule),
+	});
 	const order = new Map(input.definitions.map(({ name }, index) => [name, index]));
+	const findings = [...left, ...(wanted.has("unused-suppression") ? unused.map(unusedDraft) : [])];
 	return {
-		findings: drafts
-			.filter(({ rule }) => wanted.has(rule))
-			.map((draft) => ({
-				...draft,
-				severity: rules[draft.rule].severity,
-				link: documentation.replace("{rule}", draft.rule),
-			}))
+		findings: findings
+			.map(finding)
 			.sort(
 				(a, b) =>
 					(order.get(a.image) ?? order.size) - (order.get(b.image) ?? order.size) ||
 					(a.at?.line ?? 0) - (b.at?.line ?? 0),
 			),
+		suppressed: suppressed.map((one) => ({ finding: finding(one.finding), reason: one.reason })),
 	};
 }
 

@@ -71,8 +71,10 @@ export async function gather(
 	const parsed = new Map<string, Dockerfile | BrewlineError>();
 	const places: ReadText[] = [];
 	const drafts = new Map<string, Draft>();
-	const fail = (candidate: SourceCandidate, error: BrewlineError): void => {
+	const fail = (candidate: SourceCandidate, failure: BrewlineError): void => {
 		const { place, name, tags, at } = candidate;
+		// Without the names of entry and architecture in front, which the finding has by itself.
+		const error = failure.cause instanceof BrewlineError && !texts.has(candidate) ? failure.cause : failure;
 		const key = JSON.stringify([name, place, error.at ?? error.message]);
 		if (drafts.has(key)) return;
 		const line = error.code === "dockerfile" ? error.at?.line : undefined;

@@ -11,3 +11,7 @@ export { check, type Checked, type CheckInput, type CheckIo, type CheckOptions, 
 export { dockerfilesOfGit, type DockerfileTexts, type ReadDockerfiles } from "./dockerfiles.ts";
 export { isRule, type Rule, type RuleId, rules } from "./rules.ts";
 export type { Finding, Severity, SourceLine } from "./types.ts";
+export type { Suppressed } from "./suppress.ts";
+export { annotationsOf } from "./annotations.ts";
+export { sarifOf } from "./sarif.ts";
+export { textOf } from "./text.ts";

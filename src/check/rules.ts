@@ -233,6 +233,12 @@ export const rules = {
 		needs: "history",
 		blind: true,
 	},
+	"unused-suppression": {
+		severity: "warning",
+		summary: "A suppression suppresses nothing.",
+		why: "What it was for is mended, or it names the wrong image: the next finding of that kind would be hidden.",
+		needs: "definitions",
+	},
 } as const satisfies Readonly<Record<string, Rule>>;
 
 export type RuleId = keyof typeof rules;

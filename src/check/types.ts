@@ -60,3 +60,10 @@ export function placeOfTag({ parts }: MergedEntry, tag: string): Location {
 	}
 	return parts[0]!.at;
 }
+
+/** Where in which Dockerfile, to be put behind a message; empty where it is about none. */
+export function sourceText({ source }: Pick<Finding, "source">): string {
+	if (source === undefined) return "";
+	const { file, line, commit } = source;
+	return ` (${file}${line === undefined ? "" : `:${line}`} at ${commit.slice(0, 12)})`;
+}

@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { readFile, realpath } from "node:fs/promises";
 import path from "node:path";
 import { registryLookup } from "../builds/index.ts";
@@ -18,6 +17,7 @@ import { printable, writeWhole } from "../io/index.ts";
 import { tabJson } from "../json/index.ts";
 import { computeSources, openWorkspace } from "../pipeline/index.ts";
 import { type Context, sayUnconfigured } from "./context.ts";
+import { repositoryOf } from "./repository.ts";
 
 interface Options {
 	readonly patch?: boolean;
@@ -104,14 +104,6 @@ async function changesOf(
 		changes.push({ file, text: edited(text, edits), diff: unifiedDiff(relative, text, edits) });
 	}
 	return changes;
-}
-
-/** The folder of the repository that a library is in: what a patch is relative to; the library's parent where there is none. */
-function repositoryOf(library: string): string {
-	for (let folder = library; ; folder = path.dirname(folder)) {
-		if (existsSync(path.join(folder, ".git"))) return folder;
-		if (folder === path.dirname(folder)) return path.dirname(library);
-	}
 }
 
 function asData({ findings, entries }: Derived): object {

@@ -397,6 +397,28 @@ Ends with 7 where a definition names what its bases do not have. All definitions
 				.addOption(dryRun)
 				.action(does(async () => (await import("./generate.ts")).generateStep));
 		},
+		check: () => {
+			command(
+				"check",
+				"check definitions and their Dockerfiles: tags, bases, constraints, guidelines, and what a change does to tags",
+				`Ends with 1 where it finds an error. docs/checks.md explains each rule; program.checks suppresses findings, with a reason.
+  brewline check
+  brewline check php --published ../official-images/library      also what changes for the tags that are published
+  brewline check --format github          annotations on GitHub; --format sarif: for code scanning
+  brewline check --rules                  all rules`,
+			)
+				.argument("[name...]", "only these definitions")
+				.option(
+					"--published <place>",
+					"the library as it is published, a folder or an address: to compare with, and for bases",
+				)
+				.addOption(
+					new Option("--format <name>", "how findings are printed").choices(["text", "json", "sarif", "github"]),
+				)
+				.option("--history", "also fetch all that is behind each commit, and look at it")
+				.option("--rules", "list the rules, and check nothing")
+				.action(does(async () => (await import("./check.ts")).checkStep));
+		},
 		copy: () => {
 			command(
 				"copy",

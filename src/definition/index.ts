@@ -3,7 +3,14 @@ export { parseDefinition, type DefinitionOptions } from "./parse.ts";
 export { entriesWithTag, forArchitecture, sharedTagGroups } from "./merge.ts";
 export { printDefinition, printEntry } from "./print.ts";
 export { decodeText, encodeText } from "./text.ts";
-export { imageName, loadLibrary, type ArchitectureOptions, type Selection } from "./library.ts";
+export {
+	fileNames,
+	imageName,
+	loadLibrary,
+	readFromLibrary,
+	type ArchitectureOptions,
+	type Selection,
+} from "./library.ts";
 export {
 	resolveReference,
 	resolveReferences,

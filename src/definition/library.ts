@@ -62,7 +62,8 @@ export async function loadLibrary(directory: string, options: ArchitectureOption
 	);
 }
 
-function fileNames(directory: string): readonly string[] {
+/** The names of the files of a library folder, sorted by byte, whatever they are called. */
+export function fileNames(directory: string): readonly string[] {
 	try {
 		const entries = readdirSync(directory, { withFileTypes: true });
 		return entries
@@ -78,6 +79,14 @@ function fileNames(directory: string): readonly string[] {
 }
 
 function loadFromLibrary(directory: string, name: string, options: ArchitectureOptions): Definition {
+	return parseDefinition(readFromLibrary(directory, name), { file: path.join(directory, name), ...options });
+}
+
+/**
+ * A definition of a library folder as it stands there.
+ * @throws BrewlineError `definition` where it has no image's name, or is none
+ */
+export function readFromLibrary(directory: string, name: string): Uint8Array {
 	const file = path.join(directory, name);
 	if (!imageName.test(name)) {
 		throw new BrewlineError("definition", `the file name ${quote(name)} cannot be the name of an image`, {
@@ -96,7 +105,7 @@ function loadFromLibrary(directory: string, name: string, options: ArchitectureO
 	if (bytes === null) {
 		throw new BrewlineError("definition", `${quote(name)} is a symbolic link to nothing`, { at: { file } });
 	}
-	return parseDefinition(bytes, { file, ...options });
+	return bytes;
 }
 
 function isLink(file: string): boolean {

@@ -1,0 +1,36 @@
+import { printable } from "../io/printable.ts";
+import type { Style } from "../report/index.ts";
+import type { Checked } from "./check.ts";
+import { type Finding, sourceText } from "./types.ts";
+
+/** Findings for a terminal or a log; what is the same for several entries of an image is said once. */
+export function textOf({ findings, suppressed }: Checked, style: Style): string {
+	const lines: string[] = [];
+	const color = { error: style.red, warning: style.yellow, note: style.dim };
+	for (const group of Map.groupBy(findings, ({ rule, image, message }) =>
+		JSON.stringify([rule, image, message]),
+	).values()) {
+		const [finding] = group as [Finding];
+		const { severity, rule, image, tag, at, message, fix } = finding;
+		const place =
+			at === undefined
+				? ""
+				: `${[printable(at.file), at.line, at.column].filter((part) => part !== undefined).join(":")}: `;
+		const name = printable(tag === undefined ? image : `${image}:${tag}`);
+		lines.push(
+			`${place}${color[severity](severity)} ${style.bold(name)}: ${printable(message, 2000)}${printable(sourceText(finding))} [${rule}]`,
+		);
+		if (group.length > 1) lines.push(`  and in ${group.length - 1} more ${group.length === 2 ? "place" : "places"}`);
+		if (fix !== undefined) lines.push(`  ${printable(fix, 2000)}`);
+	}
+	for (const [rule, [finding]] of Map.groupBy(findings, ({ rule }) => rule)) {
+		lines.push(style.dim(`${rule}: ${printable(finding!.link)}`));
+	}
+	const counts = (["error", "warning", "note"] as const).flatMap((severity) => {
+		const count = findings.filter((one) => one.severity === severity).length;
+		return count === 0 ? [] : [`${count} ${severity}${count === 1 ? "" : "s"}`];
+	});
+	const hidden = suppressed.length === 0 ? "" : `; ${suppressed.length} suppressed`;
+	lines.push(`${counts.length === 0 ? "nothing found" : counts.join(", ")}${hidden}`);
+	return lines.map((line) => `${line}\n`).join("");
+}
