@@ -71,7 +71,7 @@ export async function check(input: CheckInput, io: CheckIo, options: CheckOption
 			const { architectures, defaultArchitecture } = program;
 			return parseDefinition(text, { file, architectures: Object.keys(architectures), defaultArchitecture });
 		} catch (error) {
-			drafts.push(...unreadable(name, error));
+			drafts.push(...unreadable(name, file, error));
 			return undefined;
 		}
 	};
@@ -166,13 +166,13 @@ export async function check(input: CheckInput, io: CheckIo, options: CheckOption
 	};
 }
 
-function unreadable(image: string, error: unknown): readonly Draft[] {
+function unreadable(image: string, file: string, error: unknown): readonly Draft[] {
 	if (!(error instanceof BrewlineError)) throw error;
 	return (error.errors.length === 0 ? [error] : error.errors).map(({ message, at, hint }): Draft => ({
 		rule: "definition",
 		image,
 		message,
-		...(at === undefined ? {} : { at }),
+		at: { ...at, file },
 		...(hint === undefined ? {} : { fix: hint }),
 	}));
 }
