@@ -20,6 +20,8 @@ import type { Workspace } from "./workspace.ts";
 export interface Memory extends AsyncDisposable {
 	/** The state as it was when it was first asked for; undefined: nothing is kept yet, or nowhere. */
 	read(): Promise<State | undefined>;
+	/** The state as it is now. */
+	again(): Promise<State | undefined>;
 	/** Applies a change and writes it, again from the new state if somebody else was faster. Does nothing in a dry run. */
 	update(change: (state: State) => State, message: string): Promise<void>;
 	/** Where it is kept, for people; undefined: nowhere. */
@@ -43,6 +45,7 @@ export interface MemoryOptions {
 export const noMemory: Memory = {
 	where: undefined,
 	read: () => Promise.resolve(undefined),
+	again: () => Promise.resolve(undefined),
 	update: () => Promise.resolve(),
 	[Symbol.asyncDispose]: () => Promise.resolve(),
 };
@@ -73,16 +76,16 @@ export function openMemory(program: Pick<Program, "state" | "git">, io: Io, opti
 		return store;
 	}
 
+	async function again(): Promise<State | undefined> {
+		if (address === undefined || (isLocal && !existsSync(local))) return undefined;
+		const { state, commit } = await (await opened(address)).read();
+		return commit === null ? undefined : state;
+	}
+
 	return {
 		where: address,
-		read: () => {
-			known ??= (async () => {
-				if (address === undefined || (isLocal && !existsSync(local))) return undefined;
-				const { state, commit } = await (await opened(address)).read();
-				return commit === null ? undefined : state;
-			})();
-			return known;
-		},
+		read: () => (known ??= again()),
+		again,
 		update: async (change, message) => {
 			if (address === undefined || options.dryRun) return;
 			if (isLocal) {

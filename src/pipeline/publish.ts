@@ -1,8 +1,9 @@
 import { existsSync } from "node:fs";
 import type { Run } from "../build/index.ts";
 import type { Builds, LookupCache } from "../builds/index.ts";
+import { BrewlineError } from "../errors.ts";
 import { pairOf, type Plan } from "../plan/index.ts";
-import { type Ledger, publish, type PublishResult, waitingRule } from "../publish/index.ts";
+import { type Ledger, publish, type PublishDecisions, type PublishResult, waitingRule } from "../publish/index.ts";
 import type { Sources } from "../sources/index.ts";
 import { noMemory } from "./memory.ts";
 import { buildReports, type Draft, reasonsIn, stillWaiting, tagReports } from "./report.ts";
@@ -24,6 +25,36 @@ export interface PublishChoice {
 	readonly audit?: boolean;
 	/** Whether a tag may go back to an older version. Default: no. */
 	readonly allowOlder?: boolean;
+}
+
+/** Milliseconds: publishing may take hours, and obeys within so long what is decided meanwhile. */
+const decisionsAge = 60_000;
+
+/** What is decided now, asked no more often than that; the same object as long as nothing is new. */
+function decisionsOf(
+	{ memory, io }: Workspace,
+	first: PublishDecisions | undefined,
+): () => Promise<PublishDecisions | undefined> {
+	let asked = io.clock.now();
+	let known = Promise.resolve(first);
+	const ask = async (before: PublishDecisions | undefined): Promise<PublishDecisions | undefined> => {
+		try {
+			const now = (await memory.again())?.decisions;
+			return JSON.stringify(now) === JSON.stringify(before) ? before : now;
+		} catch (error) {
+			if (!(error instanceof BrewlineError) || error.code === "cancelled") throw error;
+			const text = `whether something was decided since this run began is not known: ${error.message}`;
+			io.log({ type: "message", level: "warning", code: error.code, text });
+			return before;
+		}
+	};
+	return () => {
+		if (io.clock.now() - asked >= decisionsAge) {
+			asked = io.clock.now();
+			known = known.then(ask);
+		}
+		return known;
+	};
 }
 
 /**
@@ -57,6 +88,7 @@ export async function publishStaged(
 		...(state === undefined
 			? {}
 			: { decisions: state.decisions, ledger: Object.assign({}, ...Object.values(state.published)) as Ledger }),
+		decided: decisionsOf(workspace, state?.decisions),
 		tests: await knownTests(workspace.work, io, state, options.testDigests),
 		audit: options.audit ?? false,
 		allowOlder: options.allowOlder ?? false,

@@ -3,7 +3,7 @@ import type { Io } from "../io/types.ts";
 import { mediaTypes, printReference, parseReference, type Descriptor } from "../oci/index.ts";
 import { deployObjects, type DeployedBuild } from "./deployObjects.ts";
 import { lostPlatforms, platformsOf, type Part } from "./parts.ts";
-import { asError, push, type PushOutcome } from "./push.ts";
+import { asError, push, type PushOptions, type PushOutcome } from "./push.ts";
 import { errorOf, readyOf, whyLacking, type ReadArch, type StagedBuilds } from "./staged.ts";
 import type { DeployObject, IndexObject, PublishOptions, PublishedTag } from "./types.ts";
 import { goesBack } from "./version.ts";
@@ -30,7 +30,7 @@ export async function publishArchTags(
 	staged: StagedBuilds,
 	read: ReadArch,
 	io: Pick<Io, "signal">,
-	options: PublishOptions,
+	options: PublishOptions & Pick<PushOptions, "limited">,
 ): Promise<ArchTags> {
 	const own = parts.filter((part): part is OwnPart => part.archTag !== undefined);
 	const verdicts = new Map<string, Verdict>();

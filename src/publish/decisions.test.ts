@@ -36,6 +36,64 @@ const digestOf = async (at: At, name: string) =>
 	(await at.client.headManifest(parseReference(`${at.registry.host}/${name}`)))?.digest;
 
 describe("decisions", () => {
+	test("what is decided while images are published is obeyed by those that have not moved yet", async () => {
+		await using at = await pipeline();
+		const names = ["x", "y", "z"];
+		const of = async (version: string) => {
+			const images = names.map((name) => ({ name, version, arches: everywhere(`${name}:1`) }));
+			const sources = sourcesOf(at.program, images);
+			for (const arch of arches) await at.stage(sources, arch);
+			return sources;
+		};
+		await at.publish(await of("1"));
+		const before = await digestOf(at, "library/x:1");
+		const next = await of("2");
+		// x is held before it is begun, y after its architectures' own tags moved; z is not.
+		const first = decisions({});
+		let asked = 0;
+		const [one, both] = [decisions({ holds: { x: decided } }), decisions({ holds: { x: decided, y: decided } })];
+		const byNow = () => Promise.resolve(++asked <= names.length ? one : both);
+		at.requests.length = 0;
+		const { tags, archTags } = await at.publish(next, { decisions: first, decided: byNow });
+		expect(tags.map(({ change, decision }) => [change, decision])).toEqual([
+			["held", "hold"],
+			["held", "hold"],
+			["updated", undefined],
+		]);
+		expect(await digestOf(at, "library/x:1")).toBe(before);
+		expect(archTags.map(({ reference }) => reference.replace(`${at.registry.host}/`, ""))).toEqual([
+			...arches.map((arch) => `${arch}/y:1`),
+			...arches.map((arch) => `${arch}/z:1`),
+		]);
+		expect(at.writes().filter((request) => request.includes("/library/x/"))).toEqual([]);
+		// Nothing new is the same object, and costs nothing.
+		const same = await at.publish(next, { decisions: first, decided: () => Promise.resolve(first) });
+		expect(same.counts).toMatchObject({ updated: 2, unchanged: 1 });
+	});
+
+	test("each image's tags move together: one that is killed leaves no image half done but a few", async () => {
+		await using at = await pipeline();
+		const names = Array.from({ length: 30 }, (_, number) => `image${number}`);
+		const images = names.map((name) => ({ name, version: "1", arches: everywhere(`${name}:1`) }));
+		const sources = sourcesOf(at.program, images);
+		for (const arch of arches) await at.stage(sources, arch);
+		at.requests.length = 0;
+		await at.publish(sources);
+		const moves = at
+			.writes()
+			.flatMap((request) => /^PUT \/v2\/(\w+)\/(\w+)\/manifests\/1$/.exec(request)?.slice(1) ?? []);
+		const begun = new Set<string>();
+		let most = 0;
+		for (let at = 0; at < moves.length; at += 2) {
+			const [namespace, name] = [moves[at]!, moves[at + 1]!];
+			if (namespace === "library") begun.delete(name);
+			else begun.add(name);
+			most = Math.max(most, begun.size);
+		}
+		expect(begun.size).toBe(0);
+		expect(most).toBeLessThanOrEqual(8);
+	});
+
 	test("a tag that is held, or whose image is, stays as it is, and so do its architectures' own", async () => {
 		await using at = await pipeline();
 		await at.publish(await staged(at, "1", ["x:1", "x:latest"]));

@@ -21,6 +21,11 @@ export interface Part {
 	readonly contributions: readonly Contribution[];
 }
 
+/** The image of a full tag (`NAME:TAG`). */
+export function imageOf(tag: string): string {
+	return tag.slice(0, tag.lastIndexOf(":"));
+}
+
 /** Every tag that the sources define, with its architectures, in the order of the sources. */
 export function partsOfTags(sources: Sources, builds: Builds): ReadonlyMap<string, readonly Part[]> {
 	const known = new Map(

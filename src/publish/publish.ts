@@ -1,16 +1,14 @@
 import { limit, restrictedTo, type Builds } from "../builds/index.ts";
 import type { Io } from "../io/types.ts";
-import { parseReference, repositoryOf, withDigest } from "../oci/index.ts";
 import { counter } from "./progress.ts";
-import { readBack } from "../registry/readBack.ts";
 import type { Sources } from "../sources/types.ts";
-import { publishArchTags } from "./archTags.ts";
+import { publishArchTags, type ArchTags } from "./archTags.ts";
 import { joinTag, type Joined } from "./join.ts";
 import { fingerprint } from "./ledger.ts";
-import { partsOfTags, type Part } from "./parts.ts";
-import { asError, push, type PushOutcome } from "./push.ts";
+import { move, type Moved } from "./move.ts";
+import { imageOf, partsOfTags, type Part } from "./parts.ts";
 import { settle } from "./settle.ts";
-import { readStaged } from "./staged.ts";
+import { readStaged, type StagedBuilds } from "./staged.ts";
 import { testsOf } from "./tested.ts";
 import type { Change, DeployObject, PublishOptions, PublishResult, PublishedTag } from "./types.ts";
 
@@ -22,7 +20,7 @@ export interface PublishInput {
 
 /**
  * Brings what is staged to the architectures' own tags, then joins these into one index for each tag
- * (spec/publish.md). Staging references are read again: of the builds nothing is believed but their ids. A tag that
+ * (spec/publish.md), image by image: one that is killed leaves the others as they were, or whole. Staging references are read again: of the builds nothing is believed but their ids. A tag that
  * cannot be read or written is `failed` in the result, and keeps no other from being published; so are, once
  * `io.signal` is aborted, all that were not reached. What was decided goes before everything: a tag that is stopped, held or
  * taken back is not made from what is staged, and neither are its architectures' own.
@@ -41,37 +39,82 @@ export async function publish(
 		return (index && restrictedTo(index, arch, options.program.annotations.architecture))?.manifests ?? [];
 	};
 	const all = partsOfTags(input.sources, input.builds);
-	const settled = await settle(all, { lookup, head, options, now: io.clock.now() });
-	const tags = new Map([...all].filter(([tag]) => !settled.has(tag)));
-	const parts = [...tags.values()].flat();
-	const staged = await readStaged(buildsOf(parts), read, options);
-	const archTags = await publishArchTags(parts, staged, read, io, options);
-	const context = { staged, archTags, read, lookup, head, options };
-	const looked = counter(io, tags.size, "tags looked at");
-	const joined = await Promise.all(
-		[...all].map(async ([tag, ofTag]) => settled.get(tag) ?? (await looked(joinTag(tag, ofTag, context)))),
-	);
-	const pushed = options.dryRun === true ? joined.map(({ tag }) => tag) : await pushJoined(joined, io, options);
-	const unmoved = new Set(archTags.why.keys());
-	const results = [...all].map(([, ofTag], number) => {
-		const { ref } = joined[number]!;
-		return withFingerprint(pushed[number]!, ref, ofTag, unmoved, options.program.annotations);
+	const puts = limit(options.concurrency ?? 16, io.signal, { keepGoing: true });
+	const settling = { lookup, head, options, now: io.clock.now() };
+	const settled = await settle(all, settling);
+	const tags = [...all].filter(([tag]) => !settled.has(tag));
+	const done = counter(io, tags.length, "tags done");
+
+	/** What people decided about tags since this run asked for it. */
+	const decidedSince = async (some: readonly TagParts[]): Promise<ReadonlyMap<string, Joined>> => {
+		const decisions = await options.decided?.();
+		if (decisions === undefined || decisions === options.decisions) return new Map();
+		return settle(new Map(some), { ...settling, options: { ...options, decisions, audit: true } });
+	};
+
+	const publishImage = async (ofImage: readonly TagParts[]): Promise<PublishedImage> => {
+		const before = await decidedSince(ofImage);
+		const going = ofImage.filter(([tag]) => !before.has(tag));
+		const parts = going.flatMap(([, ofTag]) => ofTag);
+		const staged = await readStaged(buildsOf(parts), read, options);
+		const archTags = await publishArchTags(parts, staged, read, io, { ...options, limited: puts });
+		const context = { staged, archTags, read, lookup, head, options };
+		const joining = going.map(async ([tag, ofTag]) => [tag, await joinTag(tag, ofTag, context)] as const);
+		const joined = new Map([...before, ...(await Promise.all(joining))]);
+		for (const [tag, decided] of await decidedSince(going)) joined.set(tag, decided);
+		const moved = await move([...joined.values()], io, options, puts);
+		for (const _ of moved) done();
+		return { archTags, staged, moved: new Map([...joined.keys()].map((tag, number) => [tag, moved[number]!])) };
+	};
+
+	const atOnce = limit(imagesAtOnce, new AbortController().signal, { keepGoing: true });
+	const byImage = [...Map.groupBy(tags, ([tag]) => imageOf(tag)).values()];
+	const ofSettled = await move([...settled.values()], io, options, puts);
+	const outcomes = await Promise.allSettled(byImage.map((ofImage) => atOnce(() => publishImage(ofImage))));
+	const images = outcomes.map((outcome) => {
+		if (outcome.status === "rejected") throw outcome.reason;
+		return outcome.value;
 	});
-	const changes = joined.flatMap(({ ref, object }, number): DeployObject[] =>
-		object === undefined || results[number]!.change === "failed" || results[number]!.change === "unchanged"
+	const moved = new Map([
+		...[...settled.keys()].map((tag, number): [string, Moved] => [tag, ofSettled[number]!]),
+		...images.flatMap((image) => [...image.moved]),
+	]);
+	const unmoved = new Set(images.flatMap(({ archTags }) => [...archTags.why.keys()]));
+	const results = [...all].map(([tag, ofTag]) => {
+		const { ref, result } = moved.get(tag)!;
+		return withFingerprint(result, ref, ofTag, unmoved, options.program.annotations);
+	});
+	const changes = [...all.keys()].flatMap((tag, number): DeployObject[] => {
+		const { ref, object } = moved.get(tag)!;
+		const { change } = results[number]!;
+		return object === undefined || change === "failed" || change === "unchanged"
 			? []
-			: [{ type: "manifest", refs: [ref], ...object }],
-	);
+			: [{ type: "manifest", refs: [ref], ...object }];
+	});
 	return {
-		archTags: archTags.results,
+		archTags: images.flatMap(({ archTags }) => archTags.results),
 		tags: results,
 		counts: counted(results),
-		changes: [...archTags.changes, ...changes],
-		tests: [...staged].flatMap(([{ buildId }, found]) =>
-			"manifests" in found ? testsOf(buildId, found.manifests, options.tests) : [],
+		changes: [...images.flatMap(({ archTags }) => archTags.changes), ...changes],
+		tests: images.flatMap(({ staged }) =>
+			[...staged].flatMap(([{ buildId }, found]) =>
+				"manifests" in found ? testsOf(buildId, found.manifests, options.tests) : [],
+			),
 		),
 	};
 }
+
+type TagParts = readonly [tag: string, parts: readonly Part[]];
+
+interface PublishedImage {
+	readonly archTags: ArchTags;
+	readonly staged: StagedBuilds;
+	/** By tag. */
+	readonly moved: ReadonlyMap<string, Moved>;
+}
+
+/** Images at a time: so few can be half done where a run is killed. */
+const imagesAtOnce = 8;
 
 /** The builds that these parts are made from. */
 function buildsOf(parts: readonly Part[]): Builds {
@@ -93,70 +136,6 @@ function withFingerprint(
 	if (parts.some(({ archTag }) => archTag !== undefined && unmoved.has(archTag))) return tag;
 	const from = fingerprint(ref, parts, annotations);
 	return from === undefined ? tag : { ...tag, from };
-}
-
-/** Pushes the indexes that changed, those that are the same together. */
-async function pushJoined(
-	joined: readonly Joined[],
-	io: Pick<Io, "signal" | "clock" | "log">,
-	options: PublishOptions,
-): Promise<readonly PublishedTag[]> {
-	const objects = new Map<string, DeployObject & { refs: string[]; lookup: Record<string, string> }>();
-	for (const { ref, tag, object } of joined) {
-		if (object !== undefined) {
-			// A copy has one source.
-			const key = object.data === undefined ? ref : tag.digest!;
-			const same = objects.get(key);
-			if (same === undefined) {
-				objects.set(key, { type: "manifest", ...object, refs: [ref], lookup: { ...object.lookup } });
-			} else {
-				same.refs.push(ref);
-				Object.assign(same.lookup, object.lookup);
-			}
-		}
-	}
-	const expected = new Map(joined.flatMap(({ ref, seen }) => (seen === undefined ? [] : [[ref, seen] as const])));
-	const present = joined.flatMap(({ ref, there = [] }) =>
-		there.map((digest) => withDigest(repositoryOf(parseReference(ref)), digest)),
-	);
-	const pushing = { ...options, expected, present, signal: io.signal };
-	const { outcomes } = await push([...objects.values()], options.client, pushing);
-	const byRef = new Map(outcomes.map((outcome) => [outcome.ref, outcome]));
-	const limited = limit(options.concurrency ?? 16, io.signal, { keepGoing: true });
-	const put = counter(io, byRef.size, "tags put");
-	return Promise.all(
-		joined.map(async ({ ref, tag }) => {
-			const outcome = byRef.get(ref);
-			const after = afterPush(tag, outcome);
-			if (outcome?.state !== "pushed") return after;
-			try {
-				await put(limited(() => readBack(options.client, io, parseReference(ref), after.digest!)));
-				return after;
-			} catch (error) {
-				// It was put: what cannot be read now is looked at by the next run.
-				const { decision: _, ...tag } = after;
-				return { ...tag, notes: [...after.notes, `could not be read back: ${asError(error).message}`] };
-			}
-		}),
-	);
-}
-
-function afterPush(tag: PublishedTag, outcome: PushOutcome | undefined): PublishedTag {
-	if (outcome === undefined || outcome.state === "pushed") {
-		return tag;
-	}
-	if (outcome.error !== undefined) {
-		return {
-			...tag,
-			digest: null,
-			platforms: [],
-			change: "failed",
-			notes: [...tag.notes, outcome.error.message],
-			error: outcome.error,
-		};
-	}
-	// Another run put the same there in between.
-	return { ...tag, change: "unchanged" };
 }
 
 function counted(tags: readonly PublishedTag[]): Readonly<Record<Change, number>> {

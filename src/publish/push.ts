@@ -1,5 +1,5 @@
 import { Readable } from "node:stream";
-import { limit } from "../builds/index.ts";
+import { limit, type Limit } from "../builds/index.ts";
 import { BrewlineError, messageOf } from "../errors.ts";
 import { canonicalReference, isIndexType, printReference, repositoryOf, type Reference } from "../oci/index.ts";
 import type { RegistryClient } from "../registry/types.ts";
@@ -14,6 +14,8 @@ export interface PushOptions {
 	readonly dryRun?: boolean;
 	/** References at a time; default 16. */
 	readonly concurrency?: number;
+	/** A limit that is shared with others; default: one of `concurrency`. */
+	readonly limited?: Limit;
 	/** By reference, as the objects have it: what it held when this was decided. One that holds anything else by now fails. */
 	readonly expected?: ReadonlyMap<string, string | null>;
 	/** Asked before a reference, as the objects have it, that holds something else is moved: why it is not. Default: it is. */
@@ -64,7 +66,7 @@ export async function push(
 	options: PushOptions,
 ): Promise<PushResult> {
 	const prepared = objects.map(prepare);
-	const limited = limit(options.concurrency ?? 16, options.signal, { keepGoing: true });
+	const limited = options.limited ?? limit(options.concurrency ?? 16, options.signal, { keepGoing: true });
 	const transfers = transfer(client, options);
 	for (const { digest = "", ...repository } of options.present ?? []) {
 		transfers.know(repository, digest);

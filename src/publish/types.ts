@@ -57,7 +57,7 @@ export interface PublishedTag {
 export type Change = PublishedTag["change"];
 
 export interface PublishResult {
-	/** The architectures' own tags, in the order of the sources. */
+	/** The architectures' own tags, image by image, in the order of the sources. */
 	readonly archTags: readonly PublishedTag[];
 	/** The joined tags, in the order of the sources. */
 	readonly tags: readonly PublishedTag[];
@@ -94,6 +94,11 @@ export interface PublishOptions {
 	readonly mustWait?: (tag: string, part: Part) => string | undefined;
 	/** What people decided; default: nothing. */
 	readonly decisions?: PublishDecisions;
+	/**
+	 * What is decided by now, asked before each image is moved, and again before its joined tags are; the same object as
+	 * `decisions` where nothing is new. Default: nothing is.
+	 */
+	readonly decided?: () => Promise<PublishDecisions | undefined>;
 	/**
 	 * What earlier runs published: of a tag that is made from the same builds still, and lacked nothing, the registry is not
 	 * asked, but for a sample. Default: every tag is looked at.
