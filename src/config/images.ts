@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import { described } from "./described.ts";
 import { proposeSchema } from "./propose.ts";
 import { expressionProblem, isRepositoryPath, templateProblem } from "./text.ts";
 
@@ -6,13 +7,6 @@ import { expressionProblem, isRepositoryPath, templateProblem } from "./text.ts"
  * The `images` block of `brewline.yaml`: what an image repository has, and how its definition and its Dockerfiles come
  * of it. The descriptions are what editors and the reference page show.
  */
-
-/** The schema with a description of its own: the same one may stand at several places. */
-function described<Schema extends z.ZodMiniType>(schema: Schema, description: string): Schema {
-	const own = schema.clone(schema._zod.def, { parent: true });
-	z.globalRegistry.add(own, { description });
-	return own;
-}
 
 /** What the JSON Schema and the reference page know by a name, as it stands at several places. */
 function named<Schema extends z.ZodMiniType>(id: string, schema: Schema, description: string): Schema {

@@ -1,10 +1,6 @@
 import * as z from "zod/mini";
 import { isAddress } from "../git/address.ts";
-
-function described<Schema extends z.ZodMiniType>(schema: Schema, description: string): Schema {
-	z.globalRegistry.add(schema, { description });
-	return schema;
-}
+import { described } from "./described.ts";
 
 const address = z
 	.string()
@@ -43,8 +39,8 @@ export const proposeSchema = z.strictObject({
 	author: z.optional(
 		described(
 			z.strictObject({
-				name: z.string().check(z.regex(/^[^<>\p{Cc}]{1,100}$/u)),
-				email: z.string().check(z.regex(/^[^<>\s\p{Cc}]{1,200}$/u)),
+				name: described(z.string().check(z.regex(/^[^<>\p{Cc}]{1,100}$/u)), "As git has it."),
+				email: described(z.string().check(z.regex(/^[^<>\s\p{Cc}]{1,200}$/u)), "The address beside it."),
 			}),
 			"Who the commit is by; default: program.state.author.",
 		),

@@ -112,10 +112,10 @@ async function readTip(
 	const texts = await textsAt(objects, commit, folder, names);
 	const none = new Map<string, undefined>();
 	const others = { commit, texts, changed: [], before: none };
-	if (parents.length !== 1 || parent === undefined) return { ...others, foreign: "its last commit is a merge" };
 	if (author !== committer || !message.trimEnd().endsWith(`\n${trailer}: ${branch}`)) {
 		return { ...others, foreign: `its last commit is by ${printable(committer.replace(/ <[^<]*$/, ""), 100)}` };
 	}
+	if (parents.length !== 1 || parent === undefined) return { ...others, foreign: "its last commit is a merge" };
 	const trees = await Promise.all([parent, commit].map(async (id) => (await objects.commit(id)).tree));
 	const paths = (await changedPaths(objects, trees[0], trees[1], 100)).map((path) =>
 		Buffer.from(path, "latin1").toString("utf8"),
