@@ -8,6 +8,7 @@ import { nodeIo } from "../io/index.ts";
 import * as buildAction from "./build/action.ts";
 import { ownDockerConfig, removeLeftovers } from "./docker-config.ts";
 import { flag, type InputSchema, optionalText, readInputs, sha256Digest } from "./inputs.ts";
+import * as generateLibraryAction from "./generate-library/action.ts";
 import * as planAction from "./plan/action.ts";
 import * as publishAction from "./publish/action.ts";
 import * as rememberAction from "./remember/action.ts";
@@ -17,6 +18,7 @@ import { harmless } from "./runner.ts";
 
 const folder = path.resolve(import.meta.dirname, "../../actions");
 const schemas: Readonly<Record<string, InputSchema>> = {
+	"generate-library": generateLibraryAction.inputs,
 	plan: planAction.inputs,
 	build: buildAction.inputs,
 	publish: publishAction.inputs,

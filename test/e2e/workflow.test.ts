@@ -7,37 +7,16 @@ import { parse } from "yaml";
 import type { QueueRecord } from "../../src/builds/index.ts";
 import type { Index } from "../../src/oci/index.ts";
 import { importedLayout } from "../fixtures/samples/layout.ts";
+import { act, localActions, person, readRun, type WorkflowRun } from "../support/act.ts";
 import { openCommandWorld, runProgram, type CommandWorld, type Place } from "../support/command.ts";
 import { makeRepository } from "../support/git-repository.ts";
 import { startGitServer } from "../support/git-server.ts";
 import { writeSampleConfig } from "../support/sample-world.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
-/** Of scripts/ci-tools.sh. */
-const act = path.join(root, ".cache/tools/bin/act");
 const shipped = readFileSync(path.join(root, "workflows/publish.yml"), "utf8");
 const login = { username: "somebody", password: "s3cret-of-staging" };
 const architectures = ["amd64", "arm64v8"] as const;
-
-/** What ran: each job, with the architecture of its leg, and how it ended. */
-interface WorkflowRun {
-	readonly code: number | null;
-	readonly jobs: Readonly<Record<string, string>>;
-	/** By job, what it left on the run's page. */
-	readonly summaries: Readonly<Record<string, string>>;
-	/** By job, its errors. */
-	readonly errors: Readonly<Record<string, readonly string[]>>;
-}
-
-interface Event {
-	readonly jobID?: string;
-	readonly matrix?: { readonly arch?: string };
-	readonly jobResult?: string;
-	readonly stepResult?: string;
-	readonly command?: string;
-	readonly content?: string;
-	readonly arg?: string;
-}
 
 /** A library's repository with the shipped workflow in it, and what `act` needs to run that. */
 interface Repository {
@@ -112,51 +91,12 @@ function openRepository(folder: string, place: Place, definition: string): Repos
 	};
 }
 
-const person = {
-	GIT_CONFIG_GLOBAL: "/dev/null",
-	GIT_CONFIG_NOSYSTEM: "1",
-	GIT_AUTHOR_NAME: "Somebody",
-	GIT_AUTHOR_EMAIL: "somebody@example.com",
-	GIT_COMMITTER_NAME: "Somebody",
-	GIT_COMMITTER_EMAIL: "somebody@example.com",
-};
-
 /** Labels are data of the plan, but for those of the other jobs. */
 function runners(workflow: string): string[] {
 	const labels = Object.values((parse(workflow) as { jobs: Record<string, { "runs-on": string }> }).jobs).map(
 		(job) => job["runs-on"],
 	);
 	return [...new Set([...labels.filter((label) => !label.includes("${{")), "ubuntu-24.04", "ubuntu-24.04-arm"])];
-}
-
-/** Ours as a release has them, and stand-ins for those of GitHub; `act` itself does what checkout does. */
-function localActions(workflow: string, release: string): string[] {
-	const used = [
-		...new Set([...workflow.matchAll(/uses: (\S+)@([0-9a-f]{40})/g)].map(([, name, commit]) => `${name} ${commit}`)),
-	];
-	return used.flatMap((action) => {
-		const [name = "", commit = ""] = action.split(" ");
-		if (name === "actions/checkout") return [];
-		if (name.startsWith("brewline/brewline/")) return [`brewline/brewline@${commit}=${release}`];
-		return [`${name}@${commit}=${path.join(root, "test/fixtures", name)}`];
-	});
-}
-
-function readRun(code: number | null, stdout: string): WorkflowRun {
-	const jobs: Record<string, string> = {};
-	const summaries: Record<string, string> = {};
-	const errors: Record<string, string[]> = {};
-	for (const line of stdout.split("\n").filter((text) => text.startsWith("{"))) {
-		const event = JSON.parse(line) as Event;
-		if (event.jobID === undefined) continue;
-		const name = event.matrix?.arch === undefined ? event.jobID : `${event.jobID} ${event.matrix.arch}`;
-		// Told by the steps: act itself has one result for all legs of a matrix.
-		if (event.stepResult === "failure") jobs[name] = "failure";
-		else if (event.jobResult !== undefined) jobs[name] ??= "success";
-		if (event.command === "summary") summaries[name] = event.content ?? "";
-		if (event.command === "error") (errors[name] ??= []).push(event.arg ?? "");
-	}
-	return { code, jobs, summaries, errors };
 }
 
 /** The content of an imported image with other files, as a commit of its repository. */

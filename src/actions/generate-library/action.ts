@@ -1,0 +1,129 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import * as z from "zod/mini";
+import { type ImageConfig, loadConfiguration } from "../../config/index.ts";
+import { BrewlineError } from "../../errors.ts";
+import { type Io, printable } from "../../io/index.ts";
+import { openLibrary, propose, proposeOptionsOf, type ProposeOptions } from "../../propose/index.ts";
+import { render } from "../../template/index.ts";
+import { flag, optionalText } from "../inputs.ts";
+import { configInput } from "../program.ts";
+import type { Action } from "../runner.ts";
+import { whyNotProposing } from "./event.ts";
+import { checkDefinitions, type Repository, writeDefinitions } from "./steps.ts";
+import { type Done, isSound, toldOf } from "./told.ts";
+
+const allSteps = ["render-check", "generate", "check", "propose"] as const;
+type Step = (typeof allSteps)[number];
+
+export const inputs = z.object({
+	config: configInput,
+	steps: z._default(z.string(), allSteps.join(", ")),
+	output: z._default(z.string(), ".brewline/library"),
+	token: optionalText,
+	"min-age": optionalText,
+	security: flag,
+	overwrite: flag,
+	again: flag,
+	"dry-run": flag,
+});
+
+/** `actions/generate-library`: the templates, definitions, checks and proposals of an image's repository, in that order. */
+export const action: Action<typeof inputs> = {
+	inputs,
+	run: async (given, io) => {
+		const steps = stepsOf(given.steps);
+		const idle = await whyNotProposing(io);
+		const { program, images } = await loadConfiguration(given.config);
+		if (images.length === 0) {
+			throw new BrewlineError("config", "the configuration has no images", {
+				at: { file: given.config },
+				hint: "describe the image of this repository in the block images; examples/ has some to copy",
+			});
+		}
+		const temporary = await mkdtemp(path.join(io.env["RUNNER_TEMP"] ?? tmpdir(), "brewline-"));
+		try {
+			const optionsOf = (image: ImageConfig | undefined, dryRun: boolean) => {
+				const { token, security, overwrite, again, "min-age": minAge } = given;
+				const wishes = { ...(security ? { security } : {}), overwrite, again, dryRun, minAge, token, temporary };
+				return proposeOptionsOf(image?.propose, program, wishes);
+			};
+			// What is missing is said at once.
+			if (steps.has("propose") && idle === undefined) for (const image of images) optionsOf(image, given["dry-run"]);
+			await using library = openLibrary(io, optionsOf(images[0], true));
+			const folder = path.dirname(path.resolve(given.config));
+			const repository: Repository = { program, images, folder, library, temporary };
+			const done = await take(
+				steps,
+				{ ...repository, idle, output: given.output, dryRun: given["dry-run"], optionsOf },
+				io,
+			);
+			return { told: toldOf(done), outputs: outputsOf(done) };
+		} finally {
+			await rm(temporary, { recursive: true, force: true });
+		}
+	},
+};
+
+interface Work extends Repository {
+	readonly idle: string | undefined;
+	readonly output: string;
+	readonly dryRun: boolean;
+	readonly optionsOf: (image: ImageConfig | undefined, dryRun: boolean) => ProposeOptions;
+}
+
+/** Takes the steps; what came of those before one that fails is told as well. */
+async function take(steps: ReadonlySet<Step>, work: Work, io: Io): Promise<Done> {
+	const { images, folder, idle, output, optionsOf, dryRun } = work;
+	const merged = idle === undefined;
+	let done: Done = {};
+	try {
+		if (steps.has("render-check")) {
+			done = { rendered: (await render(images, folder, io, { write: false })).changes };
+		}
+		if (steps.has("generate")) done = { ...done, definitions: await writeDefinitions(work, io, output) };
+		const { definitions = [] } = done;
+		if (steps.has("check")) done = { ...done, findings: await checkDefinitions(work, definitions, merged, io) };
+		if (!steps.has("propose")) return done;
+		const reason = isSound(done) ? idle : "what is wrong has to be mended first";
+		if (reason !== undefined) return { ...done, idle: reason };
+		for (const { image, text } of definitions) {
+			const config = images.find((one) => one.image === image);
+			const input = { definitions: new Map([[image, text]]), repository: { folder } };
+			done = { ...done, proposals: [...(done.proposals ?? []), await propose(input, io, optionsOf(config, dryRun))] };
+		}
+		return done;
+	} catch (error) {
+		if (io.signal.aborted || Object.keys(done).length === 0) throw error;
+		return { ...done, error };
+	}
+}
+
+function stepsOf(text: string): ReadonlySet<Step> {
+	const steps = text.split(",").map((name) => name.trim());
+	const unknown = steps.find((name) => !allSteps.includes(name as Step));
+	if (unknown !== undefined) {
+		throw new BrewlineError("usage", `input steps: there is no step ${printable(unknown, 100)}`, {
+			hint: `the steps are: ${allSteps.join(", ")}`,
+		});
+	}
+	const chosen = new Set(steps as Step[]);
+	const needing = (["check", "propose"] as const).find((step) => chosen.has(step));
+	if (needing !== undefined && !chosen.has("generate")) {
+		throw new BrewlineError("usage", `input steps: ${needing} needs generate`, { hint: "add it to the steps" });
+	}
+	return chosen;
+}
+
+function outputsOf({ rendered = [], definitions = [], findings = [], proposals = [] }: Done) {
+	return {
+		definition: definitions.map(({ file }) => file).join("\n"),
+		changed: String(definitions.some(({ diff }) => diff !== "")),
+		stale: String(rendered.length),
+		findings: String(findings.length),
+		errors: String(findings.filter(({ severity }) => severity === "error").length),
+		outcome: proposals.map(({ outcome }) => outcome).join("\n"),
+		proposal: proposals.flatMap(({ url }) => url ?? []).join("\n"),
+	};
+}

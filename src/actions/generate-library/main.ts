@@ -1,0 +1,4 @@
+import { main } from "../runner.ts";
+import { action } from "./action.ts";
+
+await main(action);

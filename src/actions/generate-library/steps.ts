@@ -1,0 +1,97 @@
+import { mkdir } from "node:fs/promises";
+import path from "node:path";
+import { check, dockerfilesOfGit, fileDiff, type Finding, type RuleId, rules } from "../../check/index.ts";
+import type { ImageConfig, Program } from "../../config/index.ts";
+import { encodeText } from "../../definition/index.ts";
+import { generateAll, type Generated } from "../../generate/index.ts";
+import { openGitStore } from "../../git/index.ts";
+import { type Io, writeWhole } from "../../io/index.ts";
+import type { Library } from "../../propose/index.ts";
+
+/** What the steps work with. */
+export interface Repository {
+	readonly program: Program;
+	readonly images: readonly ImageConfig[];
+	/** Of the configuration, and so of the repository. */
+	readonly folder: string;
+	readonly library: Library;
+	/** Where git objects are kept; nothing of it is needed afterwards. */
+	readonly temporary: string;
+}
+
+/** A definition that was generated. */
+export interface Written extends Generated {
+	readonly file: string;
+	/** What the library has; undefined: the image is new to it. */
+	readonly published: string | undefined;
+	/** From that to this; empty: they are the same. */
+	readonly diff: string;
+}
+
+/** Generates all definitions and writes them into a folder, each as a file by the name of its image. */
+export async function writeDefinitions(
+	{ program, images, folder, library }: Repository,
+	io: Io,
+	output: string,
+): Promise<readonly Written[]> {
+	const input = {
+		repository: { folder },
+		definitions: (image: string) => library.definition(image),
+		architectures: Object.keys(program.architectures),
+	};
+	const generated = await generateAll(images, input, io);
+	await mkdir(output, { recursive: true });
+	const written: Written[] = [];
+	for (const [image, one] of generated) {
+		const published = await library.definition(image);
+		const file = path.join(output, image);
+		await writeWhole(file, encodeText(one.text));
+		const before = published === undefined ? undefined : { text: published, mode: "100644" };
+		const diff = published === one.text ? "" : fileDiff(`library/${image}`, before, { text: one.text, mode: "100644" });
+		written.push({ ...one, file, published, diff });
+	}
+	return written;
+}
+
+/**
+ * Checks what was generated, against the commits of this repository and what the library has; nobody else is asked. `merged`:
+ * the commits are on a branch that others can fetch, so their history can be looked at.
+ */
+export async function checkDefinitions(
+	{ program, images, folder, library, temporary }: Repository,
+	written: readonly Written[],
+	merged: boolean,
+	io: Io,
+): Promise<readonly Finding[]> {
+	// The commits that the definitions name are here, under the addresses that they will have for others.
+	const here = Object.fromEntries(images.map(({ header }) => [`${header.repository}.git`, folder]));
+	await using git = openGitStore(io, {
+		directory: path.join(temporary, "commits"),
+		rewrite: { ...program.git.rewrite, ...here },
+	});
+	const textOf = async (image: string) => {
+		const text = await library.definition(image);
+		return text === undefined ? undefined : { name: image, file: `library/${image}`, text };
+	};
+	const ids = Object.keys(rules) as RuleId[];
+	const { findings } = await check(
+		{ definitions: written.map(({ image, file, text }) => ({ name: image, file, text })), pins: new Map() },
+		{
+			find: textOf,
+			published: textOf,
+			explained: (image, tag, arch) => reasonFor(written, image, tag, arch),
+			dockerfiles: dockerfilesOfGit(io, git),
+			architecturesOf: async () => await Promise.resolve(undefined),
+			git,
+		},
+		{ program, rules: new Set(ids.filter((id) => merged || rules[id].needs !== "history")) },
+	);
+	return findings;
+}
+
+/** Why an entry does without an architecture, as the rules have it that generated it. */
+function reasonFor(written: readonly Written[], image: string, tag: string, arch: string): string | undefined {
+	const entries = written.find((one) => one.image === image)?.entries ?? [];
+	const entry = entries.find(({ tags }) => tags.some((one) => one.tag === tag));
+	return entry?.missing.find(({ architecture }) => architecture === arch)?.reason;
+}

@@ -1,0 +1,161 @@
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parse } from "yaml";
+import { branch, libraryWorld, token, type LibraryWorld } from "../support/library-world.ts";
+import { openJob, type Job, type StepResult } from "../support/runner.ts";
+import { dockerfileOf, makeToolRepository, type ToolRepository } from "../support/tool-repository.ts";
+
+const action = "generate-library";
+let folder: string;
+beforeAll(() => {
+	folder = mkdtempSync(path.join(os.tmpdir(), "brewline-jobs-"));
+});
+afterAll(() => {
+	rmSync(folder, { recursive: true, force: true });
+});
+
+interface Event {
+	readonly name?: string;
+	readonly ref?: string;
+	readonly payload?: unknown;
+}
+
+interface Bench extends AsyncDisposable {
+	readonly w: LibraryWorld;
+	readonly image: ToolRepository;
+	readonly job: Job;
+	run(inputs?: Readonly<Record<string, string>>): Promise<StepResult>;
+}
+
+/** A job for an event, with an image's repository checked out. */
+async function bench(event: Event = {}, files: Readonly<Record<string, string>> = {}, auth = true): Promise<Bench> {
+	const w = await libraryWorld({ auth });
+	const payload = path.join(mkdtempSync(path.join(folder, "event-")), "event.json");
+	writeFileSync(payload, JSON.stringify(event.payload ?? { repository: { default_branch: "main", fork: false } }));
+	const env = {
+		GITHUB_EVENT_NAME: event.name ?? "push",
+		GITHUB_EVENT_PATH: payload,
+		GITHUB_REF: event.ref ?? "refs/heads/main",
+	};
+	const job = await openJob({ root: folder, env });
+	const image = makeToolRepository(w, job.workspace, files);
+	return {
+		w,
+		image,
+		job,
+		run: (inputs) => job.run(action, { token, ...inputs }),
+		[Symbol.asyncDispose]: async () => {
+			await Promise.all([w[Symbol.asyncDispose](), job[Symbol.asyncDispose]()]);
+		},
+	};
+}
+
+function annotations({ commands }: StepResult, level = "error"): string[] {
+	return commands.filter(({ name }) => name === level).map(({ message }) => message);
+}
+
+describe("the bundle of generate-library", () => {
+	it("renders, generates, checks and proposes, and leaves nothing but the definition", async () => {
+		await using b = await bench();
+		const step = await b.run();
+		expect(step.exitCode).toBe(0);
+		const file = parse(readFileSync(path.resolve("actions", action, "action.yml"), "utf8")) as { outputs: object };
+		expect(Object.keys(step.outputs)).toEqual(Object.keys(file.outputs));
+		expect(step.outputs).toEqual({
+			definition: ".brewline/library/tool",
+			changed: "true",
+			stale: "0",
+			findings: "0",
+			errors: "0",
+			outcome: "proposed",
+			proposal: "https://github.example/official/images/pull/1",
+		});
+		const definition = readFileSync(path.join(b.job.workspace, ".brewline/library/tool"), "utf8");
+		expect(definition.trim()).toBe(b.w.show(branch, "library/tool"));
+		expect(step.summary).toContain("+Tags: 1.2.3, 1.2, latest");
+		expect(step.log).toContain("tool: proposed: it is new to the library");
+		expect(step.commands.filter(({ name }) => name === "add-mask").map(({ message }) => message)).toEqual([token]);
+		expect(step.raw.replace(`::add-mask::${token}`, "")).not.toContain(token);
+		expect(readdirSync(b.job.temporary)).toEqual([]);
+		expect(
+			execFileSync("git", ["config", "--list", "--local"], { cwd: b.image.folder, encoding: "utf8" }),
+		).not.toContain(token);
+
+		const again = await b.run();
+		expect(again.outputs).toMatchObject({ changed: "true", outcome: "unchanged" });
+	});
+
+	it.each([
+		["a pull request", { name: "pull_request" }, "nothing is proposed on pull_request"],
+		["another branch", { ref: "refs/heads/topic" }, "only what is on the default branch"],
+		["a fork", { payload: { repository: { default_branch: "main", fork: true } } }, "nothing is proposed from a fork"],
+	])("of %s proposes nothing, even with a token", async (_, event, reason) => {
+		await using b = await bench(event);
+		const step = await b.run();
+		expect(step).toMatchObject({ exitCode: 0, outputs: { changed: "true", outcome: "", proposal: "" } });
+		expect(step.log).toContain(reason);
+		expect([b.w.pushes(), b.w.api.requests]).toEqual([0, []]);
+	});
+
+	it.each(["pull_request_target", "workflow_run"])("is none for %s", async (name) => {
+		await using b = await bench({ name });
+		const step = await b.run();
+		expect(step.exitCode).toBe(2);
+		expect(annotations(step).join()).toContain(`this is no step for ${name}`);
+		expect(existsSync(path.join(b.job.workspace, ".brewline"))).toBe(false);
+	});
+
+	it("proposes nothing where something is wrong, and says what: files, and findings", async () => {
+		await using b = await bench({}, { "1.1/Dockerfile": `${dockerfileOf("1.1.9")}# by hand\n` });
+		const stale = await b.run();
+		expect(stale).toMatchObject({ exitCode: 1, outputs: { stale: "1", outcome: "" } });
+		expect(annotations(stale).join()).toContain("1.1/Dockerfile is not as it is rendered");
+		const dockerfile = dockerfileOf("1.1.9");
+		b.image.commit("Mend it", { "1.1/Dockerfile": dockerfile });
+		// The default of GitFetch is a branch that there is none of.
+		const config = path.join(b.image.folder, "brewline.yaml");
+		b.image.commit("Break it", {
+			"brewline.yaml": readFileSync(config, "utf8").replace("refs/heads/main", "refs/heads/gone"),
+		});
+		const found = await b.run();
+		expect(found).toMatchObject({ exitCode: 1, outputs: { stale: "0", outcome: "" } });
+		expect(Number(found.outputs["errors"])).toBeGreaterThan(0);
+		expect(annotations(found).join()).toContain("refs/heads/gone cannot be fetched");
+		expect(found.summary).toContain("### Checks: ");
+		expect(b.w.pushes()).toBe(0);
+	});
+
+	it("tells what it found before something failed", async () => {
+		await using b = await bench({}, { "versions.json": "{", "1.1/Dockerfile": "FROM base:1\n" });
+		const step = await b.run();
+		expect(step.exitCode).not.toBe(0);
+		expect(annotations(step).join()).toContain("versions.json");
+	});
+
+	it("leaves what others committed, and overwrites it when it is told so", async () => {
+		await using b = await bench();
+		b.w.commit({ "library/tool": "theirs\n" }, { branch });
+		const left = await b.run();
+		expect(left).toMatchObject({ exitCode: 7, outputs: { outcome: "foreign" } });
+		expect(annotations(left).join()).toContain("its last commit is by A Person");
+		expect(await b.run({ overwrite: "true" })).toMatchObject({ exitCode: 0, outputs: { outcome: "proposed" } });
+	});
+
+	it("says how to mend a shallow clone, a missing token and wrong steps", async () => {
+		await using b = await bench({}, {}, false);
+		const none = await b.run({ token: "" });
+		expect(none.exitCode).toBe(5);
+		expect(annotations(none).join()).toContain("there is no token");
+		const steps = await b.run({ steps: "generate, sing" });
+		expect(steps.exitCode).toBe(2);
+		expect(annotations(steps).join()).toContain("there is no step sing");
+		expect((await b.run({ steps: "propose" })).exitCode).toBe(2);
+		expect(await b.run({ steps: "generate", token: "" })).toMatchObject({ exitCode: 0, outputs: { outcome: "" } });
+		writeFileSync(path.join(b.image.folder, ".git/shallow"), `${b.image.commit("More", { more: "x\n" })}\n`);
+		const shallow = await b.run();
+		expect(annotations(shallow).join()).toContain("fetch-depth: 0");
+	});
+});
