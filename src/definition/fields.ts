@@ -86,7 +86,7 @@ export interface TagList {
 	readonly line: number | undefined;
 }
 
-export const noTags: TagList = { texts: [], items: () => [], line: undefined };
+const noTags: TagList = { texts: [], items: () => [], line: undefined };
 
 /** The tags of a field; with `once` without repetitions: the first of several stays. */
 export function readTags(field: Field | undefined, once: boolean): TagList {
