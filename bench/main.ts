@@ -6,8 +6,9 @@
  *   --bashbrew FILE           the program bashbrew
  *   --builds FILE             the program builds of meta-scripts
  *   --meta-scripts FOLDER     a clone of meta-scripts, for its jq libraries
- *   --php REPOSITORY          a clone of docker-library/php, for the cases "checksums" and "render"
- *   --golang REPOSITORY       a clone of docker-library/golang, for the case "render"
+ *   --php REPOSITORY          a clone of docker-library/php, for the cases "checksums", "render" and "generate"
+ *   --golang REPOSITORY       a clone of docker-library/golang, for the cases "render" and "generate"
+ *   --official-images REPOSITORY   a clone of docker-library/official-images, for the case "generate"
  *   --bashbrew-scripts FOLDER bashbrew's scripts, for the scripts of these clones; they need gawk
  *   --crane FILE, --skopeo FILE   these programs, for the cases "copy" and "index"
  */
@@ -25,6 +26,7 @@ import { publishedLibrary } from "../test/support/published-library.ts";
 import { startGitServer } from "../test/support/git-server.ts";
 import { measure, type Contender, type Figure } from "./measure.ts";
 import { copying, indexing } from "./registry.ts";
+import { generatings } from "./generating.ts";
 import { renderings } from "./rendering.ts";
 
 const { values: options } = parseArgs({
@@ -36,6 +38,7 @@ const { values: options } = parseArgs({
 		"meta-scripts": { type: "string" },
 		php: { type: "string" },
 		golang: { type: "string" },
+		"official-images": { type: "string" },
 		"bashbrew-scripts": { type: "string" },
 		crane: { type: "string" },
 		skopeo: { type: "string" },
@@ -240,6 +243,7 @@ try {
 	const planned = isAsked("definitions", "sources", "builds", "plan", "deploy", "checksums");
 	const measured = planned ? await cases(scratch) : [];
 	if (isAsked("render")) measured.push(...(await renderings(cli, scratch, options)));
+	if (isAsked("generate")) measured.push(...(await generatings(cli, scratch, options)));
 	for (const one of measured) {
 		const contender = one.peer?.contender;
 		const figures = await measure(contender === undefined ? [one.ours] : [one.ours, contender], runs);

@@ -23,7 +23,7 @@ export interface PlacedProblem {
 export interface ReadText<Data> {
 	readonly data: Data;
 	/** Throws one error with all of them, if there are any. */
-	refuse(problems: readonly PlacedProblem[]): void;
+	readonly refuse: (problems: readonly PlacedProblem[]) => void;
 }
 
 /** All errors of the text come in one, each with its line and the nearest name. */

@@ -1,4 +1,5 @@
-import { groupNames, type AxisValue, type ImageConfig } from "../config/index.ts";
+import type { AxisValue, ImageConfig } from "../config/index.ts";
+import { groupNames } from "../config/text.ts";
 import { BrewlineError } from "../errors.ts";
 import type { JsonValue } from "../json/index.ts";
 import { asValue, valueAt } from "./data.ts";

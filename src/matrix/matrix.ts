@@ -1,4 +1,5 @@
-import { groupNames, isRepositoryPath, type ImageConfig } from "../config/index.ts";
+import type { ImageConfig } from "../config/index.ts";
+import { groupNames, isRepositoryPath } from "../config/text.ts";
 import type { DockerfileFacts } from "../dockerfile/index.ts";
 import { BrewlineError } from "../errors.ts";
 import { printable } from "../io/printable.ts";

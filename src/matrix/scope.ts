@@ -1,10 +1,5 @@
-import {
-	compileExpression,
-	parseTemplate,
-	type Condition,
-	type ConditionValue,
-	type TemplatePart,
-} from "../config/index.ts";
+import type { Condition, ConditionValue } from "../config/index.ts";
+import { compileExpression, parseTemplate, type TemplatePart } from "../config/text.ts";
 import { BrewlineError } from "../errors.ts";
 import { printable } from "../io/printable.ts";
 
