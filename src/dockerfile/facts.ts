@@ -1,9 +1,9 @@
 import type { Platform } from "../oci/types.ts";
 import { readInstructions } from "./instructions.ts";
 import { LexError } from "./lex-error.ts";
-import { fail, readDockerfile, resolveFroms } from "./scan.ts";
+import { assignments, relevantOf, resolveFroms } from "./scan.ts";
 import { cutWord, splitBlanks } from "./text.ts";
-import { expandWord, expandWords, expansionBudget } from "./words.ts";
+import { expandWord, expansionBudget, type WordOptions } from "./words.ts";
 
 /** What a Dockerfile says about itself, for who describes the repository that it is in. */
 export interface DockerfileFacts {
@@ -21,7 +21,8 @@ const platform: Platform = { os: "linux", architecture: "amd64" };
 
 /** `file` is its name in errors, which have the code `dockerfile` and a line. */
 export function readDockerfileFacts(text: string, file: string): DockerfileFacts {
-	const dockerfile = readDockerfile(text, file);
+	const whole = readInstructions(text.startsWith("\uFEFF") ? text.slice(1) : text, file);
+	const dockerfile = relevantOf(whole, file);
 	const without = dockerfile.instructions.filter(({ name }) => name === "from" || name === "arg");
 	const firstFrom = without.findIndex(({ name }) => name === "from");
 	const { froms } = resolveFroms({ ...dockerfile, instructions: without, firstFrom }, platform);
@@ -30,28 +31,22 @@ export function readDockerfileFacts(text: string, file: string): DockerfileFacts
 		? resolveFroms({ ...dockerfile, instructions: withCopy }, platform).froms
 		: froms;
 	const known = new Set(froms);
-	const { instructions, escape } = readInstructions(text, file);
+	const { instructions, escape } = whole;
 	const budget = { left: expansionBudget };
 	const environment = new Map<string, string>();
 	const sources = new Set<string>();
-	for (const { name, flags, rest, line } of instructions) {
+	for (const { name, flags, rest } of instructions) {
 		if (name === "copy" && !flags.some((flag) => flag.startsWith("--from="))) {
 			for (const source of copySources(rest)) sources.add(source);
 		}
 		if (name !== "env") continue;
-		try {
-			const options = { escape, variables: environment, budget };
-			const [key, value] = cutWord(rest);
-			if (key.includes("=")) {
-				for (const word of expandWords(rest, options)) {
-					const equals = word.indexOf("=");
-					if (equals > 0) environment.set(word.slice(0, equals), word.slice(equals + 1));
-				}
-			} else environment.set(key, expandWord(value, options));
-		} catch (error) {
-			if (error instanceof LexError) fail(dockerfile, line, error.message);
-			throw error;
-		}
+		const [first, value] = cutWord(rest);
+		const pairs = first.includes("=") ? assignments(rest, escape) : [[first, value] as const];
+		// What one instruction sets, it does not see itself.
+		const set = pairs.map(
+			([key, text = ""]) => [key, valueOf(text, { escape, variables: environment, budget })] as const,
+		);
+		for (const [key, expanded] of set) if (key !== "" && expanded !== undefined) environment.set(key, expanded);
 	}
 	return {
 		froms: [...known],
@@ -59,6 +54,16 @@ export function readDockerfileFacts(text: string, file: string): DockerfileFacts
 		sources: [...sources],
 		environment,
 	};
+}
+
+/** What cannot be read has no value: whether it is right is for the builder to say. */
+function valueOf(text: string, options: WordOptions): string | undefined {
+	try {
+		return expandWord(text, options);
+	} catch (error) {
+		if (error instanceof LexError) return undefined;
+		throw error;
+	}
 }
 
 /** All words but the last one, in either form of the instruction; heredocs are no files. */

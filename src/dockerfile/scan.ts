@@ -2,7 +2,7 @@ import { BrewlineError } from "../errors.ts";
 import { printable } from "../io/printable.ts";
 import type { Platform } from "../oci/types.ts";
 import { flagValues } from "./flags.ts";
-import { readInstructions, type Instruction } from "./instructions.ts";
+import { readInstructions, type Instruction, type Instructions } from "./instructions.ts";
 import { LexError } from "./lex-error.ts";
 import { isImage } from "./reference.ts";
 import { isSpace, splitBlanks } from "./text.ts";
@@ -39,7 +39,11 @@ export function scanDockerfile(
 /** Reads the text; what is not UTF-8 in it becomes U+FFFD. */
 export function readDockerfile(content: Uint8Array | string, file = "Dockerfile"): Dockerfile {
 	const decoded = typeof content === "string" ? content : new TextDecoder("utf-8", { ignoreBOM: true }).decode(content);
-	const { instructions, escape } = readInstructions(decoded.startsWith("\uFEFF") ? decoded.slice(1) : decoded, file);
+	return relevantOf(readInstructions(decoded.startsWith("\uFEFF") ? decoded.slice(1) : decoded, file), file);
+}
+
+/** What of a Dockerfile's instructions decides which images it needs. */
+export function relevantOf({ instructions, escape }: Instructions, file: string): Dockerfile {
 	const firstFrom = instructions.findIndex(({ name }) => name === "from");
 	if (firstFrom < 0) {
 		throw new BrewlineError("dockerfile", `${printable(file)}: there is no FROM`, {
@@ -75,7 +79,7 @@ export function resolveFroms(dockerfile: Dockerfile, platform: Platform): Froms 
 	const named = new Map<string, string>();
 	for (const { name, flags, rest, line } of instructions) {
 		if (name === "arg") {
-			for (const [key, value] of args(rest, dockerfile.escape)) {
+			for (const [key, value] of assignments(rest, dockerfile.escape)) {
 				if (value !== undefined) variables.set(key, expand(value, line));
 			}
 		} else if (name === "from") {
@@ -100,7 +104,7 @@ export function resolveFroms(dockerfile: Dockerfile, platform: Platform): Froms 
 	return { froms, lastStageFrom: stageFroms.at(-1)! };
 }
 
-export function fail(dockerfile: Dockerfile, line: number, problem: string, hint?: string): never {
+function fail(dockerfile: Dockerfile, line: number, problem: string, hint?: string): never {
 	throw new BrewlineError("dockerfile", `${printable(dockerfile.file)}, line ${line}: ${problem}`, {
 		at: { file: dockerfile.file, line },
 		...(hint === undefined ? {} : { hint }),
@@ -123,7 +127,10 @@ function stageWords(dockerfile: Dockerfile, from: Instruction): { image: string;
 }
 
 /** `KEY` and `KEY=VALUE`, split at white space that is neither quoted nor escaped; quotes and escapes stay. */
-function args(text: string, escape: string): readonly (readonly [key: string, value: string | undefined])[] {
+export function assignments(
+	text: string,
+	escape: string,
+): readonly (readonly [key: string, value: string | undefined])[] {
 	const words: string[] = [];
 	let start = 0;
 	let quote = "";
