@@ -165,6 +165,13 @@ describe("a work tree", () => {
 		});
 		writeFileSync(template, "{{ def f: f; -}}\n{{ f }}\n");
 		await expect(run(root, { timeLimit: 2000 })).rejects.toMatchObject({ code: "limit" });
+		writeFileSync(template, "FROM a\n");
+		const [first] = config;
+		const slow: ImageConfig = {
+			...first!,
+			templates: { ...first!.templates!, exists: { value: `${"a".repeat(60)}!`, capture: "^(a|a)*$" } },
+		};
+		await expect(render([slow], root, io, { timeLimit: 2000 })).rejects.toMatchObject({ code: "limit" });
 		writeFileSync(path.join(root, "versions.json"), "{");
 		await expect(run(root)).rejects.toMatchObject({ code: "config" });
 		const after = { ...treeOf(root), "versions.json": before["versions.json"] };

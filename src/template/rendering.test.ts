@@ -1,3 +1,5 @@
+import posix from "node:path/posix";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parseFile, type ImageConfig } from "../config/index.ts";
 import type { RepositoryFile, RepositoryFiles } from "../matrix/index.ts";
@@ -5,6 +7,7 @@ import { openJq } from "../sandbox/jq.ts";
 import { changesTo } from "./changes.ts";
 import { renderAll, type Rendering } from "./rendering.ts";
 
+const seed = Number(process.env["FC_SEED"] ?? 1);
 const jq = openJq({ memoryLimit: 256 * 1024 * 1024 });
 
 const base = `
@@ -352,6 +355,37 @@ describe("paths", () => {
 			code: "config",
 			message: expect.stringContaining("is no path that may be written to"),
 		});
+	});
+
+	test("whatever names stand for, nothing is planned outside of the repository or in what is git's", async () => {
+		const part = fc.oneof(
+			fc.constantFrom("..", ".", "/", "\\", ".git", ".GIT", "\0", "a", "a/b", "../x", "//", "C:", "\n", "*", "{", " "),
+			fc.string({ maxLength: 4 }),
+		);
+		const name = fc.array(part, { maxLength: 4 }).map((parts) => parts.join(""));
+		await fc.assert(
+			fc.asyncProperty(name, name, async (output, as) => {
+				const { paths, code } = await rendered({
+					config: `templates:
+  clean: false
+  rules: [ { template: t, output: "{doc.output}" } ]
+  copy: [ { files: [t], as: "x/{doc.as}" } ]
+`,
+					files: { "versions.json": JSON.stringify({ "1": { output, as } }), t: "\n" },
+				}).then(
+					({ files }) => ({ paths: files.map(({ path }) => path), code: "" }),
+					(error: { readonly code?: string }) => ({ paths: [], code: error.code }),
+				);
+				for (const path of paths) {
+					expect(posix.normalize(path)).toBe(path);
+					expect(path.startsWith("1/")).toBe(true);
+					expect(path).not.toMatch(/[\\\p{Cc}]|\/\.git(?:\/|$)/iu);
+				}
+				// Where there are none, a name cannot be used.
+				expect(code).toBe(paths.length > 0 ? "" : "config");
+			}),
+			{ seed, numRuns: 300 },
+		);
 	});
 
 	test("two entries with one path", async () => {
