@@ -25,10 +25,10 @@ export interface BaseOptions {
 	readonly checks: Checks;
 	/** An image's definition, wherever it is found; undefined: there is none. */
 	readonly find: (image: string) => Promise<Definition | undefined>;
-	/** Digests of images from outside, by their FROM. */
-	readonly pins: ReadonlyMap<string, string>;
-	/** What an image from outside, with its digest, is there for; undefined: it is not there. */
-	readonly architecturesOf: (reference: string) => Promise<ReadonlySet<string> | undefined>;
+	/** Digests of images from outside, by their FROM. Without them, images from outside are not judged. */
+	readonly pins?: ReadonlyMap<string, string> | undefined;
+	/** What an image from outside, with its digest, is there for; undefined: it is not there. Without this, for everything. */
+	readonly architecturesOf?: ((reference: string) => Promise<ReadonlySet<string> | undefined>) | undefined;
 }
 
 /** Looks at each FROM once. */
@@ -41,11 +41,12 @@ export async function basesOf(entries: readonly CheckedEntry[], options: BaseOpt
 	const pinned = new Map<string, ReadonlySet<string> | undefined>();
 	const drafts: Draft[] = [];
 	for (const [from, { image, entry }] of used) {
-		const digest = pins.get(from) ?? "";
+		const digest = pins?.get(from) ?? "";
 		if (isOurs(from)) {
 			const name = from.split(":")[0]!;
 			if (!definitions.has(name)) definitions.set(name, await find(name));
 		} else if (from.includes("/") && isDigest(digest)) {
+			if (architecturesOf === undefined) continue;
 			const { found, problem } = await lookUp(`${from}@${digest}`, architecturesOf);
 			pinned.set(from, found);
 			if (problem === undefined) continue;
@@ -87,7 +88,8 @@ export async function basesOf(entries: readonly CheckedEntry[], options: BaseOpt
 		}
 		if (from === "scratch") return undefined;
 		if (isOurs(from)) return lackOfOurs(from, arch, definitions.has(from.split(":")[0]!), entriesOf(from));
-		return lackOfOthers(from, arch, pinned);
+		const judged = pins !== undefined && (architecturesOf !== undefined || !isDigest(pins.get(from) ?? ""));
+		return judged || from.includes("@") ? lackOfOthers(from, arch, pinned) : undefined;
 	};
 	return { entriesOf, lack, drafts };
 
@@ -136,7 +138,7 @@ function isOurs(from: string): boolean {
 
 async function lookUp(
 	reference: string,
-	architecturesOf: BaseOptions["architecturesOf"],
+	architecturesOf: NonNullable<BaseOptions["architecturesOf"]>,
 ): Promise<{ readonly found?: ReadonlySet<string>; readonly problem?: string }> {
 	try {
 		const found = await architecturesOf(reference);

@@ -18,7 +18,7 @@ interface World {
 	readonly checked: Readonly<Record<string, readonly string[]>>;
 	readonly library?: Readonly<Record<string, readonly string[]>>;
 	readonly dockerfiles?: Dockerfiles;
-	readonly pins?: Readonly<Record<string, string>>;
+	readonly pins?: Readonly<Record<string, string>> | undefined;
 	readonly pinned?: Readonly<Record<string, readonly string[] | BrewlineError>>;
 	readonly checks?: ProgramInput["checks"];
 	readonly options?: Partial<CheckOptions>;
@@ -56,7 +56,7 @@ async function run(world: World): Promise<Checked> {
 	return await check(
 		{
 			definitions: Object.entries(world.checked).map(([name, entries]) => text(name, entries)),
-			pins: new Map(Object.entries(world.pins ?? {})),
+			...("pins" in world && world.pins === undefined ? {} : { pins: new Map(Object.entries(world.pins ?? {})) }),
 		},
 		io,
 		{
@@ -126,6 +126,11 @@ describe("bases", () => {
 		const down = new BrewlineError("registry", "it is down");
 		expect(await found({ ...world, pinned: { [`example/base:1@${digest}`]: down } })).toEqual([
 			"pin app:a 6",
+			"from app:a 7",
+		]);
+		expect(await found({ ...world, pins: undefined })).toEqual([]);
+		expect(await found({ ...world, pins: {} })).toEqual(["from app:a 7"]);
+		expect(await found({ ...world, pins: undefined, dockerfiles: { app: `FROM example/base@${digest}` } })).toEqual([
 			"from app:a 7",
 		]);
 		const ended = new BrewlineError("cancelled", "ended");

@@ -27,8 +27,8 @@ export interface DefinitionText {
 
 export interface CheckInput {
 	readonly definitions: readonly DefinitionText[];
-	/** Digests of images from outside, by their FROM. */
-	readonly pins: ReadonlyMap<string, string>;
+	/** Digests of images from outside, by their FROM. Without them, images from outside are not judged. */
+	readonly pins?: ReadonlyMap<string, string>;
 }
 
 export interface CheckIo {
@@ -39,7 +39,8 @@ export interface CheckIo {
 	/** Why an entry with this tag has an architecture no more, as its generator knows it. */
 	readonly explained?: (image: string, tag: string, arch: string) => string | undefined;
 	readonly dockerfiles: ReadDockerfiles;
-	readonly architecturesOf: BaseOptions["architecturesOf"];
+	/** What is behind a pin; undefined: it is not there. Without this, pinned images are taken to have everything. */
+	readonly architecturesOf?: BaseOptions["architecturesOf"];
 	/** Looks at the histories behind commits. */
 	readonly git: Pick<GitStore, "repository">;
 }

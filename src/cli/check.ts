@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { realpath } from "node:fs/promises";
 import path from "node:path";
 import { registryLookup } from "../builds/index.ts";
@@ -59,7 +60,8 @@ export async function checkStep(context: Context, options: Options, names: strin
 	const checked = await check(
 		{
 			definitions: (names.length === 0 ? known : [...new Set(names)]).map(read),
-			pins: await readExternalPins(program.externalPins),
+			// Where there are none at all, it is not for this library to pin: images from outside are nobody's business.
+			...(existsSync(program.externalPins) ? { pins: await readExternalPins(program.externalPins) } : {}),
 		},
 		{
 			find: async (image) => (known.includes(image) ? read(image) : await published?.(image)),

@@ -224,6 +224,8 @@ describe("brewline check", () => {
 		const text = (...arches: readonly string[]): string =>
 			definition(`Tags: 1; Architectures: ${arches.join(", ")}; GitRepo: ${git.url}/outside.git; GitCommit: ${commit}`);
 		write({ app: text("amd64") });
+		expect(await findings()).toEqual([]);
+		mkdirSync(path.join(place, ".external-pins"));
 		expect(await findings()).toEqual(["from app:1 7"]);
 		const pinFile = path.join(place, ".external-pins", registry.host, "example/outside___1");
 		mkdirSync(path.dirname(pinFile), { recursive: true });
