@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { realpath } from "node:fs/promises";
+import { readFile, realpath, stat } from "node:fs/promises";
 import path from "node:path";
 import { registryLookup } from "../builds/index.ts";
 import {
@@ -9,6 +9,7 @@ import {
 	type CheckIo,
 	type DefinitionText,
 	dockerfilesOfGit,
+	readExplanations,
 	type Rule,
 	type RuleId,
 	rules,
@@ -16,7 +17,7 @@ import {
 	textOf,
 } from "../check/index.ts";
 import { fileNames, readFromLibrary } from "../definition/index.ts";
-import { BrewlineError } from "../errors.ts";
+import { BrewlineError, messageOf } from "../errors.ts";
 import { definitionsAt, definitionsInFolder } from "../generate/index.ts";
 import { printable } from "../io/index.ts";
 import { tabJson } from "../json/index.ts";
@@ -27,6 +28,7 @@ import { repositoryOf } from "./repository.ts";
 
 interface Options {
 	readonly published?: string;
+	readonly explained?: string;
 	readonly format?: "text" | "json" | "sarif" | "github";
 	readonly history?: boolean;
 	readonly rules?: boolean;
@@ -54,6 +56,7 @@ export async function checkStep(context: Context, options: Options, names: strin
 		text: textIn(program.library, name),
 	});
 	const published = publishedAt(context, options.published);
+	const explained = options.explained === undefined ? undefined : await explanationsIn(options.explained);
 	await using workspace = openWorkspace(program, io, { work, dryRun: true });
 	const lookup = registryLookup(workspace.client, program);
 	const annotation = program.annotations.architecture;
@@ -72,6 +75,7 @@ export async function checkStep(context: Context, options: Options, names: strin
 			},
 			git: workspace.git,
 			...(published === undefined ? {} : { published }),
+			...(explained === undefined ? {} : { explained }),
 		},
 		{
 			program,
@@ -91,6 +95,22 @@ function textIn(library: string, name: string): DefinitionText["text"] {
 	} catch (error) {
 		if (error instanceof BrewlineError) return error;
 		throw error;
+	}
+}
+
+/** What one run of the generator prints for the largest repositories is a megabyte. */
+const maxExplanations = 64 * 1024 * 1024;
+
+async function explanationsIn(file: string): Promise<NonNullable<CheckIo["explained"]>> {
+	try {
+		const { size } = await stat(file);
+		if (size > maxExplanations) throw new Error(`it is larger than ${maxExplanations} bytes`);
+		return readExplanations(await readFile(file, "utf8"), file);
+	} catch (error) {
+		if (error instanceof BrewlineError) throw error;
+		throw new BrewlineError("handover", `${printable(file)} cannot be read: ${printable(messageOf(error))}`, {
+			cause: error,
+		});
 	}
 }
 

@@ -415,6 +415,7 @@ Ends with 7 where a definition names what its bases do not have. All definitions
 				.addOption(
 					new Option("--format <name>", "how findings are printed").choices(["text", "json", "sarif", "github"]),
 				)
+				.option("--explained <file>", "what generate --json printed: it says why architectures end")
 				.option("--history", "also fetch all that is behind each commit, and look at it")
 				.option("--rules", "list the rules, and check nothing")
 				.action(does(async () => (await import("./check.ts")).checkStep));

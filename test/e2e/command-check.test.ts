@@ -211,6 +211,15 @@ describe("brewline check", () => {
 		mkdirSync(folder);
 		for (const [name, text] of publishedTexts) writeFileSync(path.join(folder, name), text);
 		expect((await findings("--published", "published")).toSorted()).toEqual(expected.toSorted());
+		const missing = [{ architecture: "arm64v8", rule: "architectures.0", reason: "upstream ends it" }];
+		const entries = [{ tags: [{ tag: "1.2.3" }], sharedTags: [], missing }];
+		writeFileSync(path.join(place, "generated.json"), JSON.stringify({ images: [{ image: "app", entries }] }));
+		const explained = await run("--published", address, "--explained", "generated.json");
+		expect(explained.stdout).toMatch(
+			/note app:1\.2\.3: 1\.2 would have no arm64v8 any more: upstream ends it \[architecture-ends\]/,
+		);
+		writeFileSync(path.join(place, "generated.json"), "[]");
+		expect(await run("--explained", "generated.json")).toMatchObject({ code: 3, stdout: "" });
 		publishedTexts.delete("app");
 		expect(await findings("--published", `${address}/`)).toEqual([]);
 	});
