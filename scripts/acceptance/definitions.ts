@@ -2,8 +2,10 @@ import { dockerProgram, type ImageConfig } from "../../src/config/index.ts";
 import { messageOf } from "../../src/errors.ts";
 import { generate } from "../../src/generate/index.ts";
 import type { Io } from "../../src/io/index.ts";
+import type { MainLine } from "../../src/init/moment.ts";
+import type { Sandbox } from "../../src/sandbox/index.ts";
 import type { Copy } from "./copies.ts";
-import { blobAt, branchesOf, momentsOf, namedBranches, readText, type Change, type MainLine } from "./history.ts";
+import { blobAt, branchesOf, momentsOf, namedBranches, readText, type Change } from "./history.ts";
 
 /** What became of one moment: a change of a published definition. */
 export interface Moment {
@@ -29,6 +31,7 @@ export interface Replay {
 	readonly repository: Copy;
 	readonly library: Copy;
 	readonly line: MainLine;
+	readonly sandbox: Sandbox;
 }
 
 /** Generates the definition of each change, the newest first, at the repository's commit of that moment, and compares the bytes. */
@@ -78,7 +81,7 @@ async function replayOne(input: Replay, change: Change, io: Io): Promise<Moment>
 }
 
 async function compare(
-	{ config, repository, library }: Replay,
+	{ config, repository, library, sandbox }: Replay,
 	{ time, at }: { readonly time: number; readonly at: string },
 	commit: string,
 	published: string,
@@ -92,6 +95,7 @@ async function compare(
 				definitions: (image) => readText(library, at, `library/${image}`),
 				architectures: Object.keys(dockerProgram.architectures),
 				today: dateOf(time),
+				sandbox,
 			},
 			io,
 		);

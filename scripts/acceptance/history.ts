@@ -1,4 +1,5 @@
 import { findFile } from "../../src/git/lookup.ts";
+import { oldestMoment, type MainLine } from "../../src/init/moment.ts";
 import type { Copy } from "./copies.ts";
 
 /** One change of a published definition. */
@@ -73,51 +74,13 @@ export async function earlierChanges(
 	return changesIn(lines).map(({ change }) => change);
 }
 
-/** The main line of a repository: what a definition can have been generated from. */
-export interface MainLine {
-	/** Oldest first. */
-	readonly commits: readonly { readonly id: string; readonly time: number }[];
-	/** The place in it of the first commit that has the given one among its ancestors. */
-	readonly since: ReadonlyMap<string, number>;
-}
-
-export async function mainLineOf(repository: Copy): Promise<MainLine> {
-	const known = new Map<string, { readonly time: number; readonly parents: readonly string[] }>();
-	const lines = await repository.lines("log", "--format=%H %ct %P", "HEAD");
-	for (const line of lines) {
-		const [id = "", time, ...parents] = line.split(" ");
-		known.set(id, { time: Number(time), parents: parents.filter((parent) => parent !== "") });
-	}
-	const commits: { id: string; time: number }[] = [];
-	for (let id = lines[0]?.split(" ")[0]; id !== undefined && known.has(id); id = known.get(id)!.parents[0]) {
-		commits.push({ id, time: known.get(id)!.time });
-	}
-	commits.reverse();
-	const since = new Map<string, number>();
-	for (const [place, { id }] of commits.entries()) {
-		const open = [id];
-		for (let next = open.pop(); next !== undefined; next = open.pop()) {
-			if (since.has(next)) continue;
-			since.set(next, place);
-			open.push(...(known.get(next)?.parents ?? []));
-		}
-	}
-	return { commits, since };
-}
-
 /**
  * Where a definition can have been generated: commits of the main line that have all that it names among their ancestors. The
  * newest one of the time when the change was written comes first, then the oldest that is possible.
  */
 export function momentsOf(line: MainLine, text: string, time: number): readonly string[] | undefined {
-	// What stands in front of an architecture's commit is of a branch of its own.
-	const named = new Set(Array.from(text.matchAll(/(?:\/blob\/|^GitCommit: *)([0-9a-f]{40})\b/gm), ([, id]) => id!));
-	let oldest = 0;
-	for (const id of named) {
-		const place = line.since.get(id);
-		if (place === undefined) return undefined;
-		oldest = Math.max(oldest, place);
-	}
+	const oldest = oldestMoment(line, text);
+	if (oldest === undefined) return undefined;
 	const dated = line.commits.findLastIndex((commit) => commit.time <= time);
 	const places = new Set([Math.max(oldest, dated), oldest]);
 	return [...places].map((place) => line.commits[place]!.id);

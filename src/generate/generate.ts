@@ -4,7 +4,7 @@ import { BrewlineError } from "../errors.ts";
 import { gitIn, newestCommits, type LocalRepository } from "../git/index.ts";
 import type { Io } from "../io/index.ts";
 import { readCommit, readWorkTree, type RepositoryFiles } from "../matrix/index.ts";
-import { openSandbox, type SandboxOptions } from "../sandbox/index.ts";
+import { openSandbox, type Sandbox, type SandboxOptions } from "../sandbox/index.ts";
 import type { Definitions } from "./definitions.ts";
 import type { Generated, SurveyInput } from "./types.ts";
 
@@ -18,6 +18,8 @@ export interface GenerateInput {
 	readonly architectures: readonly string[];
 	/** `YYYY-MM-DD`. */
 	readonly today: string;
+	/** Where the repository's own data is evaluated, for who generates many definitions; default: one of its own. */
+	readonly sandbox?: Sandbox;
 	/** What the repository's own data may use while it is evaluated. */
 	readonly limits?: Pick<SandboxOptions, "timeLimit" | "memoryLimit">;
 	/** The commits of branches, where they are not to be those that the repository has now. */
@@ -29,7 +31,8 @@ export async function generate(input: GenerateInput, io: Io): Promise<Generated>
 	const { config, repository, today, architectures } = input;
 	if (!/^[0-9]{4}-[0-9]{2}-[0-9]{2}$/.test(today)) throw new BrewlineError("usage", "today must be YYYY-MM-DD");
 	// It starts while files are read.
-	await using sandbox = openSandbox({ ...input.limits, signal: io.signal });
+	await using own = input.sandbox === undefined ? openSandbox({ ...input.limits, signal: io.signal }) : undefined;
+	const sandbox = input.sandbox ?? own!;
 	const isWorkTree = "folder" in repository;
 	const local: LocalRepository = isWorkTree
 		? { folder: repository.folder }
