@@ -380,6 +380,26 @@ Ends with 7 where a definition names what its bases do not have. All definitions
 				.addOption(dryRun)
 				.action(does(async () => (await import("./render.ts")).renderStep));
 		},
+		init: () => {
+			command(
+				"init",
+				"propose the brewline.yaml of an image repository that has a script",
+				`Looks at versions.json, Dockerfiles, templates and the published definition, infers the rules that give the one from the
+other, tries them, and says what it could not explain, tag by tag. Ends with 7 where something is left.
+  brewline init                                 compared with what the official library has
+  brewline init --published ../official-images/library/php --library ../official-images/library
+  brewline init --run-scripts --dry-run --diff  compared with what the repository's own script prints`,
+			)
+				.argument("[folder]", "the image's repository (default: here)")
+				.option("--image <name>", "the image's name, where the repository does not say it")
+				.option("--published <file>", "the definition that is to come out (default: the library's)")
+				.option("--run-scripts", "run the repository's own script, which is code of the repository, and compare")
+				.option("--diff", "show how definitions differ, line by line")
+				.option("--force", "replace a brewline.yaml that is there")
+				.option("--today <date>", "YYYY-MM-DD, for what depends on it")
+				.addOption(dryRun)
+				.action(does(async () => (await import("./init.ts")).initStep));
+		},
 		generate: () => {
 			command(
 				"generate",

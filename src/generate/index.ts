@@ -3,3 +3,4 @@ export { definitionsAt, definitionsInFolder, firstOf, type Definitions } from ".
 export { explainTag, explanationText, type Explanation } from "./explain.ts";
 export { generateAll } from "./all.ts";
 export { generate, type GenerateInput } from "./generate.ts";
+export { runScript, type ScriptInput } from "./script.ts";

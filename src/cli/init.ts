@@ -1,0 +1,91 @@
+import { existsSync, readFileSync, statSync } from "node:fs";
+import path from "node:path";
+import { officialLibrary } from "../config/index.ts";
+import { decodeText, encodeText } from "../definition/index.ts";
+import { BrewlineError, messageOf } from "../errors.ts";
+import { definitionsAt } from "../generate/index.ts";
+import { init, type InitResult } from "../init/index.ts";
+import { printable, writeWhole } from "../io/index.ts";
+import { tabJson } from "../json/index.ts";
+import type { Context } from "./context.ts";
+import { parentsOf } from "./generate.ts";
+
+interface Options {
+	readonly image?: string;
+	readonly published?: string;
+	readonly runScripts?: boolean;
+	readonly force?: boolean;
+	readonly diff?: boolean;
+	readonly today?: string;
+	readonly dryRun?: boolean;
+}
+
+const maxDefinition = 1024 * 1024;
+
+/** Proposes the brewline.yaml of an image repository, and says how near it comes to the definition. */
+export async function initStep(context: Context, options: Options, [folder = "."]: string[]): Promise<number> {
+	const { io, program, libraryGiven } = context;
+	const file = path.join(folder, "brewline.yaml");
+	const writes = options.dryRun !== true && !context.json;
+	if (writes && options.force !== true && existsSync(file)) {
+		throw new BrewlineError("usage", `${printable(file)} is there already`, {
+			hint: "See the proposal with --dry-run, or replace the file with --force.",
+		});
+	}
+	const library = libraryGiven ?? program.library;
+	const isFolder = !/^https?:\/\//.test(library) && existsSync(library);
+	const result = await init(
+		{
+			folder,
+			definitions: parentsOf(context, () => definitionsAt(io, officialLibrary)),
+			runScripts: options.runScripts === true,
+			architectures: Object.keys(program.architectures),
+			today: options.today ?? new Date(io.clock.now()).toISOString().slice(0, 10),
+			...(isFolder ? { library: path.resolve(library) } : {}),
+			...(options.image === undefined ? {} : { image: options.image }),
+			...(options.published === undefined ? {} : { published: readFile(options.published) }),
+		},
+		io,
+	);
+	if (context.json) context.print(tabJson(result));
+	else if (writes) {
+		await writeWhole(file, encodeText(result.text));
+		context.print(encodeText(`${printable(file)} is written.\n${summary(result, options)}`));
+	} else context.print(encodeText(`${result.text}\n${summary(result, options)}`));
+	return isExact(result) ? 0 : 7;
+}
+
+function isExact({ target, templates }: InitResult): boolean {
+	return target?.comparison.equal === true && (templates === undefined || templates.files === templates.equal);
+}
+
+function readFile(file: string): { readonly text: string; readonly file: string } {
+	try {
+		if (statSync(file).size > maxDefinition) throw new Error(`it is larger than ${maxDefinition} bytes`);
+		return { text: decodeText(readFileSync(file)), file };
+	} catch (cause) {
+		throw new BrewlineError("usage", `${printable(file)} cannot be read: ${printable(messageOf(cause))}`, {
+			cause,
+			hint: "--published names the file of the definition, as the library has it.",
+		});
+	}
+}
+
+function summary({ notes, script, target }: InitResult, { diff, runScripts }: Options): string {
+	const lines = [...notes];
+	if (script !== undefined && runScripts !== true) {
+		lines.push(`${script.file} was not run; --run-scripts compares with what it prints.`);
+	}
+	if (script?.error !== undefined) lines.push(`${script.file} failed: ${script.error}`);
+	if (script?.comparison !== undefined) {
+		const { equal, differences } = script.comparison;
+		lines.push(
+			equal
+				? `${script.file} prints the same bytes.`
+				: `${script.file} prints something else, in ${differences.length} places:`,
+		);
+		for (const { entry, what } of differences.slice(0, 20)) lines.push(`  ${entry}: ${what.join("; ")}`);
+	}
+	const text = lines.map((line) => `${printable(line, 600)}\n`).join("");
+	return diff === true ? `${text}${target?.diff ?? ""}${script?.diff ?? ""}` : text;
+}
