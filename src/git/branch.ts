@@ -6,7 +6,9 @@ import type { Io } from "../io/types.ts";
 import { checkFetch, rewriteAddress } from "./address.ts";
 import { bareName, commitRef, makeBare, readCommits, writing } from "./bare.ts";
 import { accessTo, git, type GitCredential } from "./command.ts";
+import { exportTree } from "./export.ts";
 import { fetchBranch, fetchCommits, fetchHistory } from "./fetch.ts";
+import { findDirectory } from "./lookup.ts";
 import { openObjects, type Objects } from "./objects.ts";
 import { openReader, type ObjectReader } from "./reader.ts";
 import { persistently, remoteFailure, remoteGit, type Remote } from "./remote.ts";
@@ -58,6 +60,8 @@ export interface GitBranch extends AsyncDisposable {
 	history(depth: number): Promise<readonly string[]>;
 	/** Of a commit in the cache. */
 	facts(commit: string): Promise<CommitFacts>;
+	/** Writes a directory of a commit in the cache into `into`, which must be empty or not there. */
+	exportTree(commit: string, directory: string, into: string): Promise<void>;
 	/** Of the repository's object format; only after `head`. */
 	objects(): Objects;
 	/** Writes a commit into the cache. */
@@ -221,6 +225,11 @@ export function openGitBranch(io: Io, options: GitBranchOptions): GitBranch {
 			return factsOf(text.toString("utf8"));
 		},
 		objects: () => known().objects,
+		exportTree: async (commit, directory, into) => {
+			const { remote, objects } = known();
+			const { kind, id } = await findDirectory(objects, (await objects.commit(commit)).tree, directory);
+			await exportTree(io, remote.directory, objects, kind === "submodule" ? null : id, into);
+		},
 		commit: async (commit) => {
 			const { remote } = known();
 			const output = await writing(io, remote.directory, () =>

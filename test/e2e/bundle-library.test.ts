@@ -128,6 +128,28 @@ describe("the bundle of generate-library", () => {
 		expect(b.w.pushes()).toBe(0);
 	});
 
+	it("takes what the library pins to be there, and nothing else from outside", async () => {
+		const outside = "COPY --from=outside.example/thing:1 /thing /\n";
+		const files = Object.fromEntries(
+			Object.entries({ "1.2": "1.2.3", "1.1": "1.1.9" }).map(([name, version]) => [
+				`${name}/Dockerfile`,
+				dockerfileOf(version) + outside,
+			]),
+		);
+		const template = `FROM base:1\nENV TOOL_VERSION={{ .version }}\n${outside}`;
+		await using b = await bench({}, { ...files, "Dockerfile.template": template });
+		const library = {
+			"library/base": `${b.w.show("main", "library/base")}\n`,
+			".external-pins/list.sh": "#!/bin/sh\n",
+		};
+		b.w.commit(library);
+		const unpinned = await b.run();
+		expect(unpinned).toMatchObject({ exitCode: 1, outputs: { stale: "0", outcome: "" } });
+		expect(annotations(unpinned).join()).toContain("outside.example/thing:1");
+		b.w.commit({ ...library, ".external-pins/outside.example/thing___1": `sha256:${"1".repeat(64)}\n` });
+		expect(await b.run()).toMatchObject({ exitCode: 0, outputs: { errors: "0", outcome: "proposed" } });
+	});
+
 	it("tells what it found before something failed", async () => {
 		await using b = await bench({}, { "versions.json": "{", "1.1/Dockerfile": "FROM base:1\n" });
 		const step = await b.run();

@@ -11,7 +11,7 @@ export const token = "ghp_s3cretTokenOfTheProposals";
 export const bot = { name: "Some Bot", email: "bot@example.org" };
 const person = { name: "A Person", email: "person@example.org" };
 
-/** Text by path; paths have at most one folder. */
+/** Text by path. */
 export type Files = Readonly<Record<string, string>>;
 
 export interface CommitOptions {
@@ -148,8 +148,9 @@ function treeOf(repository: TestRepository, files: Files): string {
 	const folders = new Map<string, Record<string, string>>();
 	const entries: TestEntry[] = [];
 	for (const [path, text] of Object.entries(files)) {
-		const [name = "", below] = path.split("/");
-		if (below === undefined) entries.push(["100644", name, repository.object("blob", text)]);
+		const slash = path.indexOf("/");
+		const [name, below] = slash < 0 ? [path] : [path.slice(0, slash), path.slice(slash + 1)];
+		if (below === undefined) entries.push(["100644", path, repository.object("blob", text)]);
 		else folders.set(name, { ...folders.get(name), [below]: text });
 	}
 	for (const [name, own] of folders) entries.push(["40000", name, treeOf(repository, own)]);

@@ -73,15 +73,22 @@ export async function checkDefinitions(
 		const text = await library.definition(image);
 		return text === undefined ? undefined : { name: image, file: `library/${image}`, text };
 	};
+	// Where the library has none, images from outside are not judged.
+	const pins = await library.pins();
+	const architectures = new Set(Object.keys(program.architectures));
 	const ids = Object.keys(rules) as RuleId[];
 	const { findings } = await check(
-		// What the library pins is not known here, so images from outside are not judged.
-		{ definitions: written.map(({ image, file, text }) => ({ name: image, file, text })) },
+		{
+			definitions: written.map(({ image, file, text }) => ({ name: image, file, text })),
+			...(pins === undefined ? {} : { pins }),
+		},
 		{
 			find: textOf,
 			published: textOf,
 			explained: (image, tag, arch) => reasonFor(written, image, tag, arch),
 			dockerfiles: dockerfilesOfGit(io, git),
+			// No registry is asked: what the library pins is taken to be there for all architectures.
+			architecturesOf: async () => await Promise.resolve(architectures),
 			git,
 		},
 		{ program, rules: new Set(ids.filter((id) => merged || rules[id].needs !== "history")) },
@@ -92,6 +99,6 @@ export async function checkDefinitions(
 /** Why an entry does without an architecture, as the rules have it that generated it. */
 function reasonFor(written: readonly Written[], image: string, tag: string, arch: string): string | undefined {
 	const entries = written.find((one) => one.image === image)?.entries ?? [];
-	const entry = entries.find(({ tags }) => tags.some((one) => one.tag === tag));
+	const entry = entries.find(({ tags, sharedTags }) => [...tags, ...sharedTags].some((one) => one.tag === tag));
 	return entry?.missing.find(({ architecture }) => architecture === arch)?.reason;
 }

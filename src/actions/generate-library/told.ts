@@ -106,7 +106,9 @@ function renderedSection(changes: readonly Change[]): string[] {
 
 function findingsSection(findings: readonly Finding[]): string[] {
 	if (findings.length === 0) return ["The checks found nothing."];
-	const rows = findings.map(({ rule, severity, image, tag, message, fix, link }) => [
+	const order = Object.keys(levels);
+	const sorted = findings.toSorted((a, b) => order.indexOf(a.severity) - order.indexOf(b.severity));
+	const rows = sorted.map(({ rule, severity, image, tag, message, fix, link }) => [
 		severity,
 		/^https?:\/\/[\w.~:/?#&=%-]+$/.test(link) ? `[${rule}](${link})` : rule,
 		escapeMarkdown(tag === undefined ? image : `${image}:${tag}`),
