@@ -1,7 +1,13 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { BrewlineError, messageOf } from "../errors.ts";
-import { dockerProgram, type ImageConfig, loadConfiguration, type Program } from "../config/index.ts";
+import {
+	dockerProgram,
+	type ImageConfig,
+	loadConfiguration,
+	type ScriptedImage,
+	type Program,
+} from "../config/index.ts";
 import { type Io, nodeIo, printable, whenOutputIsLost } from "../io/index.ts";
 import { type Style, styleFor, terminalLog } from "../report/index.ts";
 
@@ -24,6 +30,8 @@ export interface Context {
 	readonly file: string;
 	/** What the configuration says of an image repository; empty in the repository of a library. */
 	readonly images: readonly ImageConfig[];
+	/** The images whose definitions scripts print. */
+	readonly scripts: readonly ScriptedImage[];
 	/** The folder that the configuration is in, or would be. */
 	readonly folder: string;
 	/** What --library says, which may be an address where only definitions of parents are read. */
@@ -87,15 +95,18 @@ export async function withContext(
 	}
 }
 
-type Configured = Pick<Context, "program" | "configured" | "images" | "file" | "folder" | "libraryGiven">;
+type Configured = Pick<Context, "program" | "configured" | "images" | "scripts" | "file" | "folder" | "libraryGiven">;
 
 async function programOf(options: GlobalOptions, env: Io["env"]): Promise<Configured> {
 	const named = options.config ?? env["BREWLINE_CONFIG"];
 	const file = named ?? "brewline.yaml";
 	const configured = named !== undefined || existsSync(file);
-	const { program, images } = configured ? await loadConfiguration(file) : { program: dockerProgram, images: [] };
+	const { program, images, scripts } = configured
+		? await loadConfiguration(file)
+		: { program: dockerProgram, images: [], scripts: [] };
 	return {
 		images,
+		scripts,
 		folder: path.dirname(path.resolve(file)),
 		libraryGiven: options.library,
 		program: options.library === undefined ? program : { ...program, library: path.resolve(options.library) },

@@ -1,7 +1,7 @@
 import { existsSync, statSync } from "node:fs";
 import path from "node:path";
-import { officialLibrary, type ImageConfig } from "../config/index.ts";
-import { encodeText } from "../definition/index.ts";
+import { officialLibrary, type ScriptedImage } from "../config/index.ts";
+import { encodeText, parseDefinition } from "../definition/index.ts";
 import { BrewlineError } from "../errors.ts";
 import {
 	definitionsAt,
@@ -9,7 +9,9 @@ import {
 	type Definitions,
 	explainTag,
 	explanationText,
+	firstOf,
 	generateAll,
+	runScript,
 } from "../generate/index.ts";
 import { printable, writeWhole } from "../io/index.ts";
 import { tabJson } from "../json/index.ts";
@@ -20,27 +22,41 @@ interface Options {
 	readonly output?: string;
 	readonly explain?: string;
 	readonly today?: string;
+	readonly allowScript?: boolean;
 	readonly dryRun?: boolean;
 }
 
 /** Generates the definitions of the repository that the configuration is in. */
 export async function generateStep(context: Context, options: Options): Promise<number> {
 	const { io, program } = context;
-	const images = chosenImages(context, options.image);
+	const scripts = context.scripts.filter(({ image }) => options.image === undefined || image === options.image);
+	const images =
+		scripts.length > 0 && !hasDescribed(context, options.image) ? [] : chosenImages(context, options.image);
+	const names = [...scripts, ...images].map(({ image }) => image);
 	const { explain } = options;
+	if (explain !== undefined && scripts.length > 0) {
+		throw new BrewlineError(
+			"usage",
+			`nobody knows what the script of ${scripts[0]!.image} does: there is nothing to explain`,
+		);
+	}
 	if (explain !== undefined && images.length > 1) {
 		throw new BrewlineError("usage", "--explain is about one image", { hint: "Name it with --image." });
 	}
-	const output = options.output === undefined ? undefined : outputOf(options.output, images);
-	if (output === undefined && images.length > 1 && !context.json) {
-		throw new BrewlineError("usage", `there are ${images.length} images`, {
+	const output = options.output === undefined ? undefined : outputOf(options.output, names);
+	if (output === undefined && names.length > 1 && !context.json) {
+		throw new BrewlineError("usage", `there are ${names.length} images`, {
 			hint: "Name one with --image, or a folder for all of them with --output.",
 		});
 	}
 	const { today } = options;
+	const printed = await printedBy(context, scripts, options.allowScript === true);
 	const input = {
 		repository: { folder: context.folder },
-		definitions: parentsOf(context, () => definitionsAt(io, officialLibrary)),
+		definitions: firstOf(
+			async (image) => await Promise.resolve(printed.get(image)),
+			parentsOf(context, () => definitionsAt(io, officialLibrary)),
+		),
 		architectures: Object.keys(program.architectures),
 		...(today === undefined ? {} : { today }),
 	};
@@ -51,11 +67,14 @@ export async function generateStep(context: Context, options: Options): Promise<
 		context.print(context.json ? tabJson(explanations) : `${explanationText(config!, explanations)}\n`);
 		return 0;
 	}
+	const texts = [...printed, ...[...done].map(([image, { text }]) => [image, text] as const)];
 	if (output !== undefined && options.dryRun !== true) {
-		for (const { image, text } of done.values()) await writeWhole(output(image), encodeText(text));
+		for (const [image, text] of texts) await writeWhole(output(image), encodeText(text));
 	}
-	if (context.json) context.print(tabJson({ images: [...done.values()] }));
-	else if (output === undefined) context.print(encodeText([...done.values()].map(({ text }) => text).join("")));
+	if (context.json) {
+		const scripted = [...printed].map(([image, text]) => ({ image, text, entries: [], left: [], parents: [] }));
+		context.print(tabJson({ images: [...scripted, ...done.values()] }));
+	} else if (output === undefined) context.print(encodeText(texts.map(([, text]) => text).join("")));
 	for (const { image, left } of done.values()) {
 		for (const { what, reason, rule } of left) {
 			io.log({ type: "message", level: "debug", text: `${image}: without ${what}: ${reason} (${rule})` });
@@ -64,8 +83,38 @@ export async function generateStep(context: Context, options: Options): Promise<
 	return 0;
 }
 
+function hasDescribed({ images }: Context, name: string | undefined): boolean {
+	return images.some(({ image }) => name === undefined || image === name);
+}
+
+/** What scripts of the repository print, where the user allows them to run. */
+async function printedBy(
+	{ io, folder, program }: Context,
+	scripts: readonly ScriptedImage[],
+	isAllowed: boolean,
+): Promise<ReadonlyMap<string, string>> {
+	const printed = new Map<string, string>();
+	for (const { image, script } of scripts) {
+		if (!isAllowed) {
+			throw new BrewlineError(
+				"usage",
+				`the definition of ${image} is made by ${printable(script)}, which may not run`,
+				{
+					hint: "It is code of this repository, and can do all that you can; allow it with --allow-script.",
+				},
+			);
+		}
+		const library = existsSync(program.library) ? { library: program.library } : {};
+		const text = await runScript({ folder, script, ...library }, io);
+		const { defaultArchitecture, architectures } = program;
+		parseDefinition(text, { file: script, defaultArchitecture, architectures: Object.keys(architectures) });
+		printed.set(image, text);
+	}
+	return printed;
+}
+
 /** The file of each image's definition: one, or in a folder under the image's name. */
-function outputOf(output: string, images: readonly ImageConfig[]): (image: string) => string {
+function outputOf(output: string, images: readonly string[]): (image: string) => string {
 	const isFolder = output.endsWith("/") || (existsSync(output) && statSync(output).isDirectory());
 	if (isFolder) return (image) => path.join(output, image);
 	if (images.length === 1) return () => path.resolve(output);

@@ -413,6 +413,7 @@ other, tries them, and says what it could not explain, tag by tag. Ends with 7 w
 				.option("--image <name>", "only this one of several")
 				.option("--output <path>", "a file, or a folder in which each image has one")
 				.option("--explain <tag>", "say where a tag comes from, instead of the definition")
+				.option("--allow-script", "run the repository's own script where the configuration keeps one (images.script)")
 				.option("--today <date>", "YYYY-MM-DD, for what depends on it")
 				.addOption(dryRun)
 				.action(does(async () => (await import("./generate.ts")).generateStep));

@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { imageSchema } from "./images.ts";
+import { imageSchema, scriptedImageSchema } from "./images.ts";
 import { checkNames } from "./names.ts";
 import { programOf, readText } from "./parse.ts";
 import { programSchema } from "./schema.ts";
@@ -7,10 +7,12 @@ import type { Configuration } from "./types.ts";
 
 const maxImages = 100;
 
+const image = z.union([imageSchema, scriptedImageSchema]);
+
 /** `brewline.yaml` as it is written: everything may be left out, and unknown keys are errors. */
 export const configSchema = z.extend(programSchema, {
 	images: z.optional(
-		z.union([imageSchema, z.array(imageSchema).check(z.minLength(1), z.maxLength(maxImages))], {
+		z.union([image, z.array(image).check(z.minLength(1), z.maxLength(maxImages))], {
 			error: "must be an image, or a list of images",
 		}),
 	),
@@ -26,11 +28,15 @@ export function parseFile(text: string, file: string): Configuration {
 	const list = isList ? images : [images];
 	read.refuse(
 		list.flatMap((image, index) =>
-			checkNames(image).map((problem) => ({
+			("script" in image ? [] : checkNames(image)).map((problem) => ({
 				...problem,
 				path: ["images", ...(isList ? [String(index)] : []), ...problem.path],
 			})),
 		),
 	);
-	return { program: programOf(read), images: list };
+	return {
+		program: programOf(read),
+		images: list.flatMap((image) => ("script" in image ? [] : [image])),
+		scripts: list.filter((image) => "script" in image),
+	};
 }

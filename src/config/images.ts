@@ -374,13 +374,14 @@ const templates = z.strictObject({
 	),
 });
 
+const imageName = z
+	.string()
+	.check(z.regex(/^[0-9A-Za-z][0-9A-Za-z._-]{0,127}$/, { error: "must be the name of an image" }));
+
 export const imageSchema = named(
 	"image",
 	z.strictObject({
-		image: described(
-			z.string().check(z.regex(/^[0-9A-Za-z][0-9A-Za-z._-]{0,127}$/, { error: "must be the name of an image" })),
-			"The name of the image, and of its definition.",
-		),
+		image: described(imageName, "The name of the image, and of its definition."),
 		header: described(header, "What the definition begins with."),
 		versions: z.optional(described(versions, "Which versions there are, and in which order.")),
 		versionVars: z.optional(described(variables, "Variables of each version.")),
@@ -425,6 +426,17 @@ export const imageSchema = named(
 	"An image of this repository.",
 );
 
+/** An image that no description was found for: a program of the repository prints its definition. */
+export const scriptedImageSchema = named(
+	"scriptedImage",
+	z.strictObject({
+		image: described(imageName, "The name of the image, and of its definition."),
+		script: described(pathPattern, "An executable file of the repository that prints the definition."),
+	}),
+	"The last resort, where no rules give the definition: the repository's own script. It runs only where that is allowed.",
+);
+
+export type ScriptedImage = z.infer<typeof scriptedImageSchema>;
 export type ImageConfig = z.infer<typeof imageSchema>;
 export type Variable = z.infer<typeof variable>;
 export type Variables = z.infer<typeof variables>;

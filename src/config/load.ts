@@ -18,8 +18,8 @@ export async function loadConfig(file: string): Promise<Program> {
 export async function loadConfiguration(file: string): Promise<Configuration> {
 	const text = readConfig(file);
 	const { parseFile } = await import("./file.ts");
-	const { program, images } = parseFile(text, file);
-	return { program: resolved(program, file), images };
+	const { program, ...images } = parseFile(text, file);
+	return { program: resolved(program, file), ...images };
 }
 
 /** The images of a `brewline.yaml`, one at least. */

@@ -1,5 +1,5 @@
 import type { Platform } from "../oci/types.ts";
-import type { ImageConfig } from "./images.ts";
+import type { ImageConfig, ScriptedImage } from "./images.ts";
 
 /** How one architecture is named, and where it is built. An architecture is not a runner (docs/design.md). */
 export interface Architecture {
@@ -44,6 +44,8 @@ export interface Configuration {
 	readonly program: Program;
 	/** What an image repository has; empty in the repository of a library. */
 	readonly images: readonly ImageConfig[];
+	/** Images whose definitions scripts of the repository print. */
+	readonly scripts: readonly ScriptedImage[];
 }
 
 /** What definitions are checked against (docs/checks.md); the lists are the program's own policy, each item with its reason. */

@@ -30,7 +30,7 @@ interface Candidate {
 }
 
 /** Written into a configuration where only a person can know it. */
-export const unknownReason = "the published definition has it so; nobody wrote down why";
+const unknownReason = "the published definition has it so; nobody wrote down why";
 
 /** Infers where architectures come from: the rule that holds for the most entries, and what differs for the others. */
 export function inferArchitectures(input: ArchitecturesInput): ArchitectureRules {

@@ -68,18 +68,18 @@ export async function init(input: InitInput, io: Io): Promise<InitResult> {
 			`${target.source} names commits that are not on the branch that is checked out: it may be newer, or of another one.`,
 		);
 	}
-	const then: Moment =
+	const state: Moment =
 		moment == null ? { files } : { files: await readCommit(io, moment.gitDirectory, moment.commit), at: moment };
 	let config: ImageConfig;
 	try {
-		config = await propose({ ...input, image, files: then.files, published });
+		config = await propose({ ...input, image, files: state.files, published });
 	} catch (error) {
 		if (!(error instanceof BrewlineError) || script === undefined) throw error;
 		notes.push(`No description was found: ${error.message}. The script is kept, as a last resort.`);
 		const text = printConfig({ image, script }, notes);
 		return { image, text, config: undefined, target: undefined, script: { file: script }, templates: undefined, notes };
 	}
-	const tried = await best(input, config, { published, then }, io);
+	const tried = await best(input, config, { published, moment: state }, io);
 	const templates = await proposeTemplates(tried.config, files, { today: input.today, io });
 	const complete: ImageConfig = {
 		...tried.config,
@@ -189,13 +189,13 @@ async function momentOf({ folder }: InitInput, { text }: Published, io: Io): Pro
 async function best(
 	input: InitInput,
 	config: ImageConfig,
-	{ published, then }: { readonly published: Published; readonly then: Moment },
+	{ published, moment: state }: { readonly published: Published; readonly moment: Moment },
 	io: Io,
 ): Promise<Tried> {
 	const { folder, definitions, architectures, today } = input;
 	const attempt = async (one: ImageConfig): Promise<Tried> => {
 		const generated = await generate(
-			{ config: one, repository: then.at ?? { folder }, definitions, architectures, today },
+			{ config: one, repository: state.at ?? { folder }, definitions, architectures, today },
 			io,
 		);
 		const made = readPublished(generated.text, config.image);

@@ -169,7 +169,7 @@ const keys: readonly (keyof ImageConfig)[] = [
 ];
 
 /** As people read it. */
-export function ordered(config: ImageConfig): ImageConfig {
+function ordered(config: ImageConfig): ImageConfig {
 	const known = keys.filter((key) => config[key] !== undefined).map((key) => [key, config[key]] as const);
 	return Object.fromEntries(known) as unknown as ImageConfig;
 }

@@ -74,15 +74,24 @@ function takeApart(
 		count: entries.filter((entry) => tryAlias(entry, entry.names[name]) !== undefined).length,
 	}));
 	const best = counted.toSorted((a, b) => b.count - a.count).map(({ name }) => name);
-	return entries.flatMap((entry) => {
+	const aliasesFor = (entry: KnownEntry): readonly string[] => {
 		const [first = ""] = entry.published.Tags;
 		// `devel-20260101` is as good a first alias as `1.2.3`.
 		const pieces = [...first.matchAll(/-/g)].map(({ index }) => first.slice(0, index)).toReversed();
-		for (const alias of [...best.map((name) => entry.names[name]), first, ...pieces]) {
-			const taken = tryAlias(entry, alias);
-			if (taken !== undefined) return [taken];
+		return [...best.map((name) => entry.names[name] ?? ""), first, ...pieces];
+	};
+	return [...Map.groupBy(entries, ({ version }) => version).values()].flatMap((ofVersion) => {
+		// All entries of a version have the same one, unless the full version differs; one that has not is odd, and teaches nothing.
+		let taken: readonly Taken[] = [];
+		for (const [index] of aliasesFor(ofVersion[0]!).entries()) {
+			const isNamed = index < best.length;
+			const found = ofVersion.flatMap((entry) => {
+				const alias = isNamed ? entry.names[best[index]!] : aliasesFor(ofVersion[0]!)[index];
+				return tryAlias(entry, alias) ?? [];
+			});
+			if (found.length > taken.length) taken = found;
 		}
-		return [];
+		return taken;
 	});
 }
 

@@ -1,0 +1,211 @@
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { dockerProgram, parseFile } from "../../src/config/index.ts";
+import { definitionsInFolder, generate } from "../../src/generate/index.ts";
+import { nodeIo } from "../../src/io/index.ts";
+import { brewline, type Ended } from "../support/command.ts";
+import { makeWorkTree, parentDefinition, versionsFile, type WorkTree } from "../support/image-repository.ts";
+
+// A repository as it is before it has a brewline.yaml: a script, templates, and a definition that somebody published.
+
+const meant = `images:
+  image: app
+  header:
+    repository: https://git.example.com/app
+    self: generate-stackbrew-library.sh
+    maintainers: [A <a@example.com> (@a), B <b@example.com> (@b)]
+    fields: { Builder: buildkit }
+  aliases:
+    list:
+      - "{full}"
+      - "{version}"
+      - { alias: "{seriesMajor}", once: true, if: { stable: "true" } }
+      - { alias: latest, once: true, if: { stable: "true" } }
+  matrix: { variant: [ { path: variants } ] }
+  vars:
+    debian: { axis: variant, first: "*", except: ["alpine*", "slim-*"] }
+    alpine: { axis: variant, first: "alpine*" }
+  tags:
+    - "{variant}"
+    - { suffix: "", if: { variant: "{debian}" } }
+    - { suffix: slim, if: { variant: "slim-{debian}" } }
+    - { suffix: alpine, if: { variant: "{alpine}" } }
+  architectures: [ { parents: [from], intersect: [ { path: arches } ] } ]
+`;
+
+const variants = ["trixie", "slim-trixie", "bookworm", "slim-bookworm", "alpine3.24", "alpine3.23"];
+const header =
+	'#\n# NOTE: THIS DOCKERFILE IS GENERATED VIA "apply-templates.sh"\n#\n# PLEASE DO NOT EDIT IT DIRECTLY.\n#\n\n';
+const template = `FROM {{ if env.variant | startswith("alpine") then "small:" + (env.variant | ltrimstr("alpine")) else "os:" + (env.variant | ltrimstr("slim-")) end }}\nENV APP_VERSION {{ .version }}\nCOPY start.sh /\n`;
+
+let root: string;
+let library: string;
+let tree: WorkTree;
+let published: string;
+let place = 0;
+
+function data(version: string): object {
+	return { version, variants, arches: { amd64: {}, arm64v8: {}, s390x: {} } };
+}
+
+function dockerfilesOf(key: string, version: string): Record<string, string> {
+	return Object.fromEntries(
+		variants.flatMap((variant) => {
+			const from = variant.startsWith("alpine") ? `small:${variant.slice(6)}` : `os:${variant.replace("slim-", "")}`;
+			const text = `${header}FROM ${from}\nENV APP_VERSION ${version}\nCOPY start.sh /\n`;
+			return [
+				[`${key}/${variant}/Dockerfile`, text],
+				[`${key}/${variant}/start.sh`, "#!/bin/sh\n"],
+			];
+		}),
+	);
+}
+
+beforeAll(() => {
+	root = mkdtempSync(path.join(tmpdir(), "init-"));
+	library = path.join(root, "library");
+	mkdirSync(library);
+	writeFileSync(
+		path.join(library, "os"),
+		parentDefinition(["trixie", "amd64, arm64v8, riscv64"], ["bookworm", "amd64, s390x"]),
+	);
+	writeFileSync(path.join(library, "small"), parentDefinition(["3.24", "amd64, arm32v6, arm64v8"], ["3.23", "amd64"]));
+});
+afterAll(() => rmSync(root, { recursive: true }));
+
+beforeEach(async () => {
+	tree = makeWorkTree(path.join(root, String(place++)));
+	tree.write({ "generate-stackbrew-library.sh": script() });
+	chmodSync(path.join(tree.folder, "generate-stackbrew-library.sh"), 0o755);
+	tree.commit({
+		"versions.json": versionsFile([
+			["2.0-rc", data("2.0.0-rc1")],
+			["1.3", data("1.3.0")],
+			["1.2", data("1.2.9")],
+		]),
+		"Dockerfile.template": template,
+		"start.sh": "#!/bin/sh\n",
+		...dockerfilesOf("2.0-rc", "2.0.0-rc1"),
+		...dockerfilesOf("1.3", "1.3.0"),
+		...dockerfilesOf("1.2", "1.2.9"),
+	});
+	published = await definitionBy(meant);
+	writeFileSync(path.join(root, "printed"), published);
+});
+
+/** Prints what a test gives it, where it finds no secret. */
+function script(): string {
+	return `#!/bin/sh\ngetArches() { :; }\ngetArches 'app'\n[ -z "$SOME_TOKEN" ] || exit 9\n[ "$HOME" != "${root}" ] || exit 8\ncat "${root}/printed"\n`;
+}
+
+async function definitionBy(text: string): Promise<string> {
+	const [config] = parseFile(text, "brewline.yaml").images;
+	const input = {
+		config: config!,
+		repository: { folder: tree.folder },
+		definitions: definitionsInFolder(library),
+		architectures: Object.keys(dockerProgram.architectures),
+		today: "2026-01-02",
+	};
+	return (await generate(input, nodeIo())).text;
+}
+
+function init(...args: string[]): Promise<Ended> {
+	const env = { ...process.env, SOME_TOKEN: "secret", HOME: root };
+	return brewline(["--library", library, "init", ...args], { cwd: tree.folder, env });
+}
+
+const written = (): string => readFileSync(path.join(tree.folder, "brewline.yaml"), "utf8");
+
+describe("brewline init", () => {
+	it("writes a description that gives the published definition and the committed files", async () => {
+		writeFileSync(path.join(root, "app"), published);
+		const ended = await init("--published", path.join(root, "app"));
+		expect(ended.stdout).toContain("to the byte.");
+		expect(ended.stdout).toContain("templates: all 36 files come out as they are committed.");
+		expect(ended).toMatchObject({ code: 0 });
+		expect(await definitionBy(written())).toBe(published);
+		expect(await brewline(["render", "--check"], { cwd: tree.folder })).toMatchObject({ code: 0 });
+		// It goes on being right when a version comes, and the suites of today are others.
+		tree.commit({
+			"versions.json": versionsFile([
+				["2.0", data("2.0.0")],
+				["1.3", data("1.3.1")],
+			]),
+			...dockerfilesOf("2.0", "2.0.0"),
+			...dockerfilesOf("1.3", "1.3.1"),
+		});
+		expect(await definitionBy(written())).toBe(await definitionBy(meant));
+	});
+
+	it("learns from the commit that the definition is of, also when others came after it", async () => {
+		writeFileSync(path.join(root, "app"), published);
+		tree.commit({
+			"versions.json": versionsFile([
+				["1.3", data("1.3.7")],
+				["1.2", data("1.2.9")],
+			]),
+			...dockerfilesOf("1.3", "1.3.7"),
+		});
+		expect(await init("--published", path.join(root, "app"), "--dry-run")).toMatchObject({ code: 0 });
+	});
+
+	it("says tag by tag what no rule gives", async () => {
+		const odd = published.replace("Tags: 1.2.9-bookworm, ", "Tags: 1.2.9-bookworm, odd-one, ");
+		writeFileSync(path.join(root, "app"), odd);
+		const { code, stdout } = await init("--published", path.join(root, "app"), "--dry-run", "--diff");
+		expect(code).toBe(7);
+		expect(stdout).toMatch(/1\.2\/bookworm: (?:.*; )?tags missing: .*odd-one/);
+		expect(stdout).toMatch(/^-Tags: 1\.2\.9-bookworm, odd-one/m);
+	});
+
+	it("runs the script only when it is told to, without secrets, and shows how both differ", async () => {
+		writeFileSync(path.join(root, "app"), published);
+		writeFileSync(path.join(root, "printed"), published.replace("Tags: 1.2.9-trixie, ", "Tags: other, 1.2.9-trixie, "));
+		expect((await init("--published", path.join(root, "app"), "--dry-run")).stdout).toContain("was not run");
+		const { stdout } = await init("--published", path.join(root, "app"), "--dry-run", "--run-scripts");
+		expect(stdout).toContain("generate-stackbrew-library.sh prints something else, in 1 places:");
+		expect(stdout).toContain("1.2/trixie: tags missing: other");
+	});
+
+	it("learns from what the script prints, where nothing is published", async () => {
+		expect(await init("--dry-run")).toMatchObject({
+			code: 3,
+			stderr: expect.stringContaining("--run-scripts") as string,
+		});
+		expect(await init("--run-scripts")).toMatchObject({ code: 0 });
+		expect(await definitionBy(written())).toBe(published);
+	});
+
+	it("replaces no file unless it is told to", async () => {
+		tree.write({ "brewline.yaml": "program: {}\n" });
+		expect(await init("--run-scripts")).toMatchObject({
+			code: 2,
+			stderr: expect.stringContaining("--force") as string,
+		});
+		expect(written()).toBe("program: {}\n");
+		expect(await init("--run-scripts", "--force")).toMatchObject({ code: 0 });
+	});
+});
+
+describe("a script that is kept", () => {
+	it("is what is proposed where entries have no place in the repository", async () => {
+		const flat = published.replaceAll(/^Directory: .*\n/gm, "");
+		writeFileSync(path.join(root, "app"), flat);
+		writeFileSync(path.join(root, "printed"), flat);
+		expect(await init("--published", path.join(root, "app"))).toMatchObject({ code: 7 });
+		expect(written()).toContain("images:\n  image: app\n  script: generate-stackbrew-library.sh\n");
+		const run = (...args: string[]): Promise<Ended> =>
+			brewline(["--library", library, "generate", ...args], {
+				cwd: tree.folder,
+				env: { ...process.env, SOME_TOKEN: "secret" },
+			});
+		expect(await run()).toMatchObject({ code: 2, stderr: expect.stringContaining("--allow-script") as string });
+		expect(await run("--allow-script")).toMatchObject({ code: 0, stdout: flat });
+		expect(await run("--allow-script", "--explain", "latest")).toMatchObject({ code: 2 });
+		writeFileSync(path.join(root, "printed"), "no definition\n");
+		expect(await run("--allow-script")).toMatchObject({ code: 3 });
+	});
+});
