@@ -1,6 +1,24 @@
 import type { Selection } from "../definition/index.ts";
 import { type Draft, placeOfTag } from "./types.ts";
-import { allTags, compareVersions, fullVersion, isAliasOf, shown, versionOf } from "./versions.ts";
+import { allTags, compareVersions, fullVersion, isAliasOf, shown, type Version, versionOf } from "./versions.ts";
+
+function keyOf(suffix: string, numbers: readonly string[]): string {
+	return `${numbers.join(".")}${suffix}`;
+}
+
+/** The newest release of each series, by suffix: of `8`, `8.3` and `8.3.4`. */
+function newestOf(versions: readonly Version[]): ReadonlyMap<string, Version> {
+	const newest = new Map<string, Version>();
+	for (const version of versions) {
+		if (version.pre !== "") continue;
+		for (let length = 1; length <= version.numbers.length; length++) {
+			const key = keyOf(version.suffix, version.numbers.slice(0, length));
+			const known = newest.get(key);
+			if (known === undefined || compareVersions(version, known) > 0) newest.set(key, version);
+		}
+	}
+	return newest;
+}
 
 /** What only a release is called. */
 const stableNames = ["latest", "stable", "lts"];
@@ -19,8 +37,9 @@ export function checkAliases(selections: readonly Selection[]): readonly Draft[]
 				full: fullVersion(tags, suffix)!,
 			}));
 		});
-		for (const entry of entries) {
-			const own = groups.filter((group) => group.entry === entry);
+		const newest = newestOf(groups.map(({ full }) => full));
+		const byEntry = Map.groupBy(groups, ({ entry }) => entry);
+		for (const [entry, own] of byEntry) {
 			const prerelease = own.filter(({ full }) => full.pre !== "");
 			if (prerelease.length === 0) continue;
 			const version = shown(prerelease[0]!.full);
@@ -49,7 +68,7 @@ export function checkAliases(selections: readonly Selection[]): readonly Draft[]
 				allTags(entry).filter((tag) => stableNames.includes(tag)),
 			);
 		}
-		for (const [entry, own] of Map.groupBy(groups, (group) => group.entry)) {
+		for (const [entry, own] of byEntry) {
 			const foreign = own.flatMap(({ versions, full }) =>
 				versions.filter((one) => !isAliasOf(one, full)).map(({ tag }) => ({ tag, full })),
 			);
@@ -66,18 +85,11 @@ export function checkAliases(selections: readonly Selection[]): readonly Draft[]
 					details: { tags, version },
 				});
 			}
-			const older = own.flatMap(({ suffix, versions, full }) =>
+			const older = own.flatMap(({ versions, full }) =>
 				versions.flatMap((alias) => {
-					if (full.pre !== "" || alias.numbers.length >= full.numbers.length) return [];
-					const newer = groups.find(
-						(other) =>
-							other.suffix === suffix &&
-							other.full.pre === "" &&
-							isAliasOf(alias, other.full) &&
-							isAliasOf(alias, full) &&
-							compareVersions(other.full, full) > 0,
-					);
-					return newer === undefined ? [] : [{ alias: alias.tag, full, newer: newer.full }];
+					if (full.pre !== "" || alias.numbers.length >= full.numbers.length || !isAliasOf(alias, full)) return [];
+					const newer = newest.get(keyOf(alias.suffix, alias.numbers));
+					return newer === undefined || compareVersions(newer, full) <= 0 ? [] : [{ alias: alias.tag, full, newer }];
 				}),
 			);
 			if (older.length > 0) {

@@ -61,10 +61,13 @@ export async function basesOf(entries: readonly CheckedEntry[], options: BaseOpt
 			});
 		}
 	}
+	const provided = new Map<string, readonly MergedEntry[]>();
 	const entriesOf = (from: string): readonly MergedEntry[] => {
 		if (!isOurs(from)) return [];
 		const [name, tag] = from.split(":");
-		return entriesWithTag(definitions.get(name!)?.entries ?? [], tag!);
+		const found = provided.get(from) ?? entriesWithTag(definitions.get(name!)?.entries ?? [], tag!);
+		provided.set(from, found);
+		return found;
 	};
 	const exception = (from: string, arch: string): UnsupportedBase | undefined =>
 		checks.unsupported.find(
@@ -93,15 +96,15 @@ export async function basesOf(entries: readonly CheckedEntry[], options: BaseOpt
 	};
 	return { entriesOf, lack, drafts };
 
-	function lackOfOurs(from: string, arch: string, known: boolean, provided: readonly MergedEntry[]): Lack | undefined {
+	function lackOfOurs(from: string, arch: string, known: boolean, entries: readonly MergedEntry[]): Lack | undefined {
 		const name = from.split(":")[0]!;
 		if (!known || definitions.get(name) === undefined) {
 			return { why: `there is no image ${name} in the library`, fix: "Stand on an image of the library." };
 		}
-		if (provided.length === 0) {
+		if (entries.length === 0) {
 			return { why: `${name} has no such tag`, fix: `Use a tag that the definition of ${name} has.` };
 		}
-		if (provided.some(({ Architectures }) => Architectures.includes(arch))) return undefined;
+		if (entries.some(({ Architectures }) => Architectures.includes(arch))) return undefined;
 		return { why: `it has no ${arch}`, fix: `Take ${arch} out of Architectures, or have the base offer it.` };
 	}
 }

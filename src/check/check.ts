@@ -66,13 +66,16 @@ export async function check(input: CheckInput, io: CheckIo, options: CheckOption
 	const wanted = options.rules ?? new Set(Object.keys(rules) as RuleId[]);
 	const needs = (what: string): boolean => [...wanted].some((id) => rules[id].needs === what);
 	const drafts: Draft[] = [];
-	const read = ({ name, file, text }: DefinitionText): Definition | undefined => {
+	const read = ({ name, file, text }: DefinitionText, as?: "published"): Definition | undefined => {
 		try {
 			if (text instanceof BrewlineError) throw text;
 			const { architectures, defaultArchitecture } = program;
 			return parseDefinition(text, { file, architectures: Object.keys(architectures), defaultArchitecture });
 		} catch (error) {
-			drafts.push(...unreadable(name, file, error));
+			const errors = unreadable(name, file, error);
+			// A change that mends what is published must not be stopped by it.
+			if (as === "published") drafts.push({ ...errors[0]!, rule: "published-unreadable" });
+			else drafts.push(...errors);
 			return undefined;
 		}
 	};
@@ -92,7 +95,7 @@ export async function check(input: CheckInput, io: CheckIo, options: CheckOption
 		}
 	}
 	drafts.push(...checkLatest(selections), ...checkSharedTags(selections, program.checks), ...checkAliases(selections));
-	let baseLack: (image: string, entry: MergedEntry, arch: string) => string | undefined = () => undefined;
+	let baseLack: (entry: MergedEntry, arch: string) => string | undefined = () => undefined;
 	if (needs("dockerfiles")) {
 		const gathered = await gather(selections, io.dockerfiles, (arch) => program.architectures[arch]!.platform);
 		const bases = await basesOf(gathered.entries, {
@@ -105,7 +108,7 @@ export async function check(input: CheckInput, io: CheckIo, options: CheckOption
 				return found === undefined ? undefined : read(found);
 			},
 		});
-		baseLack = (_image, entry, arch) => {
+		baseLack = (entry, arch) => {
 			const froms = gathered.entries.find((one) => one.entry === entry)?.froms.values() ?? [];
 			for (const from of [...froms].flat()) {
 				const lack = bases.lack(from, arch);
@@ -125,12 +128,12 @@ export async function check(input: CheckInput, io: CheckIo, options: CheckOption
 		const published = new Map<string, Definition | undefined>();
 		for (const { name } of selections) {
 			const before = await io.published(name);
-			published.set(name, before === undefined ? undefined : read(before));
+			published.set(name, before === undefined ? undefined : read(before, "published"));
 		}
 		drafts.push(
 			...checkPublished(selections, {
 				published: (image) => published.get(image),
-				explained: (image, entry, arch) => io.explained?.(image, entry.Tags[0]!, arch) ?? baseLack(image, entry, arch),
+				explained: (image, entry, arch) => io.explained?.(image, entry.Tags[0]!, arch) ?? baseLack(entry, arch),
 			}),
 		);
 	}

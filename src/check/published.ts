@@ -94,12 +94,14 @@ function latest({ image, before, after, selection }: Change): readonly Draft[] {
 		];
 	}
 	const [was, is] = [old, entry].map((one) => allTags(one).filter((tag) => tag !== "latest"));
-	if (was!.length === 0 || is!.some((tag) => was!.includes(tag))) return [];
+	const wasTags = new Set(was);
+	if (wasTags.size === 0 || is!.some((tag) => wasTags.has(tag))) return [];
 	const [from, to] = [old, entry].map((one) => versionBehind(one, "latest"));
 	const up = from !== undefined && to !== undefined && compareVersions(to, from) > 0;
 	// As it should be; what goes back is told already.
 	if (up && from.numbers[0] === to.numbers[0]) return [];
-	if (from === undefined && is!.some((tag) => was!.some((other) => follows(tag, other)))) return [];
+	const later = latestByForm(is!);
+	if (from === undefined && was!.some((tag) => follows(later, tag))) return [];
 	const now = is![0] ?? "latest";
 	return [
 		{
@@ -115,15 +117,14 @@ function latest({ image, before, after, selection }: Change): readonly Draft[] {
 }
 
 function vanished({ image, before, after, selection }: Change, entries: readonly MergedEntry[]): readonly Draft[] {
-	const newTags = [...after.keys()].filter((tag) => !before.has(tag));
+	const isNew = (tag: string): boolean => !before.has(tag);
+	const newest = newestOfSeries([...after.keys()].filter(isNew));
 	return entries.flatMap((old): Draft[] => {
 		const gone = allTags(old).filter((tag) => !after.has(tag) && tag !== "latest");
 		if (gone.length === 0) return [];
 		const followers = [...new Set(allTags(old).flatMap((tag) => after.get(tag) ?? []))];
-		const replaced = (tag: string): boolean =>
-			followers.some((entry) => allTags(entry).some((other) => !before.has(other) && follows(other, tag))) ||
-			newTags.some((other) => isLaterOf(other, tag));
-		const lost = gone.filter((tag) => !replaced(tag));
+		const later = latestByForm(followers.flatMap((entry) => allTags(entry).filter(isNew)));
+		const lost = gone.filter((tag) => !follows(later, tag) && !hasLater(newest, tag));
 		if (lost.length === 0) return [];
 		return [
 			{
@@ -139,18 +140,52 @@ function vanished({ image, before, after, selection }: Change, entries: readonly
 	});
 }
 
-/** Whether tags differ in their numbers alone, and this one has the higher. */
-function follows(tag: string, old: string): boolean {
-	const formOf = (text: string): string => text.replace(/\d+/g, "#");
-	return formOf(tag) === formOf(old) && naturalAscending(tag, old) > 0;
+/** A tag without its numbers. */
+function formOf(tag: string): string {
+	return tag.replace(/\d+/g, "#");
 }
 
-/** Whether a tag is a later version of the same series and suffix: `3.14.0` after `3.14.0rc2`, `3.13.2` after `3.13.1`. */
-function isLaterOf(tag: string, old: string): boolean {
-	const [version, was] = [versionOf(tag), versionOf(old)];
-	if (version === undefined || was === undefined || version.suffix !== was.suffix) return false;
+/** Of tags that differ in their numbers alone, the highest. */
+function latestByForm(tags: readonly string[]): ReadonlyMap<string, string> {
+	const latest = new Map<string, string>();
+	for (const tag of tags) {
+		const known = latest.get(formOf(tag));
+		if (known === undefined || naturalAscending(tag, known) > 0) latest.set(formOf(tag), tag);
+	}
+	return latest;
+}
+
+/** Whether there is one that differs from the tag in its numbers alone, and has the higher. */
+function follows(latest: ReadonlyMap<string, string>, tag: string): boolean {
+	const other = latest.get(formOf(tag));
+	return other !== undefined && naturalAscending(other, tag) > 0;
+}
+
+function seriesOf({ numbers, suffix }: Version, length: number): string {
+	return `${numbers.slice(0, length).join(".")} ${suffix}`;
+}
+
+/** The highest version of each series of one and of two numbers; of `25.0.4` and `25.0.4.0.1`, that of more numbers. */
+function newestOfSeries(tags: readonly string[]): ReadonlyMap<string, Version> {
+	const newest = new Map<string, Version>();
+	for (const version of tags.flatMap((tag) => versionOf(tag) ?? [])) {
+		for (const length of [1, 2].filter((one) => one <= version.numbers.length)) {
+			const key = seriesOf(version, length);
+			const known = newest.get(key);
+			const order = known === undefined ? 1 : compareVersions(version, known);
+			if (order > 0 || (order === 0 && version.numbers.length > known!.numbers.length)) newest.set(key, version);
+		}
+	}
+	return newest;
+}
+
+/** Whether there is a later version of the tag's series and suffix: `3.14.0` after `3.14.0rc2`, `3.13.2` after `3.13.1`. */
+function hasLater(newest: ReadonlyMap<string, Version>, tag: string): boolean {
+	const was = versionOf(tag);
+	if (was === undefined) return false;
 	const length = was.pre === "" ? Math.min(2, was.numbers.length - 1) : 1;
-	if (length < 1 || was.numbers.slice(0, length).some((part, at) => part !== version.numbers[at])) return false;
+	const version = length < 1 ? undefined : newest.get(seriesOf(was, length));
+	if (version === undefined) return false;
 	// A rebuild of upstream's is a number more: `25.0.4.0.1` after `25.0.4`.
 	const order = compareVersions(version, was);
 	return order > 0 || (order === 0 && version.numbers.length > was.numbers.length && was.numbers.length > 2);
@@ -164,7 +199,9 @@ function lostArchitectures({ image, before, after }: Change, { explained }: Publ
 			if (now.has(arch)) continue;
 			const known = lost.get(entries[0]!) ?? new Map<string, string[]>();
 			lost.set(entries[0]!, known);
-			known.set(arch, [...(known.get(arch) ?? []), tag]);
+			const tags = known.get(arch);
+			if (tags === undefined) known.set(arch, [tag]);
+			else tags.push(tag);
 		}
 	}
 	return [...lost].flatMap(([entry, arches]) => {

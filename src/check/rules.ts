@@ -62,6 +62,12 @@ export const rules = {
 		why: "Who asks for `8.3` means the last `8.3.x`, and misses its fixes.",
 		needs: "definitions",
 	},
+	"published-unreadable": {
+		severity: "warning",
+		summary: "What is published of the image cannot be read.",
+		why: "There is nothing to compare with: what the change does to published tags is not known.",
+		needs: "published",
+	},
 	"version-backwards": {
 		severity: "error",
 		summary: "A tag goes back to an older version.",
