@@ -1,6 +1,6 @@
 import type { Selection } from "../definition/index.ts";
 import { type Draft, placeOfTag } from "./types.ts";
-import { allTags, compareVersions, fullVersion, isAliasOf, shown, type Version, versionOf } from "./versions.ts";
+import { allTags, compareVersions, fullVersions, isAliasOf, shown, type Version, versionOf } from "./versions.ts";
 
 function keyOf(suffix: string, numbers: readonly string[]): string {
 	return `${numbers.join(".")}${suffix}`;
@@ -29,12 +29,13 @@ export function checkAliases(selections: readonly Selection[]): readonly Draft[]
 		const drafts: Draft[] = [];
 		const groups = entries.flatMap((entry) => {
 			const tags = allTags(entry);
+			const full = fullVersions(entry);
 			const versions = tags.flatMap((tag) => versionOf(tag) ?? []);
 			return [...Map.groupBy(versions, ({ suffix }) => suffix)].map(([suffix, list]) => ({
 				entry,
 				suffix,
 				versions: list,
-				full: fullVersion(tags, suffix)!,
+				full: full.get(suffix)!,
 			}));
 		});
 		const newest = newestOf(groups.map(({ full }) => full));

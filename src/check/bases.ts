@@ -1,6 +1,6 @@
 import { imagePattern } from "../config/policy.ts";
 import type { Checks, UnsupportedBase } from "../config/types.ts";
-import { entriesWithTag, type Definition, type MergedEntry } from "../definition/index.ts";
+import type { Definition, MergedEntry } from "../definition/index.ts";
 import { BrewlineError } from "../errors.ts";
 import { isDigest } from "../oci/index.ts";
 import type { CheckedEntry, Draft } from "./types.ts";
@@ -61,13 +61,11 @@ export async function basesOf(entries: readonly CheckedEntry[], options: BaseOpt
 			});
 		}
 	}
-	const provided = new Map<string, readonly MergedEntry[]>();
+	const byTag = new Map([...definitions].map(([name, definition]) => [name, entriesByTag(definition?.entries ?? [])]));
 	const entriesOf = (from: string): readonly MergedEntry[] => {
 		if (!isOurs(from)) return [];
 		const [name, tag] = from.split(":");
-		const found = provided.get(from) ?? entriesWithTag(definitions.get(name!)?.entries ?? [], tag!);
-		provided.set(from, found);
-		return found;
+		return byTag.get(name!)?.get(tag!) ?? [];
 	};
 	const exception = (from: string, arch: string): UnsupportedBase | undefined =>
 		checks.unsupported.find(
@@ -132,6 +130,21 @@ function lackOfOthers(
 		why: has === undefined ? "what its pin has could not be looked up" : `its pin has no ${arch}`,
 		fix: `Take ${arch} out of Architectures, or ask for another pin.`,
 	};
+}
+
+/** As `entriesWithTag`, for all tags at once. */
+function entriesByTag(entries: readonly MergedEntry[]): ReadonlyMap<string, readonly MergedEntry[]> {
+	const found = new Map<string, MergedEntry[]>();
+	for (const entry of entries) {
+		for (const tag of entry.SharedTags) {
+			const known = found.get(tag);
+			if (known === undefined) found.set(tag, [entry]);
+			else known.push(entry);
+		}
+	}
+	// A tag is no shared tag of any entry.
+	for (const entry of entries) for (const tag of entry.Tags) found.set(tag, [entry]);
+	return found;
 }
 
 /** Whether a FROM can only be an image of the library. */

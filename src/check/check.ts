@@ -108,8 +108,9 @@ export async function check(input: CheckInput, io: CheckIo, options: CheckOption
 				return found === undefined ? undefined : read(found);
 			},
 		});
+		const fromsOf = new Map(gathered.entries.map(({ entry, froms }) => [entry, froms]));
 		baseLack = (entry, arch) => {
-			const froms = gathered.entries.find((one) => one.entry === entry)?.froms.values() ?? [];
+			const froms = fromsOf.get(entry)?.values() ?? [];
 			for (const from of [...froms].flat()) {
 				const lack = bases.lack(from, arch);
 				if (lack !== undefined) return `FROM ${from}: ${lack.why}`;

@@ -179,6 +179,16 @@ describe("what is published", () => {
 		});
 	});
 
+	test("what cannot be read is compared with nothing, and stops nobody", async () => {
+		const io = { ...nothing, published: async () => ({ name: "app", file: "old/app", text: "Tags: 1" }) };
+		const definitions = [{ name: "app", file: "library/app", text: definition("1") }];
+		const rules = new Set(["definition", "published-unreadable", "tag-vanished"] as const);
+		const found = await check({ definitions }, io, { program: dockerProgram, rules });
+		expect(found.findings).toMatchObject([
+			{ rule: "published-unreadable", severity: "warning", image: "app", at: { file: "old/app", line: 1 } },
+		]);
+	});
+
 	test("the same definition gives nothing, whatever its tags are", async () => {
 		const tag = fc.stringMatching(/^[a-z0-9][a-z0-9.-]{0,9}$/);
 		await fc.assert(

@@ -116,13 +116,16 @@ function latest({ image, before, after, selection }: Change): readonly Draft[] {
 	];
 }
 
+/** Of one tag: a shared tag has one for each architecture or version of Windows. */
+const mostFollowers = 100;
+
 function vanished({ image, before, after, selection }: Change, entries: readonly MergedEntry[]): readonly Draft[] {
 	const isNew = (tag: string): boolean => !before.has(tag);
 	const newest = newestOfSeries([...after.keys()].filter(isNew));
 	return entries.flatMap((old): Draft[] => {
 		const gone = allTags(old).filter((tag) => !after.has(tag) && tag !== "latest");
 		if (gone.length === 0) return [];
-		const followers = [...new Set(allTags(old).flatMap((tag) => after.get(tag) ?? []))];
+		const followers = [...new Set(allTags(old).flatMap((tag) => after.get(tag)?.slice(0, mostFollowers) ?? []))];
 		const later = latestByForm(followers.flatMap((entry) => allTags(entry).filter(isNew)));
 		const lost = gone.filter((tag) => !follows(later, tag) && !hasLater(newest, tag));
 		if (lost.length === 0) return [];

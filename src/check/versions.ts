@@ -47,20 +47,31 @@ export function isAliasOf(alias: Version, version: Version): boolean {
 	);
 }
 
-/** Of tags with one suffix, the version that says most; undefined where none has a version. */
-export function fullVersion(tags: readonly string[], suffix: string): Version | undefined {
-	let full: Version | undefined;
+/** Of an entry's tags with one suffix, the version that says most. */
+function fullVersionsOf(tags: readonly string[]): ReadonlyMap<string, Version> {
+	const full = new Map<string, Version>();
 	for (const tag of tags) {
 		const version = versionOf(tag);
-		if (version === undefined || version.suffix !== suffix) continue;
+		if (version === undefined) continue;
+		const known = full.get(version.suffix);
 		if (
-			full === undefined ||
-			version.numbers.length > full.numbers.length ||
-			(version.numbers.length === full.numbers.length && version.pre !== "" && full.pre === "")
+			known === undefined ||
+			version.numbers.length > known.numbers.length ||
+			(version.numbers.length === known.numbers.length && version.pre !== "" && known.pre === "")
 		) {
-			full = version;
+			full.set(version.suffix, version);
 		}
 	}
+	return full;
+}
+
+/** Each entry is asked about for each of its tags. */
+const fullOf = new WeakMap<object, ReadonlyMap<string, Version>>();
+
+/** By suffix: the version that an entry has, as far as its tags say it. */
+export function fullVersions(entry: Pick<MergedEntry, "Tags" | "SharedTags">): ReadonlyMap<string, Version> {
+	const full = fullOf.get(entry) ?? fullVersionsOf(allTags(entry));
+	fullOf.set(entry, full);
 	return full;
 }
 
@@ -70,14 +81,14 @@ export function allTags({ Tags, SharedTags }: Pick<MergedEntry, "Tags" | "Shared
 
 /** The version of an entry as a tag of it has it: of those with the same suffix, or for a tag without a version, of all. */
 export function versionBehind(entry: MergedEntry, tag: string): Version | undefined {
-	const tags = allTags(entry);
+	const full = fullVersions(entry);
 	const own = versionOf(tag);
-	if (own !== undefined) return fullVersion(tags, own.suffix);
-	const suffixes = [...new Set(tags.flatMap((each) => versionOf(each)?.suffix ?? []))];
-	return suffixes
-		.sort((a, b) => a.length - b.length)
-		.flatMap((suffix) => fullVersion(tags, suffix) ?? [])
-		.at(0);
+	if (own !== undefined) return full.get(own.suffix);
+	let shortest: Version | undefined;
+	for (const version of full.values()) {
+		if (shortest === undefined || version.suffix.length < shortest.suffix.length) shortest = version;
+	}
+	return shortest;
 }
 
 /** As people write it. */
