@@ -11,7 +11,7 @@ export interface NameProblem {
 }
 
 /** What each version has of its own. */
-const versionNames = [
+export const versionNames = [
 	"version",
 	"full",
 	"base",
@@ -23,7 +23,7 @@ const versionNames = [
 	"equals",
 	"today",
 ] as const;
-const entryNames = ["directory", "file", "aliases", "latestVersion"] as const;
+export const entryNames = ["directory", "file", "aliases", "latestVersion"] as const;
 
 type Path = readonly (string | number)[];
 

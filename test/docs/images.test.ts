@@ -7,6 +7,7 @@ import { parse } from "yaml";
 import { schemaFiles } from "../../scripts/config-schema.ts";
 import { BrewlineError } from "../../src/errors.ts";
 import { parseFile } from "../../src/config/index.ts";
+import { entryNames, versionNames } from "../../src/config/names.ts";
 
 const root = path.join(import.meta.dirname, "../..");
 const schema = JSON.parse(await readFile(path.join(root, "schemas/brewline.schema.json"), "utf8")) as object;
@@ -29,6 +30,26 @@ describe("what is written from the schema", async () => {
 		const rows = [...page.matchAll(/^\| `([^`]+)` \| (.*?) \| (.*) \|$/gm)];
 		expect(rows.length).toBeGreaterThan(90);
 		expect(rows.filter(([, , , meaning]) => meaning!.trim().length < 5).map(([, key]) => key)).toEqual([]);
+	});
+});
+
+describe("docs/images.md", () => {
+	const blocks = [...page.matchAll(/^```yaml\n(.*?)^```$/gms)].map(([, text]) => text!);
+
+	it("has examples that are read as they stand there", () => {
+		const [described, scripted] = blocks.map((text) => parseFile(text, "brewline.yaml"));
+		expect(described!.images.map(({ image }) => image)).toEqual(["app"]);
+		expect(scripted).toMatchObject({
+			images: [],
+			scripts: [{ image: "app", script: "generate-stackbrew-library.sh" }],
+		});
+		expect(blocks.flatMap(problemsOf)).toEqual([]);
+	});
+
+	it("has all names that there are without a configuration's own", () => {
+		const section = page.split("\n# Names\n")[1]!.split("\n# ")[0]!;
+		const names = [...section.matchAll(/^\| `(\w+)(?:\.KEY)?` \|/gm)].map(([, name]) => name);
+		expect(new Set(names)).toEqual(new Set([...versionNames, "doc", ...entryNames, "arch"]));
 	});
 });
 
