@@ -58,6 +58,7 @@ export async function generateStep(context: Context, options: Options): Promise<
 			parentsOf(context, () => definitionsAt(io, officialLibrary)),
 		),
 		architectures: Object.keys(program.architectures),
+		defaultArchitecture: program.defaultArchitecture,
 		...(today === undefined ? {} : { today }),
 	};
 	const done = await generateAll(images, input, io);
@@ -77,7 +78,9 @@ export async function generateStep(context: Context, options: Options): Promise<
 	} else if (output === undefined) context.print(encodeText(texts.map(([, text]) => text).join("")));
 	for (const { image, left } of done.values()) {
 		for (const { what, reason, rule } of left) {
-			io.log({ type: "message", level: "debug", text: `${image}: without ${what}: ${reason} (${rule})` });
+			// What names a version that is gone is easily overlooked, and takes an alias away.
+			const level = rule.startsWith("aliases.") ? "warning" : "debug";
+			io.log({ type: "message", level, text: `${image}: without ${what}: ${reason} (${rule})` });
 		}
 	}
 	return 0;

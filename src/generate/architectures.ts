@@ -263,8 +263,8 @@ function definitionReader(input: ComposeInput): (name: string) => Definition | u
 		if (text === undefined) return undefined;
 		let definition = known.get(name);
 		if (definition === undefined) {
-			const options = { file: name, architectures: input.architectures, defaultArchitecture: "amd64" };
-			definition = parseDefinition(text, options);
+			const { architectures, defaultArchitecture } = input;
+			definition = parseDefinition(text, { file: name, architectures, defaultArchitecture });
 			known.set(name, definition);
 		}
 		return definition;

@@ -82,7 +82,8 @@ export function compose(input: ComposeInput): Generated {
 	}
 	const text = `${[header, ...paragraphs].join("\n")}${config.header.trailingBlankLine === true ? "\n" : ""}`;
 	// What comes out of data must not be able to make a field, and what is wrong is said here rather than by the library.
-	parseDefinition(text, { file: config.image, architectures: input.architectures, defaultArchitecture: "amd64" });
+	const { architectures: all, defaultArchitecture } = input;
+	parseDefinition(text, { file: config.image, architectures: all, defaultArchitecture });
 	return { image: config.image, text, entries, left, parents: [...parents].sort(compareCodePoints) };
 }
 

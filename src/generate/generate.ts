@@ -1,8 +1,10 @@
+import posix from "node:path/posix";
+import { dockerProgram } from "../config/defaults.ts";
 import type { ImageConfig } from "../config/index.ts";
 import { decodeText } from "../definition/index.ts";
 import { BrewlineError } from "../errors.ts";
 import { gitIn, newestCommits, type LocalRepository } from "../git/index.ts";
-import type { Io } from "../io/index.ts";
+import { printable, type Io } from "../io/index.ts";
 import { readCommit, readWorkTree, type RepositoryFiles } from "../matrix/index.ts";
 import { openSandbox, type Sandbox, type SandboxOptions } from "../sandbox/index.ts";
 import type { Definitions } from "./definitions.ts";
@@ -16,6 +18,8 @@ export interface GenerateInput {
 	readonly definitions: Definitions;
 	/** The architectures that there are. */
 	readonly architectures: readonly string[];
+	/** The architecture of an entry that names none; default: Docker's. */
+	readonly defaultArchitecture?: string;
 	/** `YYYY-MM-DD`. */
 	readonly today: string;
 	/** Where the repository's own data is evaluated, for who generates many definitions; default: one of its own. */
@@ -29,7 +33,9 @@ export interface GenerateInput {
 /** An image's definition, with what explains it, from its repository: a handful of git processes (spec/library-generation.md). */
 export async function generate(input: GenerateInput, io: Io): Promise<Generated> {
 	const { config, repository, today, architectures } = input;
-	if (!/^[0-9]{4}-[0-9]{2}-[0-9]{2}$/.test(today)) throw new BrewlineError("usage", "today must be YYYY-MM-DD");
+	if (!/^[0-9]{4}-[0-9]{2}-[0-9]{2}$/.test(today) || Number.isNaN(Date.parse(today))) {
+		throw new BrewlineError("usage", "today must be a day: YYYY-MM-DD");
+	}
 	// It starts while files are read.
 	await using own = input.sandbox === undefined ? openSandbox({ ...input.limits, signal: io.signal }) : undefined;
 	const sandbox = input.sandbox ?? own!;
@@ -44,8 +50,9 @@ export async function generate(input: GenerateInput, io: Io): Promise<Generated>
 		input.branches ?? (usesBranches(config) ? readBranches(io, local) : new Map<string, string>()),
 		isWorkTree ? refuseInside(io, local) : undefined,
 	]);
-	const committed = await committedFiles(io, local, changed, files);
-	const asked: SurveyInput = { config, files, committed, today, architectures, branches };
+	const committed = await committedFiles(io, local, changed, input.config, files);
+	const { defaultArchitecture = dockerProgram.defaultArchitecture } = input;
+	const asked: SurveyInput = { config, files, committed, today, architectures, defaultArchitecture, branches };
 	const found = await sandbox.run("survey", asked);
 	const [{ head, commits }, definitions, existing] = await Promise.all([
 		newestCommits(io, local, revision, found.queries),
@@ -64,7 +71,7 @@ async function readDefinitions(definitions: Definitions, images: readonly string
 async function refuseInside(io: Io, repository: LocalRepository): Promise<void> {
 	const prefix = decodeText(await gitIn(io, repository, ["rev-parse", "--show-prefix"])).trim();
 	if (prefix === "") return;
-	throw new BrewlineError("usage", `${repository.folder} is ${prefix} of a repository, not the top of one`, {
+	throw new BrewlineError("usage", `${printable(repository.folder)} is ${printable(prefix)} of a repository, not the top of one`, {
 		hint: "Put brewline.yaml at the top of the repository.",
 	});
 }
@@ -90,9 +97,13 @@ async function committedFiles(
 	io: Io,
 	repository: LocalRepository,
 	changed: readonly string[],
+	config: ImageConfig,
 	files: RepositoryFiles,
 ): Promise<Map<string, string>> {
-	const wanted = changed.filter((path) => files.files.has(path) && /(?:^|\/)Dockerfile[^/\n]*$/.test(path));
+	const [start] = posix.basename(config.file ?? "Dockerfile").split("{");
+	const wanted = changed.filter(
+		(path) => files.files.has(path) && posix.basename(path).startsWith(start!) && !path.includes("\n"),
+	);
 	if (wanted.length === 0) return new Map();
 	const told = await gitIn(io, repository, ["cat-file", "--batch"], {
 		input: wanted.map((path) => `HEAD:./${path}\n`).join(""),

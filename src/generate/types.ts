@@ -13,6 +13,8 @@ export interface SurveyInput {
 	readonly today: string;
 	/** The architectures that there are. */
 	readonly architectures: readonly string[];
+	/** The architecture of an entry that names none, in the definition of a parent. */
+	readonly defaultArchitecture: string;
 	/** The commit of each branch that the repository has. */
 	readonly branches: ReadonlyMap<string, string>;
 }

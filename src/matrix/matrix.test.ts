@@ -116,6 +116,11 @@ describe("aliases", () => {
 		expect(
 			aliases(`aliases: { list: ${list}, pin: { latest: "8.4", "9": gone }, extra: { "8.4": [lts] } }`, versions),
 		).toEqual(["9.1-rc: 9.1.0RC1", "9.0: 9.0.2 9", "8.4: 8.4.1 8 latest lts"]);
+		const gone = `requireDockerfile: false\naliases: { list: ["{full}"], pin: { latest: "8.4", "9": gone }, extra: { "8.3": [lts] } }`;
+		expect(matrix(gone, { "versions.json": versionsFile(versions) }).left).toEqual([
+			{ what: "the pin of 9", rule: "aliases.pin", reason: "there is no version gone" },
+			{ what: "lts", rule: "aliases.extra", reason: "there is no version 8.3" },
+		]);
 	});
 
 	it("depend on the day that is given", () => {

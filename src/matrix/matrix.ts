@@ -74,6 +74,7 @@ export function buildMatrix(input: MatrixInput, known?: ReadonlyMap<string, Dock
 	const dockerfile = dockerfileReader(files, known);
 	const bare = withoutDropped(config, describeVersions(input, data, dockerfile), left);
 	const keys = new Set(bare.map(({ key }) => key));
+	left.push(...aliasesOfNobody(config.aliases, keys));
 	const claims: Claims = new Map();
 	const versions = bare.map((version): Version => {
 		const aliases = aliasesOf({ config: config.aliases, scope: version.scope, key: version.key, keys, claims });
@@ -90,6 +91,19 @@ export function buildMatrix(input: MatrixInput, known?: ReadonlyMap<string, Dock
 		checkEntries(entries.length);
 	}
 	return { versions, entries, left, data, latest: claims.get("latest"), dockerfile };
+}
+
+/** What is said of aliases of versions that are not there. */
+function aliasesOfNobody({ pin = {}, extra = {} }: ImageConfig["aliases"], keys: ReadonlySet<string>): readonly Left[] {
+	const reason = (key: string): string => `there is no version ${printable(key)}`;
+	return [
+		...Object.entries(pin)
+			.filter(([, key]) => !keys.has(key))
+			.map(([alias, key]) => ({ what: `the pin of ${printable(alias)}`, rule: "aliases.pin", reason: reason(key) })),
+		...Object.entries(extra)
+			.filter(([key]) => !keys.has(key))
+			.map(([key, aliases]) => ({ what: aliases.join(", "), rule: "aliases.extra", reason: reason(key) })),
+	];
 }
 
 function isFile(files: RepositoryFiles, path: string): boolean {

@@ -70,6 +70,7 @@ export function composed(
 		committed: new Map(),
 		today: asked.today ?? "2026-01-02",
 		architectures: asked.architectures ?? Object.keys(dockerProgram.architectures),
+		defaultArchitecture: dockerProgram.defaultArchitecture,
 		branches: asked.branches ?? new Map<string, string>(),
 	};
 	const found = survey(input);
