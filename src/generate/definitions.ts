@@ -2,7 +2,8 @@ import path from "node:path";
 import { definitionLimit, imageName, readDefinitionFile } from "../definition/library.ts";
 import { decodeText } from "../definition/index.ts";
 import { BrewlineError, messageOf } from "../errors.ts";
-import { printable, type Io } from "../io/index.ts";
+import type { Io } from "../io/index.ts";
+import { printable } from "../io/printable.ts";
 
 /** The text of an image's definition; undefined: there is none. */
 export type Definitions = (image: string) => Promise<string | undefined>;

@@ -4,7 +4,8 @@ import type { ImageConfig } from "../config/index.ts";
 import { decodeText } from "../definition/index.ts";
 import { BrewlineError } from "../errors.ts";
 import { gitIn, newestCommits, type LocalRepository } from "../git/index.ts";
-import { printable, type Io } from "../io/index.ts";
+import type { Io } from "../io/index.ts";
+import { printable } from "../io/printable.ts";
 import { readCommit, readWorkTree, type RepositoryFiles } from "../matrix/index.ts";
 import { openSandbox, type Sandbox, type SandboxOptions } from "../sandbox/index.ts";
 import type { Definitions } from "./definitions.ts";
@@ -71,9 +72,13 @@ async function readDefinitions(definitions: Definitions, images: readonly string
 async function refuseInside(io: Io, repository: LocalRepository): Promise<void> {
 	const prefix = decodeText(await gitIn(io, repository, ["rev-parse", "--show-prefix"])).trim();
 	if (prefix === "") return;
-	throw new BrewlineError("usage", `${printable(repository.folder)} is ${printable(prefix)} of a repository, not the top of one`, {
-		hint: "Put brewline.yaml at the top of the repository.",
-	});
+	throw new BrewlineError(
+		"usage",
+		`${printable(repository.folder)} is ${printable(prefix)} of a repository, not the top of one`,
+		{
+			hint: "Put brewline.yaml at the top of the repository.",
+		},
+	);
 }
 
 /** Tracked files that are not as they were committed. */

@@ -4,7 +4,9 @@ import path from "node:path";
 import { definitionLimit } from "../definition/library.ts";
 import { decodeText } from "../definition/index.ts";
 import { BrewlineError } from "../errors.ts";
-import { printable, runCommand, type Io } from "../io/index.ts";
+import { runCommand } from "../io/command.ts";
+import { printable } from "../io/printable.ts";
+import type { Io } from "../io/index.ts";
 
 export interface ScriptInput {
 	/** The work tree that the script is of, and runs in. */

@@ -160,7 +160,7 @@ describe("brewline generate", () => {
 		expect(await run()).toMatchObject(failure(2, /there are 2 images\n {2}Name one with --image/));
 		expect((await run("--output", "out/")).stderr).toBe("");
 		expect(readFileSync(path.join(tree.folder, "out/second"), "utf8")).toContain("Architectures: amd64, arm32v6\n");
-		expect(await run("--image", "third")).toMatchObject(failure(2, /no image third/));
+		expect(await run("--image", "third")).toMatchObject(failure(3, /no image third/));
 		expect(await run("--output", "one")).toMatchObject(failure(2, /one is no folder/));
 	});
 });

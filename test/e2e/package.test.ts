@@ -39,7 +39,7 @@ const loads: Readonly<Record<string, readonly string[]>> = {
 	"brewline/build": ["modern-tar", "zod"],
 	"brewline/publish": ["zod"],
 	"brewline/suite": ["zod"],
-	"brewline/template": ["modern-tar", "node:module", "node:worker_threads", "yaml", "zod"],
+	"brewline/template": ["modern-tar", "node:module", "node:worker_threads"],
 	"brewline/generate": ["modern-tar", "node:module", "node:worker_threads"],
 	"brewline/check": ["diff", "zod"],
 	"brewline/propose": ["modern-tar", "yaml", "zod"],
