@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import path from "node:path";
 import posix from "node:path/posix";
 import { dockerProgram } from "../config/defaults.ts";
 import type { ImageConfig } from "../config/index.ts";
@@ -70,6 +72,8 @@ async function readDefinitions(definitions: Definitions, images: readonly string
 
 /** Directories in a definition count from the top of the repository. */
 async function refuseInside(io: Io, repository: LocalRepository): Promise<void> {
+	// The top has this, as a folder or, in a further work tree, as a file; no process is needed to see it.
+	if (existsSync(path.join(repository.folder, ".git"))) return;
 	const prefix = decodeText(await gitIn(io, repository, ["rev-parse", "--show-prefix"])).trim();
 	if (prefix === "") return;
 	throw new BrewlineError(
@@ -107,7 +111,7 @@ async function committedFiles(
 ): Promise<Map<string, string>> {
 	const [start] = posix.basename(config.file ?? "Dockerfile").split("{");
 	const wanted = changed.filter(
-		(path) => files.files.has(path) && posix.basename(path).startsWith(start!) && !path.includes("\n"),
+		(name) => files.files.has(name) && posix.basename(name).startsWith(start!) && !name.includes("\n"),
 	);
 	if (wanted.length === 0) return new Map();
 	const told = await gitIn(io, repository, ["cat-file", "--batch"], {
