@@ -10,12 +10,12 @@ export interface WorkerData {
 }
 
 export interface Request {
-	readonly id: number;
 	readonly task: TaskName;
 	readonly input: unknown;
 }
 
-export type Answer = { readonly id: number } & ({ readonly output: unknown } | { readonly error: PlainError });
+/** The last one is an answer; before it a task may say what it is at, so that it is known should it not come to an end. */
+export type Answer = { readonly at: Location } | { readonly output: unknown } | { readonly error: PlainError };
 
 /** An error as plain data: what is thrown in a thread loses its class on the way to another. */
 export interface PlainError {

@@ -1,6 +1,7 @@
 import { getCompileCacheDir } from "node:module";
+import path from "node:path";
 import { Worker } from "node:worker_threads";
-import { BrewlineError, messageOf } from "../errors.ts";
+import { BrewlineError, type Location, messageOf } from "../errors.ts";
 import { printable } from "../io/printable.ts";
 import { type Answer, errorFrom, type Request, type WorkerData } from "./messages.ts";
 import type { TaskInput, TaskName, TaskOutput } from "./tasks.ts";
@@ -56,11 +57,10 @@ export function openSandbox(options: SandboxOptions = {}): Sandbox {
 			return await Promise.race([running.ask(request), running.failed, ended.promise]);
 		} catch (error) {
 			// What the task itself threw left the thread as it was.
-			if (!running.answered(error)) {
-				thread = undefined;
-				await running.end();
-			}
-			throw error;
+			if (running.answered(error)) throw error;
+			thread = undefined;
+			await running.end();
+			throw placed(error, running.at());
 		} finally {
 			clearTimeout(timer);
 			stopWatching();
@@ -68,11 +68,9 @@ export function openSandbox(options: SandboxOptions = {}): Sandbox {
 		}
 	};
 
-	let requests = 0;
 	return {
 		run: async <Name extends TaskName>(task: Name, input: TaskInput<Name>) => {
-			const request: Request = { id: requests++, task, input };
-			const result = previous.then(() => perform(request));
+			const result = previous.then(() => perform({ task, input }));
 			previous = result.catch(() => undefined);
 			return (await result) as TaskOutput<Name>;
 		},
@@ -95,6 +93,12 @@ function watchMemory(bytes: number, exceeded: (error: BrewlineError) => void): (
 	return () => clearInterval(timer);
 }
 
+/** The error of a task that did not come to its end, with what it was at. */
+function placed(error: unknown, at: Location | undefined): unknown {
+	if (!(error instanceof BrewlineError) || error.code !== "limit" || at === undefined) return error;
+	return new BrewlineError("limit", error.message, { at, ...(error.hint === undefined ? {} : { hint: error.hint }) });
+}
+
 function tookTooLong(milliseconds: number): BrewlineError {
 	return new BrewlineError("limit", `it took longer than ${milliseconds / 1000} s, and was ended`, {
 		hint: "Look for a loop or recursion without an end.",
@@ -111,12 +115,15 @@ interface Thread {
 	readonly failed: Promise<never>;
 	/** Whether this error came as the answer to a request. */
 	answered(error: unknown): boolean;
+	/** What the last task said that it was at. */
+	at(): Location | undefined;
 	end(): Promise<void>;
 }
 
 function startThread(memoryLimit: number): Thread {
-	const compileCache = getCompileCacheDir();
-	const data: WorkerData = { memoryLimit, ...(compileCache === undefined ? {} : { compileCache }) };
+	// Its folder is one of this version of Node below the one that was asked for.
+	const cache = getCompileCacheDir();
+	const data: WorkerData = { memoryLimit, ...(cache === undefined ? {} : { compileCache: path.dirname(cache) }) };
 	// Beside this file in the sources, in the package and in bundles.
 	const file = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url);
 	const worker = new Worker(file, {
@@ -141,19 +148,28 @@ function startThread(memoryLimit: number): Thread {
 	});
 	worker.once("exit", () => failed.reject(new BrewlineError("internal", "the sandbox ended by itself")));
 	const answers = new WeakSet<BrewlineError>();
+	let at: Location | undefined;
 	return {
 		ask: (request) =>
 			new Promise((resolve, reject) => {
+				at = undefined;
 				worker.ref();
-				worker.once("message", (answer: Answer) => {
+				const listen = (answer: Answer): void => {
+					if ("at" in answer) {
+						at = answer.at;
+						return;
+					}
+					worker.off("message", listen);
 					worker.unref();
 					if ("output" in answer) return resolve(answer.output);
 					const error = errorFrom(answer.error);
 					answers.add(error);
 					return reject(error);
-				});
+				};
+				worker.on("message", listen);
 				worker.postMessage(request);
 			}),
+		at: () => at,
 		failed: failed.promise,
 		answered: (error) => error instanceof BrewlineError && answers.has(error),
 		end: async () => {

@@ -1,12 +1,15 @@
 import type { Evaluation } from "../template/evaluate.ts";
 import type { RenderInput } from "../template/plan.ts";
 import type { ComposeInput, SurveyInput } from "../generate/types.ts";
+import type { Location } from "../errors.ts";
 import type { Jq } from "./jq.ts";
 
 /** What a task may use of its thread. */
 export interface TaskContext {
 	/** Loaded when it is first asked for. */
 	readonly jq: () => Promise<Jq>;
+	/** Says what is evaluated now, for the error that it becomes should it run into a limit. */
+	readonly at: (at: Location) => void;
 }
 
 /**
@@ -20,13 +23,14 @@ export const tasks = {
 		await loaded[0].run(".", "null");
 	},
 	/** All that the templates of an image repository give. */
-	render: async (input: RenderInput, { jq }: TaskContext) => {
+	render: async (input: RenderInput, context: TaskContext) => {
 		const { renderAll } = await import("../template/rendering.ts");
-		return renderAll(input, jq);
+		return renderAll(input, context);
 	},
 	/** The texts that one template gives. */
-	template: async (evaluation: Evaluation, { jq }: TaskContext) => {
+	template: async (evaluation: Evaluation, { jq, at }: TaskContext) => {
 		const { evaluateTemplate } = await import("../template/evaluate.ts");
+		at({ file: evaluation.file });
 		return evaluateTemplate(evaluation, await jq());
 	},
 	/** A jq program over one text of JSON. */

@@ -9,20 +9,22 @@ const { memoryLimit, compileCache } = workerData as WorkerData;
 if (compileCache !== undefined) enableCompileCache(compileCache);
 
 let jq: Promise<Jq> | undefined;
+const port = parentPort!;
+const send = (message: Answer): void => port.postMessage(message);
 const context: TaskContext = {
+	at: (at) => send({ at }),
 	jq: () => (jq ??= import("./jq.ts").then(({ openJq }) => openJq({ memoryLimit }))),
 };
 
-async function answer({ id, task, input }: Request): Promise<Answer> {
+async function answer({ task, input }: Request): Promise<Answer> {
 	try {
 		const perform = tasks[task] as (input: unknown, context: TaskContext) => unknown;
-		return { id, output: await perform(input, context) };
+		return { output: await perform(input, context) };
 	} catch (error) {
-		return { id, error: plainError(error) };
+		return { error: plainError(error) };
 	}
 }
 
-const port = parentPort!;
 port.on("message", (request: Request) => {
-	void answer(request).then((reply) => port.postMessage(reply));
+	void answer(request).then(send);
 });

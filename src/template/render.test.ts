@@ -164,7 +164,11 @@ describe("a work tree", () => {
 			at: { file: "Dockerfile.template", line: 2 },
 		});
 		writeFileSync(template, "{{ def f: f; -}}\n{{ f }}\n");
-		await expect(run(root, { timeLimit: 2000 })).rejects.toMatchObject({ code: "limit" });
+		// Long enough for the thread to get there.
+		await expect(run(root, { timeLimit: 5000 })).rejects.toMatchObject({
+			code: "limit",
+			at: { file: "Dockerfile.template" },
+		});
 		writeFileSync(template, "FROM a\n");
 		const [first] = config;
 		const slow: ImageConfig = {
@@ -181,10 +185,11 @@ describe("a work tree", () => {
 
 describe("a run that is ended", () => {
 	const jq = openJq({ memoryLimit: 256 * 1024 * 1024 });
+	const context = { jq: async () => jq, at: () => undefined };
 	/** What `render` does, in this thread. */
 	const completed = async (root: string): Promise<void> => {
 		const files = await readWorkTree(io, root);
-		const rendering = await renderAll({ config: config[0]!, files, today: "2026-01-02" }, async () => jq);
+		const rendering = await renderAll({ config: config[0]!, files, today: "2026-01-02" }, context);
 		await writeChanges(root, changesTo(files, [rendering]));
 	};
 

@@ -9,6 +9,7 @@ import { renderAll, type Rendering } from "./rendering.ts";
 
 const seed = Number(process.env["FC_SEED"] ?? 1);
 const jq = openJq({ memoryLimit: 256 * 1024 * 1024 });
+const context = { jq: async () => jq, at: () => undefined };
 
 const base = `
   image: demo
@@ -43,7 +44,7 @@ interface Given {
 
 function rendered({ config, files, versions }: Given): Promise<Rendering> {
 	const given = versions === undefined ? {} : { versions };
-	return renderAll({ config: configOf(config), files: filesOf(files), today: "2026-01-02", ...given }, async () => jq);
+	return renderAll({ config: configOf(config), files: filesOf(files), today: "2026-01-02", ...given }, context);
 }
 
 /** The text of each file, without the header. */

@@ -1,7 +1,7 @@
 import { printable } from "../io/printable.ts";
 import { BrewlineError } from "../errors.ts";
 import { textOfFile } from "../matrix/files.ts";
-import type { Jq } from "../sandbox/jq.ts";
+import type { TaskContext } from "../sandbox/tasks.ts";
 import { evaluateTemplate } from "./evaluate.ts";
 import { isWithin, planRendering, type RenderInput } from "./plan.ts";
 
@@ -34,7 +34,7 @@ const defaultHeader = [
 ].join("\n");
 
 /** Renders all that a configuration describes: each template is compiled once. To be called in the sandbox. */
-export async function renderAll(input: RenderInput, loadJq: () => Promise<Jq>): Promise<Rendering> {
+export async function renderAll(input: RenderInput, { jq, at }: TaskContext): Promise<Rendering> {
 	const { config, files } = input;
 	const plan = planRendering(input);
 	const header = config.templates?.header ?? defaultHeader;
@@ -44,6 +44,7 @@ export async function renderAll(input: RenderInput, loadJq: () => Promise<Jq>): 
 	});
 	const rendered = new Map<string, RenderedFile>();
 	for (const [template, outputs] of Map.groupBy(plan.outputs, ({ template }) => template)) {
+		at({ file: template });
 		const text = textOfFile(files, template)!;
 		if (!text.isWellFormed()) {
 			throw new BrewlineError("template", `the template ${printable(template)} is not UTF-8`, {
@@ -59,7 +60,7 @@ export async function renderAll(input: RenderInput, loadJq: () => Promise<Jq>): 
 				document: plan.document,
 				environments: outputs.map(({ path, env }) => ({ of: path, env })),
 			},
-			await loadJq(),
+			await jq(),
 		);
 		for (const [index, { path }] of outputs.entries()) {
 			rendered.set(path, { path, text: header + texts[index]!, executable: false, source: template });

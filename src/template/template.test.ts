@@ -1,14 +1,11 @@
 import * as fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { openSandbox, type Sandbox } from "../sandbox/index.ts";
+import { describe, expect, test } from "vitest";
+import { openJq } from "../sandbox/jq.ts";
 import { compileTemplate, unknownFunctions } from "./compile.ts";
+import { evaluateTemplate, type Evaluation } from "./evaluate.ts";
 
 const seed = Number(process.env["FC_SEED"] ?? 1);
-let sandbox: Sandbox;
-beforeAll(() => {
-	sandbox = openSandbox();
-});
-afterAll(() => sandbox[Symbol.asyncDispose]());
+const jq = openJq({ memoryLimit: 256 * 1024 * 1024 });
 
 interface Given {
 	readonly document?: string;
@@ -19,9 +16,11 @@ interface Given {
 
 const versions = '{"9": {"version": "9.1", "variants": ["a", "b"]}, "10": {"version": "10.2"}}';
 
+const evaluate = (evaluation: Evaluation) => evaluateTemplate(evaluation, jq);
+
 async function render(text: string, given: Given = {}): Promise<string> {
 	const env = given.env ?? { version: "9" };
-	const texts = await sandbox.run("template", {
+	const texts = await evaluate({
 		file: "Dockerfile.template",
 		text,
 		modules: Object.entries(given.modules ?? {}),
@@ -101,7 +100,7 @@ describe("text and expressions", () => {
 	});
 
 	test("each environment of a template gives a text of its own", async () => {
-		const texts = await sandbox.run("template", {
+		const texts = await evaluate({
 			file: "t",
 			text: '{{ env.version }}{{ .version }}{{ env.variant // "-" }}\n',
 			modules: [],
@@ -241,7 +240,7 @@ describe("what is wrong has a place", () => {
 	});
 
 	test("the file that failed is the one that is named", async () => {
-		const failing = sandbox.run("template", {
+		const failing = evaluate({
 			file: "t",
 			text: '{{ .version | ltrimstr("9") | tonumber | tostring }}',
 			modules: [],
@@ -302,20 +301,10 @@ describe("the same everywhere and always", () => {
 });
 
 describe("hostile templates", () => {
-	test("a template that renders without an end, or too much, is refused", async () => {
+	test("a template that renders too much is refused", async () => {
 		await expect(render('{{ "x" * 9000000 }}')).rejects.toMatchObject({
 			message: expect.stringContaining("8388608 characters"),
 		});
-		await using own = openSandbox({ timeLimit: 2000 });
-		const loop = {
-			file: "t",
-			text: "\n{{ def f: f }}{{ f }}",
-			modules: [],
-			variables: [],
-			document: "{}",
-			environments: [{ of: "a", env: {} }],
-		};
-		await expect(own.run("template", loop)).rejects.toMatchObject({ code: "limit" });
 	});
 
 	test("what eats memory says which template it was", async () => {

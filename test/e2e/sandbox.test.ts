@@ -63,7 +63,7 @@ it("runs from the bundles of the actions, with no package anywhere", async () =>
 	const alone = path.join(folder, "dist");
 	await mkdir(alone);
 	for (const name of await readdir(path.join(root, "dist"))) {
-		if (name === "jq.wasm" || /^worker(?:-\w+)?\.js$/.test(name)) {
+		if (name === "jq.wasm" || /^worker\b.*\.js$/.test(name)) {
 			await cp(path.join(root, "dist", name), path.join(alone, name));
 		}
 	}
