@@ -117,3 +117,33 @@ describe("a test that was passed", () => {
 		expect(after.tested).toEqual({});
 	});
 });
+
+test("of two tries that end in the same second each counts, by its log, and the same one counts once", async () => {
+	const w = planWorld();
+	w.define([image("new")]);
+	const { sources, builds, cache } = await w.plan();
+	const buildId = Object.keys(builds)[0]!;
+	const happened = { sources, builds, cache, built: new Set<string>(), tags: {}, when: "2026-01-02T00:00:00Z" };
+	const attempt = (end: number, url: string | null) => ({
+		buildId,
+		start: end - 1,
+		end,
+		url,
+		identifier: "app:1",
+		reason: "it was planned",
+	});
+	const [one, two] = ["https://example.com/1", "https://example.com/2"];
+	let state = emptyState;
+	const counts: number[] = [];
+	for (const tries of [
+		[attempt(100, one)],
+		[attempt(100, one)],
+		[attempt(100, two)],
+		[attempt(100, null)],
+		[attempt(99, one)],
+	]) {
+		state = remember(state, { ...happened, tries });
+		counts.push(Object.values(allRecords(state.queue))[0]!.count);
+	}
+	expect(counts).toEqual([1, 1, 2, 2, 2]);
+});

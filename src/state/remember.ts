@@ -71,7 +71,7 @@ export function remember(state: State, happened: Happened): State {
 	}
 	for (const attempt of happened.tries) {
 		const before: QueueRecord = records.get(attempt.buildId) ?? { count: 0 };
-		if (typeof before.lastTime === "number" && before.lastTime >= attempt.end) continue;
+		if (isKnown(attempt, before)) continue;
 		records.set(attempt.buildId, {
 			...before,
 			count: before.count + 1,
@@ -94,6 +94,12 @@ export function remember(state: State, happened: Happened): State {
 		tested: testedAfter(state.tested, happened, seen),
 		decisions: state.decisions,
 	};
+}
+
+/** Whether a try is the last one that is known, or an older one. Of two that end in the same second the log tells them apart. */
+function isKnown({ end, url }: FailedTry, before: QueueRecord): boolean {
+	if (typeof before.lastTime !== "number" || before.lastTime < end) return false;
+	return before.lastTime > end || url === null || url === before.url;
 }
 
 /** Adds the records of builds that are not among these, as long as they are kept, where they were. `now` in Unix seconds. */
