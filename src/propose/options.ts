@@ -40,9 +40,10 @@ export function proposeOptionsOf(
 		});
 	}
 	const { rewrite, credentials } = program.git;
-	// Who opens pull requests in a library may read it, too.
-	const own =
-		token === undefined ? [] : [library, fork ?? library].map((one) => [rewriteAddress(one, rewrite), { token }]);
+	const target = fork ?? library;
+	// Who opens pull requests in a library may read it, too; another server has no business with the token.
+	const readers = [target, ...(hostOf(library) === hostOf(target) ? [library] : [])];
+	const own = token === undefined ? [] : readers.map((one) => [rewriteAddress(one, rewrite), { token }]);
 	return {
 		...others,
 		library,
@@ -60,6 +61,10 @@ export function proposeOptionsOf(
 
 /** Where the API of the server is that a repository is on. */
 function apiOf(library: string): string {
-	const host = /^(?:[a-z]+:\/\/(?:[^/@]*@)?|[^/@]+@)([^/:]+)/.exec(library)?.[1] ?? "";
+	const host = hostOf(library);
 	return host === "github.com" ? "https://api.github.com" : `https://${host}/api/v3`;
+}
+
+function hostOf(address: string): string {
+	return /^(?:[a-z]+:\/\/(?:[^/@]*@)?|[^/@]+@)([^/:]+)/.exec(address)?.[1] ?? "";
 }

@@ -157,6 +157,37 @@ describe("the bundle of generate-library", () => {
 		expect(annotations(step).join()).toContain("versions.json");
 	});
 
+	it("does nothing that a commit says: to the runner, in the summary, or in the library", async () => {
+		await using b = await bench();
+		const hostile = "::error::x ##[error]y @everyone fixes #1 [skip ci] ``` <img src=x> | [a](https://b.example)";
+		b.image.commit(hostile, {
+			"1.2/Dockerfile": `${dockerfileOf("1.2.3")}# more\n`,
+			"Dockerfile.template": "FROM base:1\nENV TOOL_VERSION={{ .version }}\n# more\n",
+			"1.1/Dockerfile": `${dockerfileOf("1.1.9")}# more\n`,
+		});
+		// The library has the image as it was before.
+		const before = await b.run();
+		expect(before.exitCode).toBe(0);
+		b.w.commit({
+			"library/tool": `${b.w.show(branch, "library/tool")}\n`,
+			"library/base": `${b.w.show("main", "library/base")}\n`,
+		});
+		b.image.commit(hostile, {
+			"1.1/Dockerfile": `${dockerfileOf("1.1.9")}# even more\n`,
+			"1.2/Dockerfile": `${dockerfileOf("1.2.3")}# even more\n`,
+			"Dockerfile.template": "FROM base:1\nENV TOOL_VERSION={{ .version }}\n# even more\n",
+		});
+		const step = await b.run();
+		expect(step).toMatchObject({ exitCode: 0, outputs: { outcome: "updated" } });
+		expect(step.commands.filter(({ name }) => name !== "add-mask" && name !== "debug")).toEqual([]);
+		expect(step.summary).not.toMatch(/@everyone|<img|https:\/\/b\.example|fixes #1/);
+		const { body } = b.w.api.pulls.at(-1)!;
+		const message = b.w.library.git("log", "-1", "--format=%B", branch);
+		for (const text of [body!, message]) expect(text).not.toMatch(/@everyone|#1|\[skip ci\]|https:\/\/b\.example/);
+		expect(body).toMatch(/````.*at everyone fixes no\. 1 \(skip ci\) ``` <img src=x>.*````/);
+		expect(body).toContain("Maintainers: @ada");
+	});
+
 	it("leaves what others committed, and overwrites it when it is told so", async () => {
 		await using b = await bench();
 		b.w.commit({ "library/tool": "theirs\n" }, { branch });
