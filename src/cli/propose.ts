@@ -1,6 +1,6 @@
 import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
-import type { ImageConfig } from "../config/index.ts";
+import type { ImageConfig, ScriptedImage } from "../config/index.ts";
 import { BrewlineError, messageOf } from "../errors.ts";
 import { generateAll } from "../generate/index.ts";
 import { printable } from "../io/index.ts";
@@ -25,8 +25,13 @@ export async function proposeStep(context: Context, options: Options, names: str
 	const { io, program, json } = context;
 	const { definitions: folder, tokenVariable, ...given } = options;
 	const settings = { ...given, token: io.env[tokenVariable] || undefined };
-	const images =
-		names.length === 0 ? chosenImages(context, undefined) : names.flatMap((name) => chosenImages(context, name));
+	const images = proposed(context, names);
+	const scripted = folder === undefined ? images.find((image) => "script" in image) : undefined;
+	if (scripted !== undefined) {
+		throw new BrewlineError("usage", `a script of the repository prints the definition of ${scripted.image}`, {
+			hint: `run it first, and name the folder: brewline generate --allow-script --output FOLDER/, then --definitions FOLDER`,
+		});
+	}
 	const how = images.map((config) => proposeOptionsOf(config.propose, program, settings));
 	const repository = { folder: context.folder };
 	await using library = openLibrary(io, how[0]!);
@@ -51,6 +56,17 @@ export async function proposeStep(context: Context, options: Options, names: str
 	}
 	if (json) context.print(tabJson(proposals));
 	return proposals.some(({ outcome }) => outcome === "foreign") ? 7 : 0;
+}
+
+/** The images of these names; all of the configuration's, those of scripts too, where none is given. */
+function proposed(context: Context, names: readonly string[]): readonly (ImageConfig | ScriptedImage)[] {
+	const { images, scripts } = context;
+	if (names.length === 0 && scripts.length > 0) return [...images, ...scripts];
+	if (names.length === 0) return chosenImages(context, undefined);
+	return names.flatMap((name): readonly (ImageConfig | ScriptedImage)[] => {
+		const script = scripts.find(({ image }) => image === name);
+		return script === undefined ? chosenImages(context, name) : [script];
+	});
 }
 
 const maxDefinition = 1024 * 1024;

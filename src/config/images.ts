@@ -432,6 +432,7 @@ export const scriptedImageSchema = named(
 	z.strictObject({
 		image: described(imageName, "The name of the image, and of its definition."),
 		script: described(pathPattern, "An executable file of the repository that prints the definition."),
+		propose: z.optional(described(proposeSchema, "How the definition gets to the library.")),
 	}),
 	"The last resort, where no rules give the definition: the repository's own script. It runs only where that is allowed.",
 );

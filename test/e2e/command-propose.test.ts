@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Proposal } from "../../src/propose/index.ts";
@@ -67,6 +67,18 @@ describe("brewline propose", () => {
 		expect(await propose()).toMatchObject({ code: 0, stdout: expect.stringContaining("tool: proposed: it is new") });
 		expect(w.show(branch, "library/tool")).toMatch(/^Tags: 1, latest\nArchitectures: amd64, s390x$/m);
 		expect((await propose()).stdout).toContain("tool: unchanged");
+	});
+
+	test("what a script printed is proposed from a folder, and the script is not run for it", async () => {
+		const { w, folder, propose } = await laptop();
+		await using _ = w;
+		const [, own] = readFileSync(join(folder, "brewline.yaml"), "utf8").split("  propose:\n");
+		const script = `images:\n  image: tool\n  script: generate.sh\n  propose:\n${own}`;
+		writeFileSync(join(folder, "brewline.yaml"), script);
+		const refused = await propose();
+		expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining("--allow-script") });
+		expect((await propose("--definitions", "out", "tool")).stdout).toContain("tool: proposed");
+		expect(w.at(branch)).toBeDefined();
 	});
 
 	test("what others committed ends with 7; a branch alone needs no API", async () => {

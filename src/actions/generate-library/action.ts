@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import * as z from "zod/mini";
-import { type ImageConfig, loadConfiguration } from "../../config/index.ts";
+import { type ImageConfig, loadConfiguration, type ScriptedImage } from "../../config/index.ts";
 import { BrewlineError } from "../../errors.ts";
 import { type Io, printable } from "../../io/index.ts";
 import { openLibrary, propose, proposeOptionsOf, type ProposeOptions } from "../../propose/index.ts";
@@ -35,7 +35,8 @@ export const action: Action<typeof inputs> = {
 	run: async (given, io) => {
 		const steps = stepsOf(given.steps);
 		const idle = await whyNotProposing(io);
-		const { program, images } = await loadConfiguration(given.config);
+		const { program, images, scripts } = await loadConfiguration(given.config);
+		sayScripted(scripts, io);
 		if (images.length === 0) {
 			throw new BrewlineError("config", "the configuration has no images", {
 				at: { file: given.config },
@@ -65,6 +66,18 @@ export const action: Action<typeof inputs> = {
 		}
 	},
 };
+
+/** A script is code of the repository, and this step may have a token: it is run by whoever decides so. */
+function sayScripted(scripts: readonly ScriptedImage[], io: Io): void {
+	for (const { image, script } of scripts) {
+		io.log({
+			type: "message",
+			level: "warning",
+			text: `the definition of ${image} is left out: ${script} prints it, and this action runs no scripts`,
+			hint: "in a job without secrets: brewline generate --allow-script; in another one: brewline propose --definitions",
+		});
+	}
+}
 
 interface Work extends Repository {
 	readonly idle: string | undefined;
