@@ -384,6 +384,17 @@ describe("a fork", () => {
 		expect(await w.propose(w.definition(w.change("More")), from(w))).toMatchObject({ outcome: "updated" });
 	});
 
+	test("that is up to date", async () => {
+		const { w, text } = await published();
+		await using _ = w;
+		w.fork.git("fetch", "--quiet", w.library.directory, "+refs/heads/main:refs/heads/main");
+		expect(await w.propose(text, from(w))).toMatchObject({ outcome: "proposed" });
+		expect(facts(w.fork, branch)[0]).toBe(w.at("main"));
+		publish(w, text);
+		expect(await w.propose(text, from(w))).toMatchObject({ outcome: "published" });
+		expect([w.at(branch, w.fork), w.api.pulls[0]!.state]).toEqual([undefined, "closed"]);
+	});
+
 	test("with commits of its own on its default branch, and an empty one", async () => {
 		const { w, text } = await published();
 		await using _ = w;
