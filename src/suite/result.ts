@@ -4,7 +4,7 @@ import { BrewlineError } from "../errors.ts";
 import { writeWhole } from "../io/files.ts";
 import { sha256Of } from "../oci/index.ts";
 import { digest, instant, legId, line, sha256Hex } from "../plan/grammar.ts";
-import { readHandover, writeHandover, type HandoverFormat } from "../plan/index.ts";
+import { readHandover, writeHandover, type HandoverFormat } from "../plan/handover.ts";
 
 const testResult = z.strictObject({
 	/** The build that was tested, for people: what counts is the digest. */
