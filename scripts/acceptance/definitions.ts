@@ -60,24 +60,27 @@ async function replayOne(input: Replay, change: Change, io: Io): Promise<Moment>
 		return { ...known, outcome: "older" };
 	}
 	const { self } = config.header;
-	// Some definitions say that another program made them.
-	const maker = /^#.*\/blob\/[0-9a-f]+\/(\S+)$/m.exec(published)?.[1];
-	if (maker !== undefined && maker !== self) return { ...known, commit: commits[0]!, outcome: "script" };
+	// Some definitions say that another program made them, and all that say it, as of which commit.
+	const [, madeAt, maker] = /^#.*\/blob\/([0-9a-f]+)\/(\S+)$/m.exec(published) ?? [];
 	const today = await blobAt(repository, line.commits.at(-1)!.id, self);
+	const made = madeAt === undefined ? today : await blobAt(repository, madeAt, self);
+	if ((maker !== undefined && maker !== self) || made !== today) {
+		return { ...known, commit: commits[0]!, outcome: "script" };
+	}
 	const same: string[] = [];
-	for (const commit of commits) if ((await blobAt(repository, commit, self)) === today) same.push(commit);
+	for (const commit of commits) if ((await blobAt(repository, commit, self)) === made) same.push(commit);
 	if (same.length === 0) return { ...known, commit: commits[0]!, outcome: "script" };
-	let first: Moment | undefined;
+	let last: Moment | undefined;
 	for (const commit of same) {
 		// A change of many definitions at once was made by hand, with what it makes of the parents in mind.
 		for (const at of [change.parent, change.commit]) {
 			if (at === undefined || (at === change.commit && !change.isOfMany)) continue;
 			const found = await compare(input, { time: change.time, at }, commit, published, io);
 			if (found.outcome === "equal") return { ...known, ...found };
-			first ??= { ...known, ...found };
+			last = { ...known, ...found };
 		}
 	}
-	return first ?? { ...known, outcome: "older" };
+	return last ?? { ...known, outcome: "older" };
 }
 
 async function compare(
