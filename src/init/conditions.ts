@@ -62,7 +62,7 @@ function best(
 	const others = Array.from({ length: rows - wanted }, (_, index) => wanted + index);
 	const consider = (chosen: readonly Atom[], covered: readonly number[], wrong: number): void => {
 		if (covered.length === 0 || wrong > 0) return;
-		const worth = covered.length * 100 - chosen.reduce((sum, { cost }) => sum + cost, 0);
+		const worth = covered.length * 100 - costOf(chosen);
 		if (found === undefined || worth > found.worth) found = { atoms: chosen, worth };
 	};
 	const extend = (
@@ -78,12 +78,18 @@ function best(
 			const left = wrong.filter((index) => atom.holds[index]);
 			// What excludes nothing is no condition.
 			if (stays.length === 0 || left.length === wrong.length) continue;
+			// Nor is one looked at further that cannot be worth more than what is found.
+			if (found !== undefined && stays.length * 100 - costOf([...chosen, atom]) <= found.worth) continue;
 			consider([...chosen, atom], stays, left.length);
 			if (left.length > 0 && chosen.length < 2) extend([...chosen, atom], at + 1, stays, left);
 		}
 	};
 	extend([], 0, open, others);
 	return found?.atoms;
+}
+
+function costOf(atoms: readonly Atom[]): number {
+	return atoms.reduce((sum, { cost }) => sum + cost, 0);
 }
 
 function atomsOf(
