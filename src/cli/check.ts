@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { readFile, realpath, stat } from "node:fs/promises";
+import { mkdir, readFile, realpath, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { registryLookup } from "../builds/index.ts";
 import {
@@ -16,9 +16,10 @@ import {
 	sarifOf,
 	textOf,
 } from "../check/index.ts";
+import { officialLibrary, type Program } from "../config/index.ts";
 import { fileNames, readFromLibrary } from "../definition/index.ts";
 import { BrewlineError, messageOf } from "../errors.ts";
-import { definitionsAt, definitionsInFolder } from "../generate/index.ts";
+import { type Definitions, definitionsAt, definitionsInFolder, generateAll } from "../generate/index.ts";
 import { printable } from "../io/index.ts";
 import { tabJson } from "../json/index.ts";
 import { openWorkspace } from "../pipeline/index.ts";
@@ -34,29 +35,24 @@ interface Options {
 	readonly rules?: boolean;
 }
 
-/** Checks definitions of the library; ends with 1 where there is an error among the findings. */
+/** Checks definitions of the library, or those that an image repository would propose; ends with 1 where there is an error among the findings. */
 export async function checkStep(context: Context, options: Options, names: string[]): Promise<number> {
 	if (options.rules === true) {
 		listRules(context);
 		return 0;
 	}
-	const { program, io, work } = context;
-	const known = fileNames(program.library);
+	const { io, work } = context;
+	const checkable = isImageRepository(context)
+		? await generatedHere(context, options.published ?? officialLibrary)
+		: await libraryOf(context, options.published);
+	const { program, known, where, read, published } = checkable;
 	const unknown = names.find((name) => !known.includes(name));
 	if (unknown !== undefined) {
 		throw new BrewlineError("reference", `there is no definition ${printable(unknown, 200)}`, {
-			hint: `name files of ${printable(program.library)}, without tags`,
+			hint: `name ${where}, without tags`,
 		});
 	}
-	const root = await realpath(program.library);
-	const below = path.relative(repositoryOf(root), root).replaceAll(path.sep, "/");
-	const read = (name: string): DefinitionText => ({
-		name,
-		file: path.posix.join(below, name),
-		text: textIn(program.library, name),
-	});
-	const published = publishedAt(context, options.published);
-	const explained = options.explained === undefined ? undefined : await explanationsIn(options.explained);
+	const explained = options.explained === undefined ? checkable.explained : await explanationsIn(options.explained);
 	await using workspace = openWorkspace(program, io, { work, dryRun: true });
 	const lookup = registryLookup(workspace.client, program);
 	const annotation = program.annotations.architecture;
@@ -89,6 +85,58 @@ export async function checkStep(context: Context, options: Options, names: strin
 	return checked.findings.some(({ severity }) => severity === "error") ? 1 : 0;
 }
 
+/** What there is to check, and what it is compared with. */
+interface Checkable {
+	readonly program: Program;
+	readonly known: readonly string[];
+	/** What `known` are, for who names another one. */
+	readonly where: string;
+	readonly read: (name: string) => DefinitionText;
+	readonly published?: CheckIo["published"] | undefined;
+	readonly explained?: CheckIo["explained"] | undefined;
+}
+
+async function libraryOf(context: Context, published: string | undefined): Promise<Checkable> {
+	const { program } = context;
+	const known = fileNames(program.library);
+	const root = await realpath(program.library);
+	const below = path.relative(repositoryOf(root), root).replaceAll(path.sep, "/");
+	return {
+		program,
+		known,
+		where: `files of ${printable(program.library)}`,
+		read: (name) => ({ name, file: path.posix.join(below, name), text: textIn(program.library, name) }),
+		published: publishedAt(context, published),
+	};
+}
+
+/** A repository that describes images, and has no library beside them. */
+function isImageRepository({ images, libraryGiven, program }: Context): boolean {
+	return images.length > 0 && libraryGiven === undefined && !existsSync(program.library);
+}
+
+/** What the repository of the configuration would propose; its commits need not be where others can fetch them yet. */
+async function generatedHere(context: Context, place: string): Promise<Checkable> {
+	const { program, io, images, folder, work } = context;
+	await hideFromGit(work);
+	const definitions = definitionsOf(context, place);
+	const { architectures, defaultArchitecture } = program;
+	const generated = await generateAll(
+		images,
+		{ repository: { folder }, definitions, architectures: Object.keys(architectures), defaultArchitecture },
+		io,
+	);
+	const here = Object.fromEntries(images.map(({ header }) => [`${header.repository}.git`, folder]));
+	return {
+		program: { ...program, git: { ...program.git, rewrite: { ...program.git.rewrite, ...here } } },
+		known: [...generated.keys()],
+		where: "images of the configuration",
+		read: (name) => ({ name, file: name, text: generated.get(name)!.text }),
+		published: publishedAt(context, place),
+		explained: readExplanations(tabJson({ images: [...generated.values()] }), "what was generated"),
+	};
+}
+
 function textIn(library: string, name: string): DefinitionText["text"] {
 	try {
 		return readFromLibrary(library, name);
@@ -114,15 +162,30 @@ async function explanationsIn(file: string): Promise<NonNullable<CheckIo["explai
 	}
 }
 
-function publishedAt({ io }: Context, place: string | undefined): CheckIo["published"] | undefined {
+function publishedAt(context: Context, place: string | undefined): CheckIo["published"] | undefined {
 	if (place === undefined) return undefined;
-	const address = /^https?:\/\//i.test(place);
-	const definitions = address ? definitionsAt(io, place) : definitionsInFolder(place);
+	const definitions = definitionsOf(context, place);
 	return async (name) => {
 		const text = await definitions(name);
-		const file = address ? `${place.replace(/\/$/, "")}/${name}` : path.join(place, name);
+		const file = isAddress(place) ? `${place.replace(/\/$/, "")}/${name}` : path.join(place, name);
 		return text === undefined ? undefined : { name, file, text };
 	};
+}
+
+function definitionsOf({ io }: Context, place: string): Definitions {
+	return isAddress(place) ? definitionsAt(io, place) : definitionsInFolder(place);
+}
+
+function isAddress(place: string): boolean {
+	return /^https?:\/\//i.test(place);
+}
+
+/** The work folder is in the repository, whose maintainers add all that they see there. */
+async function hideFromGit(work: string): Promise<void> {
+	const file = path.join(work, ".gitignore");
+	if (existsSync(file)) return;
+	await mkdir(work, { recursive: true });
+	await writeFile(file, "*\n");
 }
 
 function shown(checked: Checked, { program, style }: Context, format: NonNullable<Options["format"]>): string {

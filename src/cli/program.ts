@@ -423,6 +423,8 @@ other, tries them, and says what it could not explain, tag by tag. Ends with 7 w
 				"check",
 				"check definitions and their Dockerfiles: tags, bases, constraints, guidelines, and what a change does to tags",
 				`Ends with 1 where it finds an error. docs/checks.md explains each rule; program.checks suppresses findings, with a reason.
+Where brewline.yaml describes images, and no library is beside it, what the repository would propose is checked: against
+--published (default: the official library), with commits that may still be on this machine alone.
   brewline check
   brewline check php --published ../official-images/library      also what changes for the tags that are published
   brewline check --format github          annotations on GitHub; --format sarif: for code scanning

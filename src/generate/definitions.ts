@@ -60,7 +60,7 @@ async function fetchText(io: Io, url: URL): Promise<string | undefined> {
 		io.signal.throwIfAborted();
 		throw new BrewlineError("failed", `${printable(url.href)} cannot be read: ${printable(messageOf(error))}`, {
 			cause: error,
-			hint: "Name a folder instead, if the network is not to be had: --library FOLDER.",
+			hint: "Name a folder instead, if the network is not to be had: --library FOLDER, for check --published FOLDER.",
 		});
 	} finally {
 		done.abort();

@@ -142,6 +142,22 @@ describe("brewline generate", () => {
 		);
 	});
 
+	it("is what brewline check looks at, with commits that are here alone, against what is published", async () => {
+		const place = path.join(root, `published-${tree.folder.split("/").at(-1)!}`);
+		mkdirSync(place);
+		for (const [name, text] of Object.entries(definitions)) writeFileSync(path.join(place, name), text);
+		const check = async (...args: readonly string[]): Promise<Ended> =>
+			await brewline(["check", "--no-progress", "--published", place, ...args], { cwd: tree.folder });
+		expect(await check()).toMatchObject({ code: 0, stdout: "nothing found\n" });
+		expect(tree.git("status", "--porcelain")).not.toContain(".brewline");
+		writeFileSync(path.join(place, "app"), expected().replaceAll("latest", "latest, 1.1"));
+		expect(await check("app")).toMatchObject({
+			code: 0,
+			stdout: expect.stringMatching(/^app:6:1: warning app:1\.1: .*\[tag-vanished\]/m) as string,
+		});
+		expect(await check("other")).toMatchObject(failure(3, /no definition other\n {2}name images of the configuration/));
+	});
+
 	it("takes parents from an address, also where that has moved", async () => {
 		for (const folder of ["library", "library/", "moved"]) {
 			const ended = await brewline(["--library", `${address}/${folder}`, "generate"], { cwd: tree.folder });
