@@ -43,6 +43,7 @@ export async function proposeStep(context: Context, options: Options, names: str
 						repository,
 						definitions: parentsOf(context, () => (image) => library.definition(image)),
 						architectures: Object.keys(program.architectures),
+						defaultArchitecture: program.defaultArchitecture,
 					},
 					io,
 				)

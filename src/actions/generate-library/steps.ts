@@ -38,6 +38,7 @@ export async function writeDefinitions(
 		repository: { folder },
 		definitions: (image: string) => library.definition(image),
 		architectures: Object.keys(program.architectures),
+		defaultArchitecture: program.defaultArchitecture,
 	};
 	const generated = await generateAll(images, input, io);
 	await mkdir(output, { recursive: true });
