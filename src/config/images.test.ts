@@ -3,6 +3,7 @@ import path from "node:path";
 import { describe, expect, it, test } from "vitest";
 import { BrewlineError } from "../errors.ts";
 import { parseFile } from "./index.ts";
+import { groupNames } from "./text.ts";
 
 const examples = path.join(import.meta.dirname, "../../examples");
 
@@ -147,5 +148,44 @@ describe("what is wrong is named with its place and the nearest name", () => {
 		);
 		expect(parseFile(text, "brewline.yaml").images).toHaveLength(1);
 		expect(failures(image("tagPrefix: '{toString}'"))[0]!.message).toMatch(/no name toString/);
+	});
+});
+
+describe("a text made to take very long", () => {
+	const many = (count: number, line: (index: number) => string): string =>
+		Array.from({ length: count }, (_, index) => line(index)).join("\n");
+	test.each([
+		["unknown keys", `images:\n${many(60_000, (index) => `  k${index}: 1`)}`, /^images\.k0: /],
+		[
+			"keys that stand twice",
+			`program:\n${many(60_000, (index) => `  k${index >> 1}: 1`)}`,
+			/^k0: keys must be unique/,
+		],
+		[
+			"aliases",
+			`${many(20_000, (index) => `k${index}: &a${index} x`)}\n${many(20_000, (index) => `l${index}: *a${index}`)}`,
+			/^there are more than 100 aliases/,
+		],
+		["lists in lists", `images: ${"[".repeat(400)}${"]".repeat(400)}`, /^it is nested too deeply/],
+		["conditions in conditions", image(`vars: ${"{ a: ".repeat(300)}x${" }".repeat(300)}`), /^it is nested too deeply/],
+	])("by %s is refused at once", { timeout: 20_000 }, (_, text, message) => {
+		const errors = failures(text);
+		expect(errors[0]!.message).toMatch(message);
+		expect(errors.length).toBeLessThanOrEqual(100);
+	});
+
+	it("by a regular expression is not run while it is read", { timeout: 10_000 }, () => {
+		const endless = `^(?<kind>${"(?:^|$)".repeat(60)}[^])$`;
+		const text = image("matrix: { path: [a] }", `split: { path: "${endless}" }`, 'directory: "{kind}"');
+		expect(parseFile(text, "brewline.yaml").images[0]!.split).toEqual({ path: endless });
+	});
+
+	test.each([
+		["(?<a>x)(?<b>y)|(?<c>z)", ["a", "b", "c"]],
+		["(?<a>x)|(?<a>y)", ["a"]],
+		["\\(?<a>|[(?<b>]|[\\](?<c>]|(?<=d>)|(?<!e>)|(?:f>)", []],
+		["\\\\(?<a>x[^)](?<b>))", ["a", "b"]],
+	])("the groups of %s are known without that", (source, names) => {
+		expect(groupNames(source)).toEqual(names);
 	});
 });

@@ -1,4 +1,4 @@
-import { type Alias, LineCounter, isMap, isNode, isScalar, isSeq, parseDocument, visit, type Document } from "yaml";
+import { LineCounter, isMap, isNode, isScalar, isSeq, parseDocument, visit, type Document, type YAMLMap } from "yaml";
 import * as z from "zod/mini";
 import { nearest } from "../definition/text.ts";
 import { BrewlineError, messageOf, type Location } from "../errors.ts";
@@ -26,6 +26,13 @@ export interface ReadText<Data> {
 	readonly refuse: (problems: readonly PlacedProblem[]) => void;
 }
 
+/** More errors than these help nobody; a hostile text could have very many, each looked for in all of it. */
+const maxErrors = 100;
+/** An alias is looked for in all of the text; people write a few. */
+const maxAliases = 100;
+/** How many lists and blocks may be in one another. What reads them calls itself for each. */
+const maxNesting = 100;
+
 /** All errors of the text come in one, each with its line and the nearest name. */
 export function readText<Schema extends z.ZodMiniType>(
 	text: string,
@@ -33,43 +40,58 @@ export function readText<Schema extends z.ZodMiniType>(
 	schema: Schema,
 ): ReadText<z.infer<Schema>> {
 	const lines = new LineCounter();
-	const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, prettyErrors: false });
+	const document = parseDocument(text, { lineCounter: lines, uniqueKeys: false, prettyErrors: false });
 	const place = (offset: number): Location => {
 		const { line, col } = lines.linePos(offset);
 		return { file, line, column: col };
 	};
 	if (document.errors.length > 0) {
 		throw collect(
-			document.errors.map(
-				(error) => new BrewlineError("config", printable(error.message), { at: place(error.pos[0]) }),
-			),
+			document.errors
+				.slice(0, maxErrors)
+				.map((error) => new BrewlineError("config", printable(error.message), { at: place(error.pos[0]) })),
+			document.errors.length,
 		);
+	}
+	const { firstAlias, repeated } = lookThrough(document, place);
+	if (repeated.length > 0) {
+		const errors = repeated.map(
+			({ key, offset }) =>
+				new BrewlineError("config", `${printable(key)}: keys must be unique, and this one stands twice`, {
+					at: place(offset),
+				}),
+		);
+		throw collect(errors);
 	}
 	let value: unknown;
 	try {
-		value = document.toJS({ maxAliasCount: 100 });
+		value = document.toJS({ maxAliasCount: maxAliases });
 	} catch (error) {
 		throw new BrewlineError("config", `its aliases cannot be resolved: ${printable(messageOf(error))}`, {
-			at: place(firstAlias(document)?.range?.[0] ?? 0),
+			at: place(firstAlias ?? 0),
 			hint: "Write out what *aliases stand for.",
 			cause: error,
 		});
 	}
 	const parsed = schema.safeParse(value ?? {}, { error: z.locales.en().localeError });
 	if (!parsed.success) {
-		throw collect(parsed.error.issues.flatMap((issue) => describe(issue, { document, place, schema })));
+		const { issues } = parsed.error;
+		throw collect(
+			issues.slice(0, maxErrors).flatMap((issue) => describe(issue, { document, place, schema })),
+			issues.length,
+		);
 	}
 	return {
 		data: parsed.data,
 		refuse: (problems) => {
-			const errors = problems.map(
+			const errors = problems.slice(0, maxErrors).map(
 				({ path, message, hint }) =>
 					new BrewlineError("config", `${path.map((part) => printable(part)).join(".")}: ${message}`, {
 						at: place(offsetOf(document, path)),
 						...(hint === undefined ? {} : { hint }),
 					}),
 			);
-			if (errors.length > 0) throw collect(errors);
+			if (errors.length > 0) throw collect(errors, problems.length);
 		},
 	};
 }
@@ -88,25 +110,53 @@ export function programOf({ data, refuse }: ReadText<{ readonly program?: Progra
 	}
 }
 
-function firstAlias(document: Document): Alias | undefined {
-	let first: Alias | undefined;
+interface LookedThrough {
+	/** Where the first alias stands. */
+	readonly firstAlias: number | undefined;
+	/** Keys that their block has already. */
+	readonly repeated: readonly { readonly key: string; readonly offset: number }[];
+}
+
+/** Looks once at each part of a text, in time linear in its length; refuses what others would take very long for. */
+function lookThrough(document: Document, place: (offset: number) => Location): LookedThrough {
+	let firstAlias: number | undefined;
+	let aliases = 0;
+	const repeated: { readonly key: string; readonly offset: number }[] = [];
+	const refuse = (message: string, offset: number): never => {
+		throw new BrewlineError("config", message, { at: place(offset) });
+	};
+	const keysOf = ({ items }: YAMLMap): void => {
+		const keys = new Set<unknown>();
+		for (const { key } of items) {
+			if (!isScalar(key)) continue;
+			if (keys.has(key.value) && repeated.length < maxErrors) {
+				repeated.push({ key: String(key.value), offset: key.range?.[0] ?? 0 });
+			}
+			keys.add(key.value);
+		}
+	};
 	visit(document, {
-		Alias: (_key, alias) => {
-			first = alias;
-			return visit.BREAK;
+		Alias: (_key, { range }) => {
+			firstAlias ??= range?.[0] ?? 0;
+			if (++aliases > maxAliases) refuse(`there are more than ${maxAliases} aliases`, range?.[0] ?? 0);
+		},
+		Collection: (_key, node, path) => {
+			if (path.length > 2 * maxNesting) refuse("it is nested too deeply", node.range?.[0] ?? 0);
+			if (isMap(node)) keysOf(node);
 		},
 	});
-	return first;
+	return { firstAlias, repeated };
 }
 
 /** One error for all of them, in the order of the file. */
-function collect(found: readonly BrewlineError[]): BrewlineError {
+function collect(found: readonly BrewlineError[], count = found.length): BrewlineError {
 	const errors = found.toSorted(
 		(a, b) => (a.at?.line ?? 0) - (b.at?.line ?? 0) || (a.at?.column ?? 0) - (b.at?.column ?? 0),
 	);
 	const [first] = errors;
 	if (errors.length === 1 && first !== undefined) return first;
-	return new BrewlineError("config", `${errors.length} errors in the configuration`, {
+	const more = count > maxErrors ? `, of which ${errors.length} are named` : "";
+	return new BrewlineError("config", `${Math.max(count, errors.length)} errors in the configuration${more}`, {
 		errors,
 		...(first?.at === undefined ? {} : { at: first.at }),
 	});
@@ -134,7 +184,7 @@ function describe(issue: Issue, whole: Place, above: readonly string[] = []): Br
 	}
 	if (issue.code === "unrecognized_keys") {
 		const known = keysAt(schema, where);
-		return issue.keys.map((key) => {
+		return issue.keys.slice(0, maxErrors).map((key) => {
 			const near = nearest(key, known);
 			return new BrewlineError("config", `${[...where, printable(key)].join(".")}: no such key`, {
 				at: place(offsetOf(document, [...where, key])),
