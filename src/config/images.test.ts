@@ -100,6 +100,14 @@ describe("what is wrong is named with its place and the nearest name", () => {
 			6,
 			/None is known/,
 		],
+		[
+			"a boolean where a text belongs",
+			["sharedTags:", "  - { suffix: a, if: { stable: true } }"],
+			/^images\.sharedTags\.0\.if\.stable: expected string or array or object$/,
+			7,
+			/^Quote it: "true"\.$/,
+		],
+		["a number where a text belongs", ["tagPrefix: 1.10"], /^images\.tagPrefix: .*string/, 6, /^Quote it: "1\.10"\.$/],
 		["an open brace", ['tagPrefix: "a{"'], /images\.tagPrefix: a \{ without a name/, 6, /^$/],
 		[
 			"a regular expression",

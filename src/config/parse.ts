@@ -181,6 +181,8 @@ function describe(issue: Issue, whole: Place, above: readonly string[] = []): Br
 			const told = unknown.length > 0 ? unknown : meant;
 			return told.flatMap((each) => describe(each, whole, where));
 		}
+		const kinds = kindsOf(issue.errors);
+		if (kinds.length > 0) return [misplaced(whole, where, `expected ${kinds.join(" or ")}`, kinds.includes("string"))];
 	}
 	if (issue.code === "unrecognized_keys") {
 		const known = keysAt(schema, where);
@@ -195,15 +197,23 @@ function describe(issue: Issue, whole: Place, above: readonly string[] = []): Br
 			});
 		});
 	}
-	return [
-		new BrewlineError(
-			"config",
-			[where.map((part) => printable(part)).join("."), issue.message].filter(Boolean).join(": "),
-			{
-				at: place(offsetOf(document, where)),
-			},
-		),
-	];
+	return [misplaced(whole, where, issue.message, issue.code === "invalid_type" && issue.expected === "string")];
+}
+
+function misplaced(
+	{ document, place }: Place,
+	where: readonly string[],
+	message: string,
+	isText: boolean,
+): BrewlineError {
+	const node = document.getIn(where, true);
+	// YAML takes it for something else than the text that it looks like.
+	const isPlain = isText && isScalar(node) && ["boolean", "number"].includes(typeof node.value);
+	const path = where.map((part) => printable(part)).join(".");
+	return new BrewlineError("config", [path, message].filter(Boolean).join(": "), {
+		at: place(offsetOf(document, where)),
+		...(isPlain ? { hint: `Quote it: "${printable(node.source ?? String(node.value))}".` } : {}),
+	});
 }
 
 /**
@@ -219,6 +229,18 @@ function likeliest(forms: readonly (readonly Issue[])[]): readonly Issue[] | und
 	return forms
 		.filter((issues) => !issues.some((issue) => issue.code === "invalid_type" && issue.path.length === 0))
 		.toSorted((a, b) => rank(a) - rank(b))[0];
+}
+
+/** The kinds of value that forms are of, where the value is of none of them. */
+function kindsOf(forms: readonly (readonly Issue[])[]): readonly string[] {
+	const kinds = forms.flatMap((issues) =>
+		issues.flatMap((issue): readonly string[] => {
+			if (issue.path.length > 0) return [];
+			if (issue.code === "invalid_union") return kindsOf(issue.errors);
+			return issue.code === "invalid_type" ? [issue.expected] : [];
+		}),
+	);
+	return [...new Set(kinds)];
 }
 
 /** Where the key at the end of the path stands; the deepest one that is there. */
