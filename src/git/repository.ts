@@ -34,7 +34,16 @@ export async function gitIn(
 		});
 		return stdout;
 	} catch (error) {
-		if (!(error instanceof BrewlineError) || !error.message.startsWith("cannot start")) throw error;
-		throw new BrewlineError("git", error.message, { cause: error, hint: "install git 2.36 or later" });
+		const hint = error instanceof BrewlineError ? hintFor(error.message) : undefined;
+		if (hint === undefined) throw error;
+		throw new BrewlineError("git", (error as BrewlineError).message, { cause: error, hint });
 	}
+}
+
+/** What helps where git says the same to everybody who begins. */
+function hintFor(message: string): string | undefined {
+	if (message.startsWith("cannot start")) return "install git 2.36 or later";
+	if (message.includes("not a git repository")) return "Begin one with git init, or go to the folder that is one.";
+	if (message.includes("ambiguous argument 'HEAD'")) return "Nothing is committed here yet: commit first.";
+	return undefined;
 }

@@ -11,7 +11,9 @@ const maxBytes = 4 * 1024 * 1024;
 export function readVersionsFile(files: RepositoryFiles, path: string): ReadonlyMap<string, JsonValue> {
 	const text = textOfFile(files, path);
 	if (text === undefined) {
-		throw new BrewlineError("config", `${printable(path)} is missing, or too large, in ${printable(files.source)}`, {
+		const isThere = files.files.has(path);
+		const problem = isThere ? "cannot be read: it is too large, or a link" : "is missing, or git ignores it,";
+		throw new BrewlineError("config", `${printable(path)} ${problem} in ${printable(files.source)}`, {
 			hint: "Name the file in versions.file, or list the versions in versions.list.",
 		});
 	}

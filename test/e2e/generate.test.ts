@@ -212,7 +212,12 @@ describe("a work tree", () => {
 		writeFileSync(path.join(outside, "brewline.yaml"), configuration);
 		const env = { GIT_CEILING_DIRECTORIES: root };
 		expect(await brewline(["--library", library, "generate"], { cwd: outside, env })).toMatchObject(
-			failure(4, /not a git repository/),
+			failure(4, /not a git repository.*\n {2}Begin one with git init/),
+		);
+		const empty = makeWorkTree(path.join(root, `empty-${place}`));
+		empty.write({ "brewline.yaml": configuration, ...dockerfiles });
+		expect(await brewline(["--library", library, "generate"], { cwd: empty.folder })).toMatchObject(
+			failure(4, /HEAD.*\n {2}Nothing is committed here yet/),
 		);
 	});
 
