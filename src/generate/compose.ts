@@ -75,10 +75,7 @@ export function compose(input: ComposeInput): Generated {
 		paragraphs.push(paragraph(config, entry, generated, result.found));
 	}
 	if (entries.length === 0) {
-		const [first] = left;
-		throw new BrewlineError("config", `no entry is left of ${printable(config.image)}`, {
-			hint: first === undefined ? "Look at versions and matrix." : `${first.what}: ${first.reason} (${first.rule}).`,
-		});
+		throw nothingLeft(config, left);
 	}
 	const text = `${[header, ...paragraphs].join("\n")}${config.header.trailingBlankLine === true ? "\n" : ""}`;
 	// What comes out of data must not be able to make a field, and what is wrong is said here rather than by the library.
@@ -94,6 +91,14 @@ function names(tags: readonly TagReason[]): ReadonlySet<string> {
 function placeOf(entry: MatrixEntry): string {
 	const axes = Object.values(entry.axes).filter(Boolean).join(" ");
 	return printable(entry.directory || [entry.version.key, axes].filter(Boolean).join(" "));
+}
+
+function nothingLeft({ image, templates }: ImageConfig, [first]: readonly Left[]): BrewlineError {
+	const why = first === undefined ? "Look at versions and matrix." : `${first.what}: ${first.reason} (${first.rule}).`;
+	const isUnrendered = first?.rule === "requireDockerfile" && templates !== undefined;
+	return new BrewlineError("config", `no entry is left of ${printable(image)}`, {
+		hint: isUnrendered ? `${why} Render the templates first: "brewline render".` : why,
+	});
 }
 
 function notCommitted(what: string): BrewlineError {

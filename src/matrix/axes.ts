@@ -42,6 +42,11 @@ export function combinations(
 	return rows;
 }
 
+/** The first axis that has no value in a version, which leaves it without entries. */
+export function emptyAxis(config: ImageConfig, data: JsonValue | undefined, scope: Scope): string | undefined {
+	return Object.entries(config.matrix ?? {}).find(([, values]) => axisValues(values, data, scope).length === 0)?.[0];
+}
+
 export function checkEntries(count: number): void {
 	if (count <= maxEntries) return;
 	throw new BrewlineError("config", `the matrix has more than ${maxEntries} entries`);

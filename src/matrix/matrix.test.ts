@@ -123,6 +123,17 @@ describe("aliases", () => {
 		]);
 	});
 
+	it("are not needed where an axis has no values, which is said", () => {
+		const yaml = "matrix: { os: [debian], variant: [ { path: variants } ] }\nrequireDockerfile: false";
+		const versions = versionsFile([
+			["2", { version: "2.0", variants: ["slim"] }],
+			["1", { version: "1.0", variant: ["slim"] }],
+		]);
+		const { entries, left } = matrix(yaml, { "versions.json": versions });
+		expect(entries.map(({ directory }) => directory)).toEqual(["2/debian/slim"]);
+		expect(left).toEqual([{ what: "1", rule: "matrix.variant", reason: "it has no values there" }]);
+	});
+
 	it("depend on the day that is given", () => {
 		const yaml = `
 versionVars: { lts: { path: lts, default: "" } }

@@ -5,7 +5,7 @@ import { BrewlineError } from "../errors.ts";
 import { printable } from "../io/printable.ts";
 import type { JsonValue } from "../json/index.ts";
 import { aliasesOf, type Alias, type Claims } from "./aliases.ts";
-import { checkEntries, combinations, splitValue, valuesOf } from "./axes.ts";
+import { checkEntries, combinations, emptyAxis, splitValue, valuesOf } from "./axes.ts";
 import { asValue, memberOf } from "./data.ts";
 import type { RepositoryFiles } from "./files.ts";
 import { createLanguage, createScope, expand, holds, type Scope, type Value } from "./scope.ts";
@@ -82,6 +82,9 @@ export function buildMatrix(input: MatrixInput, known?: ReadonlyMap<string, Dock
 	});
 	const entries: MatrixEntry[] = [];
 	for (const version of versions) {
+		const empty = emptyAxis(config, version.data, version.scope);
+		if (empty !== undefined)
+			left.push({ what: version.key, rule: `matrix.${empty}`, reason: "it has no values there" });
 		for (const axes of combinations(config, version.data, version.scope)) {
 			const entry = describeEntry(input, version, axes, { keys, claims });
 			const path = joinPath(entry.directory, entry.file);
