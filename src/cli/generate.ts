@@ -13,7 +13,7 @@ import {
 	generateAll,
 	runScript,
 } from "../generate/index.ts";
-import { printable, writeWhole } from "../io/index.ts";
+import { printable, refuseLinks, writeWhole } from "../io/index.ts";
 import { tabJson } from "../json/index.ts";
 import { chosenImages, type Context } from "./context.ts";
 
@@ -70,7 +70,10 @@ export async function generateStep(context: Context, options: Options): Promise<
 	}
 	const texts = [...printed, ...[...done].map(([image, { text }]) => [image, text] as const)];
 	if (output !== undefined && options.dryRun !== true) {
-		for (const [image, text] of texts) await writeWhole(output(image), encodeText(text));
+		for (const [image, text] of texts) {
+			refuseLinks(context.folder, path.dirname(output(image)));
+			await writeWhole(output(image), encodeText(text));
+		}
 	}
 	if (context.json) {
 		const scripted = [...printed].map(([image, text]) => ({ image, text, entries: [], left: [], parents: [] }));

@@ -1,15 +1,34 @@
+import { lstatSync } from "node:fs";
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { BrewlineError } from "../errors.ts";
+import { printable } from "./printable.ts";
 
 /** Writes a file whole or not at all, also where this process is killed. The folder is made where it is missing. */
 export async function writeWhole(file: string, text: string | Uint8Array): Promise<void> {
 	await mkdir(path.dirname(file), { recursive: true });
 	const part = `${file}.${process.pid}.part`;
 	try {
-		await writeFile(part, text);
+		// A link under that name is not written through: it is guessed easily.
+		await rm(part, { force: true });
+		await writeFile(part, text, { flag: "wx" });
 		await rename(part, file);
 	} catch (error) {
 		await rm(part, { force: true });
 		throw error;
+	}
+}
+
+/** Refuses a path below a folder that others fill, where a link on the way to it leads to somewhere else. */
+export function refuseLinks(folder: string, file: string): void {
+	const below = path.relative(folder, path.resolve(file));
+	if (path.isAbsolute(below) || below.split(path.sep)[0] === "..") return;
+	let at = path.resolve(folder);
+	for (const part of below.split(path.sep).filter((name) => name !== "")) {
+		at = path.join(at, part);
+		if (lstatSync(at, { throwIfNoEntry: false })?.isSymbolicLink() !== true) continue;
+		throw new BrewlineError("failed", `nothing is written to ${printable(file)}: ${printable(at)} is a link`, {
+			hint: "Delete the link, or name another folder.",
+		});
 	}
 }

@@ -1,4 +1,4 @@
-export { writeWhole } from "./files.ts";
+export { refuseLinks, writeWhole } from "./files.ts";
 export type * from "./types.ts";
 export { nodeIo, type NodeIoOptions } from "./node.ts";
 export { isRunning, runCommand, type CommandOptions, type CommandResult } from "./command.ts";

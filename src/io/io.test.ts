@@ -1,11 +1,13 @@
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import net from "node:net";
+import os from "node:os";
+import path from "node:path";
 import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { nodeIo, printable, runCommand } from "./index.ts";
+import { nodeIo, printable, refuseLinks, runCommand, writeWhole } from "./index.ts";
 
 /** A process that has ended may stay in the table until its parent asks for it. */
 function isRunning(pid: number): boolean {
@@ -176,5 +178,35 @@ describe("printable", () => {
 
 	it("cuts long text", () => {
 		expect(printable("x".repeat(600))).toBe(`${"x".repeat(500)}…`);
+	});
+});
+
+describe("files", () => {
+	let folder: string;
+	beforeAll(() => {
+		folder = mkdtempSync(path.join(os.tmpdir(), "brewline-files-"));
+	});
+	afterAll(() => {
+		rmSync(folder, { recursive: true, force: true });
+	});
+
+	it("are not written through a link, whatever it is called", async () => {
+		const [file, victim] = [path.join(folder, "file"), path.join(folder, "victim")];
+		writeFileSync(victim, "safe");
+		symlinkSync(victim, `${file}.${process.pid}.part`);
+		symlinkSync(victim, file);
+		await writeWhole(file, "text");
+		expect([readFileSync(file, "utf8"), readFileSync(victim, "utf8")]).toEqual(["text", "safe"]);
+	});
+
+	it("that lie behind a link of a folder are refused, others are not", () => {
+		const root = path.join(folder, "root");
+		mkdirSync(path.join(root, "own/deep"), { recursive: true });
+		symlinkSync(folder, path.join(root, "own/link"));
+		for (const name of ["own", "own/deep/new/x", ".", "../link/x", "/own/link"])
+			refuseLinks(root, path.resolve(root, name));
+		for (const name of ["own/link", "own/link/x", "own/deep/../link/x/y"]) {
+			expect(() => refuseLinks(root, path.resolve(root, name))).toThrow(/own\/link is a link/);
+		}
 	});
 });

@@ -1,5 +1,14 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+	existsSync,
+	mkdirSync,
+	mkdtempSync,
+	readdirSync,
+	readFileSync,
+	rmSync,
+	symlinkSync,
+	writeFileSync,
+} from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -92,12 +101,29 @@ describe("the bundle of generate-library", () => {
 		["a pull request", { name: "pull_request" }, "nothing is proposed on pull_request"],
 		["another branch", { ref: "refs/heads/topic" }, "only what is on the default branch"],
 		["a fork", { payload: { repository: { default_branch: "main", fork: true } } }, "nothing is proposed from a fork"],
-	])("of %s proposes nothing, even with a token", async (_, event, reason) => {
-		await using b = await bench(event);
+	])("of %s proposes nothing, even with a token, which no server gets", async (_, event, reason) => {
+		// Its own configuration says where the library is, and names what is in the environment.
+		await using b = await bench(event, {}, false);
+		const config = path.join(b.image.folder, "brewline.yaml");
+		const credentials = `program: { git: { credentials: { "${b.w.git.url}": { tokenVariable: INPUT_TOKEN } } } }\n`;
+		b.image.commit("Ask for it", { "brewline.yaml": readFileSync(config, "utf8") + credentials });
 		const step = await b.run();
 		expect(step).toMatchObject({ exitCode: 0, outputs: { changed: "true", outcome: "", proposal: "" } });
 		expect(step.log).toContain(reason);
 		expect([b.w.pushes(), b.w.api.requests]).toEqual([0, []]);
+		expect(b.w.git.requests.length).toBeGreaterThan(0);
+		expect(b.w.git.requests.filter(({ authorization }) => authorization !== undefined)).toEqual([]);
+	});
+
+	it.each([".brewline", ".brewline/library"])("writes nothing through a link: %s", async (name) => {
+		await using b = await bench({ name: "pull_request" }, {}, false);
+		const outside = mkdtempSync(path.join(folder, "outside-"));
+		mkdirSync(path.dirname(path.join(b.image.folder, name)), { recursive: true });
+		symlinkSync(outside, path.join(b.image.folder, name));
+		const step = await b.run();
+		expect(step.exitCode).toBe(1);
+		expect(annotations(step).join()).toContain(`${name} is a link`);
+		expect(readdirSync(outside)).toEqual([]);
 	});
 
 	it.each(["pull_request_target", "workflow_run"])("is none for %s", async (name) => {

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import * as z from "zod/mini";
-import { type ImageConfig, loadConfiguration, type ScriptedImage } from "../../config/index.ts";
+import { type ImageConfig, loadConfiguration, type Program, type ScriptedImage } from "../../config/index.ts";
 import { BrewlineError } from "../../errors.ts";
 import { type Io, printable } from "../../io/index.ts";
 import { openLibrary, propose, proposeOptionsOf, type ProposeOptions } from "../../propose/index.ts";
@@ -35,7 +35,9 @@ export const action: Action<typeof inputs> = {
 	run: async (given, io) => {
 		const steps = stepsOf(given.steps);
 		const idle = await whyNotProposing(io);
-		const { program, images, scripts } = await loadConfiguration(given.config);
+		const { program: configured, images, scripts } = await loadConfiguration(given.config);
+		// What nobody has merged yet says itself where the library is: no credential goes there.
+		const program = idle === undefined ? configured : withoutCredentials(configured);
 		sayScripted(scripts, io);
 		if (images.length === 0) {
 			throw new BrewlineError("config", "the configuration has no images", {
@@ -46,7 +48,8 @@ export const action: Action<typeof inputs> = {
 		const temporary = await mkdtemp(path.join(io.env["RUNNER_TEMP"] ?? tmpdir(), "brewline-"));
 		try {
 			const optionsOf = (image: ImageConfig | undefined, dryRun: boolean) => {
-				const { token, security, overwrite, again, "min-age": minAge } = given;
+				const { security, overwrite, again, "min-age": minAge } = given;
+				const token = idle === undefined ? given.token : undefined;
 				const wishes = { ...(security ? { security } : {}), overwrite, again, dryRun, minAge, token, temporary };
 				return proposeOptionsOf(image?.propose, program, wishes);
 			};
@@ -66,6 +69,10 @@ export const action: Action<typeof inputs> = {
 		}
 	},
 };
+
+function withoutCredentials(program: Program): Program {
+	return { ...program, git: { ...program.git, credentials: {} } };
+}
 
 /** A script is code of the repository, and this step may have a token: it is run by whoever decides so. */
 function sayScripted(scripts: readonly ScriptedImage[], io: Io): void {

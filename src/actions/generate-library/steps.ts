@@ -5,7 +5,7 @@ import type { ImageConfig, Program } from "../../config/index.ts";
 import { encodeText } from "../../definition/index.ts";
 import { generateAll, type Generated } from "../../generate/index.ts";
 import { openGitStore } from "../../git/index.ts";
-import { type Io, writeWhole } from "../../io/index.ts";
+import { type Io, refuseLinks, writeWhole } from "../../io/index.ts";
 import type { Library } from "../../propose/index.ts";
 
 /** What the steps work with. */
@@ -41,6 +41,8 @@ export async function writeDefinitions(
 		defaultArchitecture: program.defaultArchitecture,
 	};
 	const generated = await generateAll(images, input, io);
+	// The repository's own files could have put a link there.
+	refuseLinks(folder, output);
 	await mkdir(output, { recursive: true });
 	const written: Written[] = [];
 	for (const [image, one] of generated) {
