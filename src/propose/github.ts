@@ -68,7 +68,7 @@ const pullAnswer = z.object({
 	merged_at: z.optional(z.nullable(time)),
 	created_at: time,
 	closed_at: z.optional(z.nullable(time)),
-	head: z.object({ sha: id }),
+	head: z.object({ sha: id, ref: z.string(), label: z.optional(z.nullable(z.string())) }),
 	base: z.object({ ref: z.string() }),
 });
 
@@ -168,7 +168,8 @@ export function openGitHub(io: Io, { api, repository, token }: GitHubOptions): G
 	}
 
 	function refused(answer: Answer, what: string): BrewlineError {
-		const said = saidIn(answer).replaceAll(token, "…");
+		// Before anything is cut: a part of a token is masked by nobody.
+		const said = saidIn({ ...answer, text: answer.text.replaceAll(token, "…") });
 		const message = `${what}: HTTP ${answer.status}${said === "" ? "" : ` (${said})`}`;
 		const hints: Readonly<Record<number, string>> = {
 			401: "the token was refused: renew it",
@@ -191,7 +192,9 @@ export function openGitHub(io: Io, { api, repository, token }: GitHubOptions): G
 			}).toString();
 			const answer = await ask("GET", `${pulls}?${query}`);
 			if (answer.status !== 200) throw refused(answer, "cannot list the pull requests");
-			return read(z.array(pullAnswer), answer).map(pullOf);
+			return read(z.array(pullAnswer), answer)
+				.filter((pull) => isOf(pull, head))
+				.map(pullOf);
 		},
 		open: async (pull) => {
 			const answer = await ask("POST", pulls, { ...pull, maintainer_can_modify: true });
@@ -283,6 +286,16 @@ function read<Schema extends z.ZodMiniType>(schema: Schema, { text }: Answer): z
 		"github",
 		`GitHub's API answered what it must not: ${printable(issue?.path.join(".") ?? "", 100)}: ${printable(issue?.message ?? "", 200)}`,
 	);
+}
+
+/**
+ * Whether a pull request is of a branch (`OWNER:BRANCH`). A server that knows no such filter lists them all, and those of others
+ * are not to be changed.
+ */
+function isOf({ head: { ref, label } }: z.infer<typeof pullAnswer>, head: string): boolean {
+	const colon = head.indexOf(":");
+	const owner = label?.endsWith(`:${ref}`) === true ? label.slice(0, -ref.length - 1) : undefined;
+	return ref === head.slice(colon + 1) && owner?.toLowerCase() === head.slice(0, colon).toLowerCase();
 }
 
 function pullOf(answer: z.infer<typeof pullAnswer>): PullRequest {

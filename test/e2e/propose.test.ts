@@ -548,3 +548,40 @@ describe("trouble", () => {
 		expect(w.api.changes()).toEqual([]);
 	});
 });
+
+describe("a server that lists more than it was asked for", () => {
+	const foreign = (head: object) => ({
+		number: 7,
+		html_url: "https://github.example/official/images/pull/7",
+		state: "open",
+		title: "Of somebody else",
+		body: "",
+		created_at: "2025-12-31T00:00:00Z",
+		head: { sha: "1".repeat(40), ...head },
+		base: { ref: "main" },
+	});
+	test.each([
+		["of another branch", { ref: "topic", label: "official:topic" }],
+		["of a fork's branch of that name", { ref: branch, label: `stranger:${branch}` }],
+		["of nobody knows whom", { ref: branch }],
+	])("a pull request %s is not touched", async (_, head) => {
+		const { w, text } = await published();
+		await using __ = w;
+		let listed = 0;
+		w.fail.api = ({ method }) =>
+			method === "GET" && listed++ === 0 ? { status: 200, body: [foreign(head)] } : undefined;
+		const proposal = await w.propose(text);
+		expect(proposal).toMatchObject({ outcome: "proposed", url: "https://github.example/official/images/pull/1" });
+		expect(w.api.changes()).toEqual(["POST pulls"]);
+	});
+
+	test("and one that says the token back does not get a part of it into a message", async () => {
+		const { w, text } = await published();
+		await using _ = w;
+		const body = { message: `${"x".repeat(480)} ${token}` };
+		w.fail.api = () => ({ status: 401, body });
+		const error: unknown = await w.propose(text).catch((cause: unknown) => cause);
+		expect(error).toMatchObject({ code: "credentials", message: expect.stringContaining("xxx") });
+		expect(inspect(error)).not.toContain(token.slice(0, 8));
+	});
+});
