@@ -41,6 +41,10 @@ function editsBetween(before: string, after: string): readonly Edit[] {
 
 /** The diff from one state of a file to another; `undefined`: it is not there. Empty where nothing differs. */
 export function fileDiff(path: string, before: DiffFile | undefined, after: DiffFile | undefined): string {
+	if (before !== undefined && after !== undefined && isLink(before) !== isLink(after)) {
+		// A patch makes no file of a link, it takes the one away and adds the other.
+		return fileDiff(path, before, undefined) + fileDiff(path, undefined, after);
+	}
 	const modes: string[] = [];
 	if (before === undefined) modes.push(`new file mode ${after?.mode ?? "100644"}\n`);
 	else if (after === undefined) modes.push(`deleted file mode ${before.mode ?? "100644"}\n`);
@@ -54,6 +58,10 @@ export function fileDiff(path: string, before: DiffFile | undefined, after: Diff
 		.replace(/^--- .*$/m, (line) => (before === undefined ? "--- /dev/null" : line))
 		.replace(/^\+\+\+ .*$/m, (line) => (after === undefined ? "+++ /dev/null" : line));
 	return name + modes.join("") + hunks;
+}
+
+function isLink({ mode }: DiffFile): boolean {
+	return mode === "120000";
 }
 
 /** A unified diff that `git apply` takes; `path` is relative to the repository, with `/`. Empty without edits. */

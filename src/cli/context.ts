@@ -128,7 +128,12 @@ export function sayUnconfigured({ configured, program, io }: Context): void {
 }
 
 /** The images that a command is for: all, or the one that is named. */
-export function chosenImages({ images, file }: Context, name: string | undefined): readonly ImageConfig[] {
+export function chosenImages({ images, file, configured }: Context, name: string | undefined): readonly ImageConfig[] {
+	if (!configured) {
+		throw new BrewlineError("config", `there is no ${printable(file)} here`, {
+			hint: 'Go to the top of the image repository, or have one proposed: "brewline init".',
+		});
+	}
 	if (images.length === 0) {
 		throw new BrewlineError("config", "the configuration has no images", {
 			at: { file },

@@ -375,7 +375,7 @@ Ends with 7 where a definition names what its bases do not have. All definitions
 				.argument("[version...]", "only these versions, by their keys in versions.json")
 				.option("--check", "print a diff of what would change, and fail where there is any")
 				.option("--image <name>", "only this image of the configuration")
-				.option("--repository <folder>", "the image's repository", ".")
+				.option("--repository <folder>", "the image's repository (default: the configuration's folder)")
 				.option("--today <date>", "what {today} stands for (default: the day in UTC)", day)
 				.addOption(dryRun)
 				.action(does(async () => (await import("./render.ts")).renderStep));

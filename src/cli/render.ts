@@ -10,7 +10,7 @@ interface Options {
 	readonly check?: boolean;
 	readonly dryRun?: boolean;
 	readonly image?: string;
-	readonly repository: string;
+	readonly repository?: string;
 	readonly today?: string;
 }
 
@@ -25,13 +25,16 @@ export async function renderStep(context: Context, options: Options, versions: s
 		});
 	}
 	const write = options.check !== true && options.dryRun !== true;
-	const rendered = await render(images, options.repository, io, {
+	const rendered = await render(images, options.repository ?? context.folder, io, {
 		write,
 		...(versions.length === 0 ? {} : { versions }),
 		...(options.today === undefined ? {} : { today: options.today }),
 	});
-	if (context.json) context.print(tabJson(asData(rendered)));
-	else if (options.check === true) {
+	if (context.json) {
+		context.print(tabJson(asData(rendered)));
+		return options.check === true && rendered.changes.length > 0 ? 1 : 0;
+	}
+	if (options.check === true) {
 		context.print(encodeText(rendered.changes.map((change) => diffOf(change, process.stdout.isTTY)).join("")));
 	}
 	if (options.check === true && rendered.changes.length > 0) {
@@ -39,7 +42,7 @@ export async function renderStep(context: Context, options: Options, versions: s
 			hint: 'Run "brewline render", and commit what it changes.',
 		});
 	}
-	if (!context.json) context.print(textOf(rendered, context, write));
+	context.print(textOf(rendered, context, write));
 	return 0;
 }
 

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -114,13 +114,15 @@ describe("render", () => {
 			write("1.1/Dockerfile", readFileSync(path.join(place, "1.1/Dockerfile"), "utf8").replace("1.1.5", "1.1.4"));
 			write("1.0/left", "a\nb");
 			write("1.0/empty", "");
+			rmSync(path.join(place, "1.1/entry.sh"));
+			symlinkSync("../entry.sh", path.join(place, "1.1/entry.sh"));
 			chmodSync(path.join(place, "1.0/entry.sh"), 0o644);
 			rmSync(path.join(place, "t"), { recursive: true });
 		});
 		const { code, stdout, stderr } = await rendering(directory, "--check");
 		expect(code).toBe(1);
 		expect(stderr).toBe(
-			'failed: 2 created, 1 updated, 1 mode changed, 2 deleted: not as rendered\n  Run "brewline render", and commit what it changes.\n',
+			'failed: 2 created, 2 updated, 1 mode changed, 2 deleted: not as rendered\n  Run "brewline render", and commit what it changes.\n',
 		);
 		expect(stdout).toContain(
 			`diff --git a/1.1/Dockerfile b/1.1/Dockerfile
@@ -139,6 +141,8 @@ describe("render", () => {
 			"deleted file mode 100644\n--- a/1.0/left\n+++ /dev/null\n@@ -1,2 +0,0 @@\n-a\n-b\n\\ No newline at end of file\n",
 		);
 		expect(stdout).toContain("new file mode 100755\n--- /dev/null\n+++ b/t/entry.sh\n@@ -0,0 +1,1 @@\n+#!/bin/sh\n");
+		const json = await rendering(directory, "--check", "--json");
+		expect([json.code, (JSON.parse(json.stdout) as { changes: unknown[] }).changes.length]).toEqual([1, 7]);
 		await runProgram("git", ["apply"], { cwd: directory, input: stdout });
 		expect(differing(directory)).toBe("");
 		expect((await rendering(directory, "--check")).code).toBe(0);
@@ -172,6 +176,16 @@ describe("render", () => {
 			'template: Dockerfile.template:3: for 1.1/Dockerfile: string ("1.1.5") and number (1) cannot be added\n',
 		]);
 		expect(readFileSync(path.join(directory, "t/Dockerfile"), "utf8")).toBe("old\n");
+	});
+
+	it("is of the configuration's folder, wherever it is called", async () => {
+		const directory = repository();
+		const from = (...args: readonly string[]) => brewline([...args, "render"], { cwd: path.join(directory, "1.0") });
+		expect((await from("--config", "../brewline.yaml")).stdout).toBe("6 files of one, two: all as rendered\n");
+		expect(await from()).toMatchObject({
+			code: 2,
+			stderr: expect.stringMatching(/there is no brewline\.yaml here\n {2}Go to the top/) as string,
+		});
 	});
 
 	it("needs images with templates", async () => {
