@@ -2,7 +2,7 @@ import { nearest } from "../definition/text.ts";
 import { BrewlineError, type Location } from "../errors.ts";
 import { printable } from "../io/printable.ts";
 import { inlineModules, locate, type Modules, type Source } from "./modules.ts";
-import { parseTemplate, type Piece } from "./parse.ts";
+import { newLines, parseTemplate, type Piece } from "./parse.ts";
 import { scanJq, type Scan, type Token } from "./scan.ts";
 
 export interface Template {
@@ -34,6 +34,13 @@ const maxText = 8 * 1024 * 1024;
  */
 export function compileTemplate(template: Template, { trace = false } = {}): Compiled {
 	const { file } = template;
+	const windows = template.text.indexOf("-}}\r\n");
+	if (windows >= 0) {
+		throw new BrewlineError("template", "lines end as on Windows, and so -}} is not at the end of its line", {
+			at: { file, line: 1 + newLines(template.text.slice(0, windows)) },
+			hint: "Have git check it out with LF: *.template text eol=lf in .gitattributes.",
+		});
+	}
 	const { pieces, unclosed } = parseTemplate(template.text);
 	if (unclosed !== undefined) {
 		throw new BrewlineError("template", "{{ is never closed", {

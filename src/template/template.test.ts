@@ -205,6 +205,7 @@ describe("modules", () => {
 describe("what is wrong has a place", () => {
 	test.each([
 		["an expression without an end", "a\n{{ .a\nb\n", 2, /^\{\{ is never closed$/],
+		["an end of a line as Windows has it", "a\r\n{{ if .a then ( -}}\r\nb\n", 2, /^lines end as on Windows/],
 		["a string without an end", 'a\n{{ .a\n+ "x }}\n', 3, /^a string has no end$/],
 		["a bracket without an end", "\n{{ .a[0 }}\n{{ .b }}", 2, /^\[ is never closed in this expression$/],
 		["a bracket too much", "\n{{ .a ]\n}}", 2, /^\] closes nothing in this expression$/],
