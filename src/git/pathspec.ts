@@ -1,4 +1,5 @@
 import posix from "node:path/posix";
+import { BrewlineError } from "../errors.ts";
 
 /** What a commit must have changed: files and directories, and patterns, as `git log -- PATHS` in a directory takes them. */
 export interface PathQuery {
@@ -24,6 +25,12 @@ type Single =
 	| { readonly kind: "any" }
 	| { readonly kind: "class"; readonly negated: boolean; readonly ranges: readonly (readonly [string, string])[] };
 
+/**
+ * Comparisons of patterns with paths of one walk, by parts of a pattern: some seconds. The largest repositories of 2026 need a
+ * tenth; patterns come from Dockerfiles, and a hostile one could have very many.
+ */
+const maxSteps = 50_000_000;
+
 /** Paths that lead out of the repository name nothing in it, and are left out. */
 export function compilePathspecs(queries: readonly PathQuery[]): Pathspecs {
 	// A path of the tree, and the queries that it or anything below it touches.
@@ -41,6 +48,13 @@ export function compilePathspecs(queries: readonly PathQuery[]): Pathspecs {
 			patterns.push({ query, prefix, tokens: tokensOf(clean.slice(prefix.length)) });
 		}
 	}
+	let steps = 0;
+	const count = (more: number): void => {
+		if ((steps += more) <= maxSteps) return;
+		throw new BrewlineError("limit", "comparing the history with what is copied takes too long", {
+			hint: "Name fewer patterns (*, ?, []) in COPY and ADD.",
+		});
+	};
 	return {
 		touched(paths, into) {
 			for (const path of paths) {
@@ -48,9 +62,10 @@ export function compilePathspecs(queries: readonly PathQuery[]): Pathspecs {
 					for (const query of literal.get(path.slice(0, at)) ?? []) into.add(query);
 				}
 				for (const query of literal.get("") ?? []) into.add(query);
+				count(patterns.length);
 				for (const { query, prefix, tokens } of patterns) {
-					if (!into.has(query) && path.startsWith(prefix) && matches(tokens, path.slice(prefix.length)))
-						into.add(query);
+					if (into.has(query) || !path.startsWith(prefix)) continue;
+					if (matches(tokens, path.slice(prefix.length), count)) into.add(query);
 				}
 			}
 		},
@@ -71,6 +86,8 @@ function tokensOf(pattern: string): readonly Token[] {
 		if (last?.kind === "text") tokens[tokens.length - 1] = { kind: "text", text: last.text + character };
 		else tokens.push({ kind: "text", text: character });
 	};
+	// Where one class has no end, none that begins later has one.
+	let ends = true;
 	for (let at = 0; at < pattern.length; at++) {
 		const character = pattern.charAt(at);
 		if (character === "*") {
@@ -78,8 +95,9 @@ function tokensOf(pattern: string): readonly Token[] {
 		} else if (character === "?") tokens.push({ kind: "any" });
 		else if (character === "\\" && at + 1 < pattern.length) text(pattern.charAt(++at));
 		else if (character === "[") {
-			const found = /^\[([!^]?)(\]?(?:\\.|[^\]\\])*)\]/s.exec(pattern.slice(at));
+			const found = !ends ? null : /^\[([!^]?)(\]?(?:\\.|[^\]\\])*)\]/s.exec(pattern.slice(at));
 			if (found === null) {
+				ends = false;
 				text(character);
 				continue;
 			}
@@ -94,12 +112,14 @@ function tokensOf(pattern: string): readonly Token[] {
 }
 
 /** A star takes in `/` too. Only the last star is tried anew, so the time is bounded by both lengths multiplied. */
-function matches(tokens: readonly Token[], path: string): boolean {
+function matches(tokens: readonly Token[], path: string, count: (steps: number) => void): boolean {
+	let steps = 0;
 	let token = 0;
 	let at = 0;
 	let star = -1;
 	let resume = 0;
 	for (;;) {
+		if (++steps % 16 === 0) count(16);
 		const current = tokens[token];
 		if (current === undefined && at === path.length) return true;
 		if (current?.kind === "star") {
