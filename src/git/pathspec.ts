@@ -26,8 +26,8 @@ type Single =
 	| { readonly kind: "class"; readonly negated: boolean; readonly ranges: readonly (readonly [string, string])[] };
 
 /**
- * Comparisons of patterns with paths of one walk, by parts of a pattern: some seconds. The largest repositories of 2026 need a
- * tenth; patterns come from Dockerfiles, and a hostile one could have very many.
+ * Comparisons of patterns with paths of one walk, by parts of a pattern: some seconds. Patterns come from
+ * Dockerfiles, and a hostile one could have very many.
  */
 const maxSteps = 50_000_000;
 
