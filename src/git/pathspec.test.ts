@@ -3,14 +3,15 @@ import { compilePathspecs } from "./pathspec.ts";
 
 const touched = (paths: readonly string[], changed: readonly string[]): boolean => {
 	const into = new Set<number>();
-	compilePathspecs([{ directory: "1", paths }]).touched(changed, into);
+	// A fiftieth of the real limit: with coverage each step takes many times as long.
+	compilePathspecs([{ directory: "1", paths }], 1_000_000).touched(changed, into);
 	return into.has(0);
 };
 const names = (count: number): readonly string[] => Array.from({ length: count }, (_, index) => `1/f/aab${index}`);
 
 describe("patterns made to take very long", () => {
 	it("are given up after some steps: many of them", { timeout: 60_000 }, () => {
-		const patterns = Array.from({ length: 40_000 }, (_, index) => `*a*b*z${index}`);
+		const patterns = Array.from({ length: 4_000 }, (_, index) => `*a*b*z${index}`);
 		expect(() => touched(patterns, names(10_000))).toThrow(expect.objectContaining({ code: "limit" }));
 	});
 

@@ -32,7 +32,7 @@ type Single =
 const maxSteps = 50_000_000;
 
 /** Paths that lead out of the repository name nothing in it, and are left out. */
-export function compilePathspecs(queries: readonly PathQuery[]): Pathspecs {
+export function compilePathspecs(queries: readonly PathQuery[], limit = maxSteps): Pathspecs {
 	// A path of the tree, and the queries that it or anything below it touches.
 	const literal = new Map<string, number[]>();
 	const patterns: Pattern[] = [];
@@ -50,7 +50,7 @@ export function compilePathspecs(queries: readonly PathQuery[]): Pathspecs {
 	}
 	let steps = 0;
 	const count = (more: number): void => {
-		if ((steps += more) <= maxSteps) return;
+		if ((steps += more) <= limit) return;
 		throw new BrewlineError("limit", "comparing the history with what is copied takes too long", {
 			hint: "Name fewer patterns (*, ?, []) in COPY and ADD.",
 		});

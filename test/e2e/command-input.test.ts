@@ -124,7 +124,11 @@ describe("the configuration", () => {
 			],
 		],
 		["no YAML", "program: [\n", [/bad\.yaml:\d+:\d+: .*\n$/]],
-		["a key twice", "program:\n  name: a\n  name: b\n", [/bad\.yaml:3:3: Map keys must be unique\n/]],
+		[
+			"a key twice",
+			"program:\n  name: a\n  name: b\n",
+			[/bad\.yaml:3:3: name: keys must be unique, and this one stands twice\n/],
+		],
 		["a list", "- 1\n", [/bad\.yaml:1:1: .*expected object, received array/]],
 		[
 			"aliases that unfold without end",

@@ -49,7 +49,7 @@ function tests(): void {
 	}
 
 	it("checks a pull request without the token, proposes what is pushed, and changes nothing the second time", async () => {
-		await using w = await libraryWorld({ auth: true });
+		await using w = await libraryWorld({ auth: "pushes" });
 		const image = makeToolRepository(w, path.join(folder, "tool"), {
 			".github/workflows/library.yml": shipped,
 			"1.2/Dockerfile": `${dockerfileOf("1.2.3")}# by hand\n`,

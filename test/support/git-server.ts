@@ -13,8 +13,8 @@ export interface GitServerOptions {
 	readonly allow?: "none" | "reachable" | "any";
 	/** Whether it takes pushes; default no. */
 	readonly push?: boolean;
-	/** Asks for these by basic authentication. */
-	readonly auth?: { readonly username: string; readonly password: string };
+	/** Asks for these by basic authentication; for `pushes`, of who only reads for nothing. */
+	readonly auth?: { readonly username: string; readonly password: string; readonly for?: "pushes" };
 	/**
 	 * Answers with a status or a redirect, or breaks off, in place of git; `lost`: git does all of it, and its answer does
 	 * not arrive; `undefined` lets the request through.
@@ -79,7 +79,8 @@ export async function startGitServer(options: GitServerOptions): Promise<GitServ
 			response.writeHead(failure).end();
 			return;
 		}
-		if (expected !== undefined && entry.authorization !== expected) {
+		const isOpen = options.auth?.for === "pushes" && !entry.path.includes("git-receive-pack");
+		if (expected !== undefined && !isOpen && entry.authorization !== expected) {
 			response.writeHead(401, { "www-authenticate": 'Basic realm="git"' }).end();
 			return;
 		}

@@ -57,7 +57,7 @@ export interface LibraryWorld extends AsyncDisposable {
 export const firstTime = Date.UTC(2025, 11, 1) / 1000;
 export const branch = "brewline/tool";
 
-export async function libraryWorld(options: { readonly auth?: boolean } = {}): Promise<LibraryWorld> {
+export async function libraryWorld(options: { readonly auth?: boolean | "pushes" } = {}): Promise<LibraryWorld> {
 	const root = mkdtempSync(join(tmpdir(), "brewline-library-"));
 	const io = testIo();
 	const make = (name: string) => {
@@ -71,7 +71,15 @@ export async function libraryWorld(options: { readonly auth?: boolean } = {}): P
 		root: join(root, "served"),
 		push: true,
 		fail: (request) => fail.git?.(request),
-		...(options.auth === true ? { auth: { username: "x-access-token", password: token } } : {}),
+		...(options.auth
+			? {
+					auth: {
+						username: "x-access-token",
+						password: token,
+						...(options.auth === "pushes" ? { for: "pushes" } : {}),
+					},
+				}
+			: {}),
 	});
 	const api = await startGitHubApi({
 		repository: "official/images",
@@ -131,7 +139,7 @@ export async function libraryWorld(options: { readonly auth?: boolean } = {}): P
 					minAge: 0,
 					gitHub: { api: api.url, token },
 					temporary: root,
-					...(options.auth === true ? { credentials: { [git.url]: { token } } } : {}),
+					...(options.auth ? { credentials: { [git.url]: { token } } } : {}),
 					...more,
 				},
 			),
