@@ -41,8 +41,23 @@ export function readExplanations(text: string, file: string): NonNullable<CheckI
 		const [issue] = parsed.error.issues;
 		throw wrong(`${issue?.path.map(String).join(".") ?? ""}: ${issue?.message ?? "invalid"}`);
 	}
+	return explanationsOf(parsed.data.images);
+}
+
+/** What of generated definitions explains architectures: the shape of their JSON, and of `Generated` of brewline/generate. */
+interface Explained {
+	readonly image: string;
+	readonly entries: readonly {
+		readonly tags: readonly { readonly tag: string }[];
+		readonly sharedTags: readonly { readonly tag: string }[];
+		readonly missing: readonly { readonly architecture: string; readonly reason: string }[];
+	}[];
+}
+
+/** Why entries do without architectures, as the rules have it that generated them. */
+export function explanationsOf(images: readonly Explained[]): NonNullable<CheckIo["explained"]> {
 	const reasons = new Map<string, string>();
-	for (const { image, entries } of parsed.data.images) {
+	for (const { image, entries } of images) {
 		for (const entry of entries) {
 			for (const { architecture, reason } of entry.missing) {
 				for (const { tag } of [...entry.tags, ...entry.sharedTags])

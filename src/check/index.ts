@@ -15,4 +15,4 @@ export type { Suppressed } from "./suppress.ts";
 export { annotationsOf } from "./annotations.ts";
 export { sarifOf } from "./sarif.ts";
 export { textOf } from "./text.ts";
-export { readExplanations } from "./explained.ts";
+export { explanationsOf, readExplanations } from "./explained.ts";

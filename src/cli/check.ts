@@ -9,6 +9,7 @@ import {
 	type CheckIo,
 	type DefinitionText,
 	dockerfilesOfGit,
+	explanationsOf,
 	readExplanations,
 	type Rule,
 	type RuleId,
@@ -133,7 +134,7 @@ async function generatedHere(context: Context, place: string): Promise<Checkable
 		where: "images of the configuration",
 		read: (name) => ({ name, file: name, text: generated.get(name)!.text }),
 		published: publishedAt(context, place),
-		explained: readExplanations(tabJson({ images: [...generated.values()] }), "what was generated"),
+		explained: explanationsOf([...generated.values()]),
 	};
 }
 

@@ -1,6 +1,14 @@
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
-import { check, dockerfilesOfGit, fileDiff, type Finding, type RuleId, rules } from "../../check/index.ts";
+import {
+	check,
+	dockerfilesOfGit,
+	explanationsOf,
+	fileDiff,
+	type Finding,
+	type RuleId,
+	rules,
+} from "../../check/index.ts";
 import type { ImageConfig, Program } from "../../config/index.ts";
 import { encodeText } from "../../definition/index.ts";
 import { generateAll, type Generated } from "../../generate/index.ts";
@@ -88,7 +96,7 @@ export async function checkDefinitions(
 		{
 			find: textOf,
 			published: textOf,
-			explained: (image, tag, arch) => reasonFor(written, image, tag, arch),
+			explained: explanationsOf(written),
 			dockerfiles: dockerfilesOfGit(io, git),
 			// No registry is asked: what the library pins is taken to be there for all architectures.
 			architecturesOf: async () => await Promise.resolve(architectures),
@@ -97,11 +105,4 @@ export async function checkDefinitions(
 		{ program, rules: new Set(ids.filter((id) => merged || rules[id].needs !== "history")) },
 	);
 	return findings;
-}
-
-/** Why an entry does without an architecture, as the rules have it that generated it. */
-function reasonFor(written: readonly Written[], image: string, tag: string, arch: string): string | undefined {
-	const entries = written.find((one) => one.image === image)?.entries ?? [];
-	const entry = entries.find(({ tags, sharedTags }) => [...tags, ...sharedTags].some((one) => one.tag === tag));
-	return entry?.missing.find(({ architecture }) => architecture === arch)?.reason;
 }
