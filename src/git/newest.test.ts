@@ -190,9 +190,14 @@ describe("a clone without all of its history", () => {
 			message: expect.stringContaining(second) as string,
 			hint: expect.stringContaining("fetch-depth: 0") as string,
 		});
-		expect((await newestCommits(nodeIo(), { folder: repository.directory }, third, [query("a")])).commits).toEqual([
-			first,
-		]);
+		const bare = { folder: repository.directory, gitDirectory: repository.directory };
+		expect((await newestCommits(nodeIo(), bare, third, [query("a")])).commits).toEqual([first]);
+	});
+
+	it("is not looked for in a folder that was committed as if it were a repository", async () => {
+		await expect(
+			newestCommits(nodeIo(), { folder: repository.directory }, "HEAD", [{ directory: "", paths: ["x"] }]),
+		).rejects.toMatchObject({ code: "git", message: expect.stringContaining("safe.bareRepository") as string });
 	});
 
 	it("has git's own words where there is no such commit", async () => {

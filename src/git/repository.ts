@@ -14,6 +14,8 @@ export interface LocalRepository {
 /** The folder was named by the user, whoever owns it; a program that its configuration names is not started. */
 export const repositoryConfig: GitConfig = [
 	["safe.directory", "*"],
+	// A folder that was committed may look like a repository, with a configuration of its own.
+	["safe.bareRepository", "explicit"],
 	["core.fsmonitor", "false"],
 	["core.quotePath", "false"],
 ];
