@@ -3,6 +3,7 @@ import { BrewlineError, messageOf } from "../errors.ts";
 import { printable } from "../io/printable.ts";
 import type { HttpRequest, HttpResponse, Io } from "../io/types.ts";
 import { parseRetryAfter, readLimited } from "../registry/answer.ts";
+import { paced } from "../registry/pace.ts";
 import { isConnectionError } from "../registry/retry.ts";
 
 export interface GitHubOptions {
@@ -117,7 +118,7 @@ export function openGitHub(io: Io, { api, repository, token }: GitHubOptions): G
 			},
 			...(body === undefined ? {} : { body: Buffer.from(JSON.stringify(body)) }),
 		});
-		const { bytes, more } = await readLimited(response.body, maxAnswer);
+		const { bytes, more } = await readLimited(paced(response.body, io.clock), maxAnswer);
 		if (more) throw new BrewlineError("github", `${url.host} answered with more than ${maxAnswer} bytes`);
 		return { status: response.status, headers: response.headers, text: bytes.toString("utf8") };
 	}
