@@ -19,8 +19,9 @@ export interface Done {
 	readonly error?: unknown;
 }
 
-/** Characters of one diff; a step's summary may have a million. */
+/** Characters of one diff, and of all: a step's summary may have a million. */
 const maxDiff = 100_000;
+const maxDiffs = 500_000;
 const maxRows = 200;
 
 export function isSound({ rendered = [], findings = [] }: Done): boolean {
@@ -51,7 +52,7 @@ export function toldOf(done: Done): Told {
 		...(failures.length === 0 ? [] : [failures.map((one) => `- ${escapeMarkdown(failureText(one))}`).join("\n")]),
 		...(rendered === undefined ? [] : renderedSection(rendered)),
 		...(findings === undefined ? [] : findingsSection(findings)),
-		...definitions.map(definitionSection),
+		...definitions.map((one) => definitionSection(one, Math.min(maxDiff, Math.floor(maxDiffs / definitions.length)))),
 		...proposals.map(proposalMarkdown),
 		...(idle === undefined ? [] : [`Not proposed: ${escapeMarkdown(idle)}.`]),
 	];
@@ -117,10 +118,10 @@ function findingsSection(findings: readonly Finding[]): string[] {
 	return [`### Checks: ${countsOf(findings)}`, table(["", "rule", "where", "what"], rows)];
 }
 
-function definitionSection({ image, diff, published }: Written): string {
+function definitionSection({ image, diff, published }: Written, most: number): string {
 	const name = escapeMarkdown(image);
 	if (diff === "") return `The definition of ${name} is as the library has it.`;
-	const shown = diff.length > maxDiff ? `${diff.slice(0, diff.lastIndexOf("\n", maxDiff))}\n…` : diff.trimEnd();
+	const shown = diff.length > most ? `${diff.slice(0, diff.lastIndexOf("\n", most))}\n…` : diff.trimEnd();
 	const lines = shown.split("\n").map((line) => printable(line, 4000));
 	const fence = "`".repeat(
 		Math.max(3, ...lines.flatMap((line) => [...line.matchAll(/`+/g)].map(([ticks]) => ticks.length + 1))),
