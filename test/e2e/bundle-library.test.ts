@@ -115,6 +115,17 @@ describe("the bundle of generate-library", () => {
 		expect(b.w.git.requests.filter(({ authorization }) => authorization !== undefined)).toEqual([]);
 	});
 
+	it("reads no folder of the machine for what nobody has merged", async () => {
+		await using b = await bench({ name: "pull_request" }, {}, false);
+		const config = path.join(b.image.folder, "brewline.yaml");
+		const text = readFileSync(config, "utf8");
+		const mapped = (to: string) => `${text}program: { git: { rewrite: { "${b.w.git.url}": "${to}" } } }\n`;
+		b.image.commit("Read another folder", { "brewline.yaml": mapped(`file://${folder}`) });
+		// The address is asked as it stands.
+		expect(await b.run()).toMatchObject({ exitCode: 0, outputs: { changed: "true" } });
+		expect(b.w.git.requests.length).toBeGreaterThan(0);
+	});
+
 	it.each([".brewline", ".brewline/library"])("writes nothing through a link: %s", async (name) => {
 		await using b = await bench({ name: "pull_request" }, {}, false);
 		const outside = mkdtempSync(path.join(folder, "outside-"));

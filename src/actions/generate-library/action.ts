@@ -36,8 +36,7 @@ export const action: Action<typeof inputs> = {
 		const steps = stepsOf(given.steps);
 		const idle = await whyNotProposing(io);
 		const { program: configured, images, scripts } = await loadConfiguration(given.config);
-		// What nobody has merged yet says itself where the library is: no credential goes there.
-		const program = idle === undefined ? configured : withoutCredentials(configured);
+		const program = idle === undefined ? configured : asUnmerged(configured);
 		sayScripted(scripts, io);
 		if (images.length === 0) {
 			throw new BrewlineError("config", "the configuration has no images", {
@@ -70,8 +69,10 @@ export const action: Action<typeof inputs> = {
 	},
 };
 
-function withoutCredentials(program: Program): Program {
-	return { ...program, git: { ...program.git, credentials: {} } };
+/** What nobody has merged yet says itself where the library is: no credential goes there, and no folder of the machine is read for it. */
+function asUnmerged(program: Program): Program {
+	const rewrite = Object.entries(program.git.rewrite).filter(([, to]) => /^https?:\/\//i.test(to));
+	return { ...program, git: { ...program.git, credentials: {}, rewrite: Object.fromEntries(rewrite) } };
 }
 
 /** A script is code of the repository, and this step may have a token: it is run by whoever decides so. */
