@@ -112,3 +112,17 @@ export const dockerProposals = {
 } as const;
 /** Where the definitions of Docker's own images are, for who has no clone of them. */
 export const officialLibrary = "https://raw.githubusercontent.com/docker-library/official-images/HEAD/library/";
+
+/** The fields of an entry, in the order of nearly all definitions. */
+export const entryFields = [
+	"Tags",
+	"SharedTags",
+	"Architectures",
+	"GitFetch",
+	"GitCommit",
+	"Directory",
+	"File",
+	"Constraints",
+	"Builder",
+	"ArchFields",
+] as const;

@@ -1,5 +1,6 @@
 import * as z from "zod/mini";
 import { described } from "./described.ts";
+import { entryFields } from "./defaults.ts";
 import { proposeSchema } from "./propose.ts";
 import { expressionProblem, isRepositoryPath, templateProblem } from "./text.ts";
 
@@ -310,18 +311,7 @@ const archField = z.strictObject({
 	value: described(template, "Its value, with {arch}."),
 	if: when,
 });
-const entryField = z.enum([
-	"Tags",
-	"SharedTags",
-	"Architectures",
-	"GitFetch",
-	"GitCommit",
-	"Directory",
-	"File",
-	"Builder",
-	"ArchFields",
-	"Constraints",
-]);
+const entryField = z.enum(entryFields);
 
 const templates = z.strictObject({
 	vars: z.optional(described(variables, "Variables for what follows.")),

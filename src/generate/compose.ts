@@ -1,3 +1,4 @@
+import { entryFields } from "../config/defaults.ts";
 import type { EntryField, HeaderField, ImageConfig } from "../config/index.ts";
 import { parseDefinition } from "../definition/index.ts";
 import { BrewlineError } from "../errors.ts";
@@ -8,19 +9,6 @@ import { architecturesOf, type FoundArchitecture } from "./architectures.ts";
 import { withArchitecture } from "./rules.ts";
 import { tagsOf } from "./tags.ts";
 import type { ComposeInput, Generated, GeneratedEntry, TagReason } from "./types.ts";
-
-const defaultOrder: readonly EntryField[] = [
-	"Tags",
-	"SharedTags",
-	"Architectures",
-	"GitFetch",
-	"GitCommit",
-	"Directory",
-	"File",
-	"Constraints",
-	"Builder",
-	"ArchFields",
-];
 
 /** The definition, from all that the survey asked for. The same input gives the same bytes. Pure. */
 export function compose(input: ComposeInput): Generated {
@@ -210,7 +198,7 @@ function paragraph(
 		Builder: builder === undefined ? "" : (expand(builder.value, scope) ?? ""),
 		Constraints: constraints.join(", "),
 	};
-	const lines = (config.fieldOrder ?? defaultOrder).flatMap((field) => {
+	const lines = (config.fieldOrder ?? entryFields).flatMap((field) => {
 		if (field === "ArchFields") return archFieldLines(config, found);
 		const value = values[field];
 		return value === "" ? [] : [line(field, value)];

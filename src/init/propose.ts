@@ -1,4 +1,4 @@
-import { dockerProgram } from "../config/defaults.ts";
+import { dockerProgram, entryFields } from "../config/defaults.ts";
 import type { EntryField, ImageConfig } from "../config/index.ts";
 import { parseDefinition, type Definition, type Entry } from "../definition/index.ts";
 import { readDockerfileFacts, type DockerfileFacts } from "../dockerfile/index.ts";
@@ -109,19 +109,6 @@ async function parentsOf(
 	return new Map(found.flat());
 }
 
-const usualOrder: readonly string[] = [
-	"Tags",
-	"SharedTags",
-	"Architectures",
-	"GitFetch",
-	"GitCommit",
-	"Directory",
-	"File",
-	"Constraints",
-	"Builder",
-	"ArchFields",
-];
-
 /** Builder, constraints, and which fields there are. */
 function fieldsOf(joined: Joined, published: Published): Partial<ImageConfig> {
 	const { entries, axes, candidates } = joined;
@@ -135,8 +122,8 @@ function fieldsOf(joined: Joined, published: Published): Partial<ImageConfig> {
 		);
 	const constraints = learnt(({ Constraints }) => Constraints);
 	const builder = learnt(({ Builder, positions }) => (positions.has("Builder") ? [Builder] : []));
-	const order = published.fieldOrder.filter((field): field is EntryField => usualOrder.includes(field));
-	const isUsual = order.join() === usualOrder.filter((field) => order.includes(field as EntryField)).join();
+	const order = published.fieldOrder.filter((field): field is EntryField => entryFields.includes(field as EntryField));
+	const isUsual = order.join() === entryFields.filter((field) => order.includes(field)).join();
 	return {
 		...(constraints.length === 0 ? {} : { constraints: [...constraints] }),
 		...(builder.length === 0 ? {} : { builder: [...builder] }),
