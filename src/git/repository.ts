@@ -7,7 +7,7 @@ import { gitEnvironment, type GitConfig } from "./command.ts";
 export interface LocalRepository {
 	/** Where git runs. */
 	readonly folder: string;
-	/** The folder of a bare repository; left out: git finds it from `folder`. */
+	/** The folder of a bare repository, which is one only where it is named; left out: git finds the work tree's from `folder`. */
 	readonly gitDirectory?: string;
 }
 

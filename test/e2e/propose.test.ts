@@ -528,7 +528,11 @@ describe("trouble", () => {
 			await expect(w.propose(new Map([[name, text]]), { folder })).rejects.toMatchObject({ code: "usage" });
 		const shallow = makeRepository(join(dirname(w.image.directory), "shallow.git"));
 		shallow.git("fetch", "--quiet", "--depth=1", `file://${w.image.directory}`, "refs/heads/main:refs/heads/main");
-		const input = { definitions: new Map([["tool", text]]), repository: { folder: shallow.directory } };
+		const { directory } = shallow;
+		const input = {
+			definitions: new Map([["tool", text]]),
+			repository: { folder: directory, gitDirectory: directory },
+		};
 		const options = { library: w.library.directory, author: bot, minAge: 0 };
 		await expect(propose(input, w.io, options)).rejects.toMatchObject({
 			hint: expect.stringContaining("fetch-depth: 0"),
