@@ -14,6 +14,9 @@ export interface Request {
 	readonly input: unknown;
 }
 
+/** What a thread is sent: it ends itself once nothing that it does is left. */
+export type ToThread = Request | "end";
+
 /** The last one is an answer; before it a task may say what it is at, so that it is known should it not come to an end. */
 export type Answer = { readonly at: Location } | { readonly output: unknown } | { readonly error: PlainError };
 

@@ -1,4 +1,5 @@
 import { getEventListeners } from "node:events";
+import { setImmediate } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openSandbox, sandboxed, type Sandbox } from "./index.ts";
 import { complaint } from "./jq.ts";
@@ -91,6 +92,19 @@ describe("limits", () => {
 		ending.abort(new Error("ended by SIGINT"));
 		await expect(running).rejects.toMatchObject({ code: "cancelled", message: "ended by SIGINT" });
 		expect(getEventListeners(ending.signal, "abort")).toEqual([]);
+	});
+
+	test("a thread that is closed while it gets ready comes to its end, and one that does not listen is ended", async () => {
+		const unused = openSandbox();
+		await unused[Symbol.asyncDispose]();
+		await expect(unused.run("jq", run("1"))).rejects.toMatchObject({ code: "internal" });
+		const busy = openSandbox(patient);
+		expect((await busy.run("jq", run("1"))).lines).toEqual(["1"]);
+		const running = busy.run("jq", run("def f: f; f")).catch((error: unknown) => error);
+		// It is on its way to the thread by then.
+		await setImmediate();
+		await busy[Symbol.asyncDispose]();
+		expect(await running).toMatchObject({ code: "internal", message: "the sandbox ended by itself" });
 	});
 
 	test("one that was called off before does not begin", async () => {

@@ -3,7 +3,7 @@ import path from "node:path";
 import { Worker } from "node:worker_threads";
 import { BrewlineError, type Location, messageOf } from "../errors.ts";
 import { printable } from "../io/printable.ts";
-import { type Answer, errorFrom, type Request, type WorkerData } from "./messages.ts";
+import { type Answer, errorFrom, type Request, type ToThread, type WorkerData } from "./messages.ts";
 import type { TaskInput, TaskName, TaskOutput } from "./tasks.ts";
 
 export interface SandboxOptions {
@@ -26,6 +26,8 @@ export interface Sandbox {
 
 const mebibyte = 1024 * 1024;
 const defaults = { timeLimit: 30_000, memoryLimit: 256 * mebibyte };
+/** Milliseconds that a thread gets to come to its end by itself. */
+const patience = 2000;
 
 /** One task in a thread of its own, which is ended afterwards. */
 export async function sandboxed<Name extends TaskName>(
@@ -59,7 +61,7 @@ export function openSandbox(options: SandboxOptions = {}): Sandbox {
 			// What the task itself threw left the thread as it was.
 			if (running.answered(error)) throw error;
 			thread = undefined;
-			await running.end();
+			await running.kill();
 			throw placed(error, running.at());
 		} finally {
 			clearTimeout(timer);
@@ -76,7 +78,7 @@ export function openSandbox(options: SandboxOptions = {}): Sandbox {
 		},
 		[Symbol.asyncDispose]: async () => {
 			closed = true;
-			await thread?.end();
+			await thread?.close();
 		},
 	};
 }
@@ -117,7 +119,13 @@ interface Thread {
 	answered(error: unknown): boolean;
 	/** What the last task said that it was at. */
 	at(): Location | undefined;
-	end(): Promise<void>;
+	/**
+	 * Lets the thread come to its end, and ends it where it does not. To end one from outside while V8 loads or compiles something
+	 * there has crashed whole processes, so that is for those that do not listen.
+	 */
+	close(): Promise<void>;
+	/** Ends it, whatever it does. */
+	kill(): Promise<void>;
 }
 
 function startThread(memoryLimit: number): Thread {
@@ -146,7 +154,15 @@ function startThread(memoryLimit: number): Thread {
 				: new BrewlineError("internal", `the sandbox ended: ${printable(error.message)}`, { cause: error }),
 		);
 	});
-	worker.once("exit", () => failed.reject(new BrewlineError("internal", "the sandbox ended by itself")));
+	const ended = Promise.withResolvers<void>();
+	worker.once("exit", () => {
+		failed.reject(new BrewlineError("internal", "the sandbox ended by itself"));
+		ended.resolve();
+	});
+	const kill = async (): Promise<void> => {
+		await worker.terminate();
+	};
+	const send = (message: ToThread): void => worker.postMessage(message);
 	const answers = new WeakSet<BrewlineError>();
 	let at: Location | undefined;
 	return {
@@ -167,13 +183,18 @@ function startThread(memoryLimit: number): Thread {
 					return reject(error);
 				};
 				worker.on("message", listen);
-				worker.postMessage(request);
+				send(request);
 			}),
 		at: () => at,
 		failed: failed.promise,
 		answered: (error) => error instanceof BrewlineError && answers.has(error),
-		end: async () => {
-			await worker.terminate();
+		close: async () => {
+			worker.ref();
+			send("end");
+			const timer = setTimeout(() => void kill(), patience);
+			await ended.promise;
+			clearTimeout(timer);
 		},
+		kill,
 	};
 }

@@ -1,7 +1,7 @@
 import { enableCompileCache } from "node:module";
 import { parentPort, workerData } from "node:worker_threads";
 import type { Jq } from "./jq.ts";
-import { type Answer, plainError, type Request, type WorkerData } from "./messages.ts";
+import { type Answer, plainError, type Request, type ToThread, type WorkerData } from "./messages.ts";
 import { type TaskContext, tasks } from "./tasks.ts";
 
 // The entry of the thread that `sandbox.ts` starts: it does one task after the other until it is ended from outside.
@@ -25,6 +25,7 @@ async function answer({ task, input }: Request): Promise<Answer> {
 	}
 }
 
-port.on("message", (request: Request) => {
-	void answer(request).then(send);
+port.on("message", (message: ToThread) => {
+	if (message === "end") port.close();
+	else void answer(message).then(send);
 });
