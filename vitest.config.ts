@@ -3,6 +3,8 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
 	test: {
 		reporters: [process.env["CI"] ? "dot" : "default", "./scripts/reporter.ts"],
+		// V8's baseline compiler is behind rare segmentation faults in Node 24 (nodejs/node#62393): one whole run died of one.
+		execArgv: ["--no-sparkplug"],
 		coverage: {
 			// Publishing stands on these: every branch of them is reached by some test, most through the embedded registry.
 			include: ["src/oci/**/*.ts", "src/registry/**/*.ts"],
