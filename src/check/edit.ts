@@ -1,7 +1,7 @@
 import { BrewlineError } from "../errors.ts";
 import { printable } from "../io/printable.ts";
 import { parseDefinition, type Entry } from "../definition/index.ts";
-import { compareBytes, isWhiteSpace, trimRange } from "../definition/text.ts";
+import { compareBytes, isWhiteSpace, skipSpace } from "../definition/text.ts";
 import type { DerivedEntry } from "./derive.ts";
 
 /** Lines of a file that are replaced: `count` from `start`, which counts from 0. */
@@ -179,7 +179,7 @@ function endOfField(lines: readonly string[], line: number): number {
 }
 
 function isComment(line: string): boolean {
-	return line[trimRange(line, 0, line.length, isWhiteSpace)[0]] === "#";
+	return line[skipSpace(line, 0, line.length, isWhiteSpace)] === "#";
 }
 
 function endOf(line: string): string {

@@ -121,7 +121,9 @@ function checkBuild(
 
 /** A tag belongs to one entry, once. */
 function checkOwnTags(tags: TagList, name: () => string, whole: WholeFile, problems: Problems): void {
-	for (const [index, text] of tags.texts.entries()) {
+	const { texts: all } = tags;
+	for (let index = 0; index < all.length; index++) {
+		const text = all[index]!;
 		const shared = whole.sharedTagLines.get(text);
 		const earlier = whole.tagLines.get(text) ?? shared;
 		if (earlier === undefined) {
@@ -138,7 +140,9 @@ function checkOwnTags(tags: TagList, name: () => string, whole: WholeFile, probl
 
 /** A shared tag may be in several entries, but is no tag of any. */
 function checkSharedTags(tags: TagList, name: () => string, whole: WholeFile, problems: Problems): void {
-	for (const [index, text] of tags.texts.entries()) {
+	const { texts: all } = tags;
+	for (let index = 0; index < all.length; index++) {
+		const text = all[index]!;
 		const earlier = whole.tagLines.get(text);
 		if (earlier !== undefined) {
 			problems.error(

@@ -1,21 +1,9 @@
 import { parseMaintainer } from "./maintainer.ts";
+import { fieldNames, isFieldName } from "./names.ts";
 import { type Field, type Paragraph, placeInValue } from "./paragraphs.ts";
 import { type Problems, quote } from "./problems.ts";
-import { cleanPath, compareBytes, isListSpace, nearest, trimRange } from "./text.ts";
+import { cleanPath, compareBytes, isListSpace, nearest, skipSpace, skipSpaceBack } from "./text.ts";
 import type { BuildFields, Fields, Maintainer, Position } from "./types.ts";
-
-/** The plain fields, in the order in which they are printed. */
-export const buildFieldNames = ["GitRepo", "GitFetch", "GitCommit", "Directory", "File", "Builder"] as const;
-
-const fieldNames: readonly string[] = [
-	"Maintainers",
-	"Tags",
-	"SharedTags",
-	"Architectures",
-	...buildFieldNames,
-	"Constraints",
-];
-const knownFields: ReadonlySet<string> = new Set(fieldNames);
 
 /** What a field has that neither the entry nor the global paragraph names. */
 export const buildDefaults: BuildFields = {
@@ -65,7 +53,8 @@ export function listItems(field: Field): readonly Item[] {
 	for (let start = 0; start <= value.length;) {
 		const comma = value.indexOf(",", start);
 		const end = comma === -1 ? value.length : comma;
-		const [from, to] = trimRange(value, start, end, isListSpace);
+		const from = skipSpace(value, start, end, isListSpace);
+		const to = skipSpaceBack(value, from, end, isListSpace);
 		// The place of an empty item is where it could have begun.
 		items.push({ text: value.slice(from, to), field, offset: from < to ? from : start });
 		start = end + 1;
@@ -187,10 +176,8 @@ export function readArchFields(
 	paragraph: Paragraph,
 	inherited: Readonly<Record<string, string>>,
 ): Readonly<Record<string, string>> {
-	const own: Field[] = [];
-	for (const field of paragraph.fields.values()) {
-		if (!knownFields.has(field.key) && archFieldForm.test(field.key)) own.push(field);
-	}
+	if (paragraph.unusual.size === 0) return inherited;
+	const own = [...paragraph.unusual.values()].filter(({ key }) => archFieldForm.test(key));
 	if (own.length === 0) return inherited;
 	const values = new Map(Object.entries(inherited));
 	for (const { key, value } of own) {
@@ -239,9 +226,10 @@ const commaHint = { hint: "Line ends separate no items: write a comma." };
 /** Refuses what the existing program refuses by its names, and warns of what it ignores or misreads. */
 export function checkKeys(paragraph: Paragraph, context: Context, isGlobal: boolean): void {
 	const { problems } = context;
-	for (const field of paragraph.fields.values()) {
+	if (paragraph.unusual.size === 0) return;
+	for (const field of paragraph.unusual.values()) {
 		const { key, value } = field;
-		if (knownFields.has(key)) {
+		if (isFieldName(key)) {
 			if (field.continuations.length > 0) warnOfNewlines(field, problems);
 			if (value === "") warnOfEmptied(field, isGlobal, problems);
 		} else if (refusedFields.has(key)) {
@@ -321,8 +309,8 @@ function meantField(key: string): string | undefined {
 
 /** A hint for a field that is missing: the unknown field in its paragraph that was probably meant. */
 export function misspelt(paragraph: Paragraph, missing: string): { readonly hint?: string } {
-	for (const field of paragraph.fields.values()) {
-		if (field.key !== missing && !knownFields.has(field.key) && meantField(field.key) === missing) {
+	for (const field of paragraph.unusual.values()) {
+		if (field.key !== missing && !isFieldName(field.key) && meantField(field.key) === missing) {
 			return {
 				hint:
 					field.key.charCodeAt(0) === 0xfeff

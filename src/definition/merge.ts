@@ -1,4 +1,4 @@
-import { buildFieldNames } from "./fields.ts";
+import { buildFieldNames } from "./names.ts";
 import type { BuildFields, Entry, MergedEntry, SharedTagGroup } from "./types.ts";
 
 /** Appends the tags of an entry to the earlier one that has the same build (spec/manifest.md, Merging). */

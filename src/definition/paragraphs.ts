@@ -1,5 +1,6 @@
+import { isFieldName } from "./names.ts";
 import type { Problems } from "./problems.ts";
-import { isWhiteSpace, trimRange } from "./text.ts";
+import { isWhiteSpace, skipSpace, skipSpaceBack } from "./text.ts";
 import type { Position } from "./types.ts";
 
 /** A continuation of a value: `offset` in the value is this line, column 2. */
@@ -24,6 +25,8 @@ export interface Paragraph {
 	readonly column: number;
 	/** By key: the last one of several. */
 	readonly fields: ReadonlyMap<string, Field>;
+	/** Those of them that are not just a value behind one of the format's names: hardly any, and all that checks look at. */
+	readonly unusual: ReadonlyMap<string, Field>;
 	/** Whether it has a line that is neither a field nor a continuation: what is missing is probably there. */
 	readonly damaged: boolean;
 }
@@ -59,11 +62,13 @@ interface Folded {
 }
 
 const notContinued: readonly Continuation[] = [];
+const nothingUnusual: ReadonlyMap<string, Field> = new Map();
 
 interface OpenParagraph {
 	readonly line: number;
 	readonly column: number;
 	readonly fields: Map<string, Field>;
+	unusual: Map<string, Field> | undefined;
 	damaged: boolean;
 	current: OpenField | undefined;
 	folded: Folded | undefined;
@@ -78,7 +83,8 @@ export function readParagraphs(text: string, problems: Problems): readonly Parag
 	const endParagraph = () => {
 		if (open === undefined) return;
 		endField(open, problems);
-		paragraphs.push({ line: open.line, column: open.column, fields: open.fields, damaged: open.damaged });
+		const { line, column, fields, unusual = nothingUnusual, damaged } = open;
+		paragraphs.push({ line, column, fields, unusual, damaged });
 		open = undefined;
 	};
 	for (let start = 0, next = 0; start < text.length; start = next) {
@@ -86,7 +92,8 @@ export function readParagraphs(text: string, problems: Problems): readonly Parag
 		const end = newline === -1 ? text.length : newline;
 		next = end + 1;
 		line += 1;
-		const [from, to] = trimRange(text, start, end, isWhiteSpace);
+		const from = skipSpace(text, start, end, isWhiteSpace);
+		const to = skipSpaceBack(text, from, end, isWhiteSpace);
 		if (text[from] === "#" && from < to) continue;
 		if (end === start || (end === start + 1 && text[start] === "\r")) {
 			endParagraph();
@@ -109,21 +116,29 @@ export function readParagraphs(text: string, problems: Problems): readonly Parag
 		}
 		const colon = text.indexOf(":", from);
 		const place = { line, column: (from < to ? from : start) - start + 1 };
-		open ??= { ...place, fields: new Map(), damaged: false, current: undefined, folded: undefined };
+		open ??= {
+			line,
+			column: place.column,
+			fields: new Map(),
+			unusual: undefined,
+			damaged: false,
+			current: undefined,
+			folded: undefined,
+		};
 		endField(open, problems);
 		if (colon === -1 || colon >= end) {
 			open.damaged = true;
 			problems.notAField(place, text.slice(from, to));
 			continue;
 		}
-		const [keyStart, keyEnd] = trimRange(text, from, colon, isWhiteSpace);
-		const [valueStart, valueEnd] = trimRange(text, colon + 1, end, isWhiteSpace);
+		const keyEnd = skipSpaceBack(text, from, colon, isWhiteSpace);
+		const valueStart = skipSpace(text, colon + 1, to, isWhiteSpace);
 		open.current = {
-			key: text.slice(keyStart, keyEnd),
-			value: text.slice(valueStart, valueEnd),
+			key: text.slice(from, keyEnd),
+			value: text.slice(valueStart, to),
 			line,
 			column: place.column,
-			valueColumn: (valueStart < valueEnd ? valueStart : colon + 1) - start + 1,
+			valueColumn: (valueStart < to ? valueStart : colon + 1) - start + 1,
 			continuations: notContinued,
 		};
 	}
@@ -156,4 +171,10 @@ function endField(paragraph: OpenParagraph, problems: Problems): void {
 		if (folded.blankLine !== undefined) problems.blankLine({ line: folded.blankLine, column: 1 }, key);
 	}
 	paragraph.fields.set(key, current);
+	if (folded !== undefined || current.value === "" || !isFieldName(key)) {
+		paragraph.unusual ??= new Map();
+		paragraph.unusual.set(key, current);
+	} else if (earlier !== undefined) {
+		paragraph.unusual?.delete(key);
+	}
 }

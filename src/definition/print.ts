@@ -1,5 +1,6 @@
-import { buildDefaults, buildFieldNames } from "./fields.ts";
+import { buildDefaults } from "./fields.ts";
 import { printMaintainer } from "./maintainer.ts";
+import { buildFieldNames } from "./names.ts";
 import type { Definition, Entry, Fields, Maintainer } from "./types.ts";
 
 type Printable = Omit<Fields, "at" | "positions"> & Partial<Pick<Entry, "Tags">>;
@@ -45,7 +46,9 @@ function printFields(fields: Printable, inherited: Printable | undefined): strin
 	addList("SharedTags", fields.SharedTags, inherited?.SharedTags, join);
 	addList("Architectures", fields.Architectures, inherited?.Architectures, join);
 	for (const name of buildFieldNames) add(name, fields[name], inherited?.[name]);
-	for (const [key, value] of Object.entries(fields.archFields)) add(key, value, inherited?.archFields[key]);
+	if (fields.archFields !== inherited?.archFields) {
+		for (const [key, value] of Object.entries(fields.archFields)) add(key, value, inherited?.archFields[key]);
+	}
 	addList("Constraints", fields.Constraints, inherited?.Constraints, join);
 	return lines.join("\n");
 }

@@ -87,20 +87,24 @@ function isVisible(code: number): boolean {
 	return code > 0x20 && code < 0x7f;
 }
 
-/** The range of `text` between `start` and `end` without `space` at its ends. */
-export function trimRange(
-	text: string,
-	start: number,
-	end: number,
-	space: (code: number) => boolean,
-): readonly [start: number, end: number] {
+/** Where in `text` between `start` and `end` the first character stands that is no `space`; `end` if there is none. */
+export function skipSpace(text: string, start: number, end: number, space: (code: number) => boolean): number {
 	let from = start;
+	for (; from < end; from += 1) {
+		const code = text.charCodeAt(from);
+		if (isVisible(code) || !space(code)) break;
+	}
+	return from;
+}
+
+/** The end of `text` between `start` and `end` without the `space` there; `start` if there is nothing else. */
+export function skipSpaceBack(text: string, start: number, end: number, space: (code: number) => boolean): number {
 	let to = end;
-	// Nearly all have none at either end.
-	if (from < to && isVisible(text.charCodeAt(from)) && isVisible(text.charCodeAt(to - 1))) return [from, to];
-	while (from < to && space(text.charCodeAt(from))) from += 1;
-	while (to > from && space(text.charCodeAt(to - 1))) to -= 1;
-	return [from, to];
+	for (; to > start; to -= 1) {
+		const code = text.charCodeAt(to - 1);
+		if (isVisible(code) || !space(code)) break;
+	}
+	return to;
 }
 
 /** Order by the bytes of UTF-8, in which U+FFFF comes before U+10000: not so in JavaScript's own order. */
