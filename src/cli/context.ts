@@ -8,8 +8,8 @@ import {
 	type ScriptedImage,
 	type Program,
 } from "../config/index.ts";
-import { type Io, nodeIo, printable, whenOutputIsLost } from "../io/index.ts";
-import { type Style, styleFor, terminalLog } from "../report/index.ts";
+import { type Io, nodeIo, printable, standardError, standardOutput, whenOutputIsLost } from "../io/index.ts";
+import { type Style, styleFor, terminalLog, type TerminalLog } from "../report/index.ts";
 
 export interface GlobalOptions {
 	readonly config?: string;
@@ -50,18 +50,17 @@ export async function withContext(
 	command: (context: Context) => Promise<number>,
 ): Promise<number> {
 	const { env } = process;
-	const live = options.progress && process.stderr.isTTY && env["TERM"] !== "dumb" && options.verbose !== true;
-	const terminal = terminalLog(process.stderr, {
-		style: styleFor(process.stderr, env),
-		live,
-		verbose: options.verbose === true,
-		now: () => Date.now(),
-	});
+	// Opened when something is said: many commands only print their result.
+	let terminal: TerminalLog | undefined;
+	const log: Io["log"] = (event) => {
+		terminal ??= openTerminal(options, env);
+		terminal.log(event);
+	};
 	const ending = new AbortController();
 	const end = (signal: NodeJS.Signals): void => {
 		// Who asks twice does not want to wait for what is being put in order.
 		if (ending.signal.aborted) process.exit(130);
-		terminal.log({ type: "message", level: "notice", text: "ending what runs; once more to leave at once" });
+		log({ type: "message", level: "notice", text: "ending what runs; once more to leave at once" });
 		ending.abort(new Error(`ended by ${signal}`));
 	};
 	process.on("SIGINT", end);
@@ -72,14 +71,14 @@ export async function withContext(
 	});
 	try {
 		return await command({
-			io: nodeIo({ log: terminal.log, signal: ending.signal, env }),
+			io: nodeIo({ log, signal: ending.signal, env }),
 			...(await programOf(options, env)),
 			work: path.resolve(options.work),
 			json: options.json === true,
-			style: styleFor(process.stdout, env),
+			style: styleFor(standardOutput(), env),
 			print: (text) => {
-				terminal.end();
-				process.stdout.write(text);
+				terminal?.end();
+				standardOutput().write(text);
 			},
 		});
 	} catch (error) {
@@ -87,12 +86,19 @@ export async function withContext(
 		// Whatever came of it, it came of being ended.
 		throw new BrewlineError("cancelled", messageOf(ending.signal.reason), { cause: error });
 	} finally {
-		terminal.end();
+		terminal?.end();
 		process.off("SIGINT", end);
 		process.off("SIGTERM", end);
 		process.off("SIGHUP", end);
 		ignoreOutput();
 	}
+}
+
+function openTerminal(options: GlobalOptions, env: Io["env"]): TerminalLog {
+	const stream = standardError();
+	const verbose = options.verbose === true;
+	const live = options.progress && stream.isTTY && env["TERM"] !== "dumb" && !verbose;
+	return terminalLog(stream, { style: styleFor(stream, env), live, verbose, now: () => Date.now() });
 }
 
 type Configured = Pick<Context, "program" | "configured" | "images" | "scripts" | "file" | "folder" | "libraryGiven">;

@@ -20,11 +20,11 @@ async function start(): Promise<void> {
 	// If nothing is left to wait for before the command has come to its end, it has failed.
 	process.exitCode = 1;
 	let lost = 0;
-	const { isUnread, main, whenOutputIsLost } = await import("./program.ts");
+	const { isUnread, main, standardError, whenOutputIsLost } = await import("./program.ts");
 	whenOutputIsLost((error) => {
 		// Who has read enough of a result is content with it, as of `head`.
 		if (isUnread(error)) return;
-		process.stderr.write(`brewline: cannot write the output: ${error.message}\n`);
+		standardError().write(`brewline: cannot write the output: ${error.message}\n`);
 		lost = 1;
 		if (process.exitCode === 0) process.exitCode = lost;
 	});

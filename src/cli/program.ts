@@ -1,14 +1,14 @@
 import { readFileSync } from "node:fs";
 import { Argument, Command, CommanderError, InvalidArgumentError, Option, type OptionValues } from "commander";
 import { BrewlineError, errorCodes } from "../errors.ts";
-import { printable } from "../io/index.ts";
+import { printable, standardError, standardOutput } from "../io/index.ts";
 import { tabJson } from "../json/index.ts";
 import { exitCodeOf, type FailureReport, failuresOf, failureText, styleFor } from "../report/index.ts";
 import { completionScript, type Shell, shells } from "./completion.ts";
 import type { Context, GlobalOptions } from "./context.ts";
 
 // For the entry, which may import nothing but this: all of ../io would be a file with all that uses it.
-export { isUnread, whenOutputIsLost } from "../io/index.ts";
+export { isUnread, standardError, whenOutputIsLost } from "../io/index.ts";
 
 /** Runs one command line; returns the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -35,15 +35,16 @@ export async function main(argv: readonly string[]): Promise<number> {
 const exitCode = new WeakMap<Command, number>();
 
 function printFailures(failures: readonly FailureReport[]): void {
-	process.stdout.write(tabJson({ errors: failures }));
+	standardOutput().write(tabJson({ errors: failures }));
 }
 
 function fail(error: unknown, json: boolean): number {
 	const failures = failuresOf(error);
 	if (json) printFailures(failures);
-	const style = styleFor(process.stderr, process.env);
-	for (const failure of failures) process.stderr.write(`${style.red(failure.code)}: ${failureText(failure)}\n`);
-	if (!(error instanceof BrewlineError) && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+	const stream = standardError();
+	const style = styleFor(stream, process.env);
+	for (const failure of failures) stream.write(`${style.red(failure.code)}: ${failureText(failure)}\n`);
+	if (!(error instanceof BrewlineError) && error instanceof Error) stream.write(`${error.stack}\n`);
 	return exitCodeOf(error);
 }
 
@@ -67,9 +68,13 @@ export function commandLine(words: readonly string[] = []): Command {
 		.option("--no-progress", "plain lines instead of a live view, also on a terminal")
 		.showHelpAfterError("(add --help for an explanation)")
 		.exitOverride()
+		.configureOutput({
+			writeOut: (text) => standardOutput().write(text),
+			writeErr: (text) => standardError().write(text),
+		})
 		.addHelpText(
 			"after",
-			`
+			() => `
 One command does everything:
   brewline run                 build what is missing, layer by layer, and publish every tag
   brewline run --dry-run       say what that would do
@@ -129,8 +134,16 @@ NO_COLOR turns colours off. BREWLINE_CONFIG names the configuration like --confi
 		"builds at once (default: one for every two processors)",
 	).argParser(positive);
 
-	/** What defines each command, in the order of the help. */
-	const commands: Readonly<Record<string, () => void>> = {
+	// Whoever asks for help, or names nothing that there is, is told of all.
+	const needsAll = words.some((word) => /^(?:help|-h|--help|completion)$/.test(word));
+	/** Defines those that are named. */
+	const define = (commands: Readonly<Record<string, () => void>>): void => {
+		const all = Object.keys(commands);
+		const named = needsAll ? [] : all.filter((name) => words.includes(name));
+		for (const name of named.length === 0 ? all : named) commands[name]!();
+	};
+	// In the order of the help.
+	define({
 		sources: () => {
 			command(
 				"sources",
@@ -495,65 +508,79 @@ not sent again; a copy that is ended leaves no tag that is incomplete, and the n
 			);
 			const inspects = (name: string, description: string, more: string): Command =>
 				below(inspect, name, description, more);
-			inspects(
-				"definition",
-				"a definition, or one tag's entry, printed canonically",
-				`  brewline inspect definition hello:latest
+			define({
+				definition: () => {
+					inspects(
+						"definition",
+						"a definition, or one tag's entry, printed canonically",
+						`  brewline inspect definition hello:latest
   brewline inspect definition ./file --json`,
-			)
-				.argument("<reference...>", "NAME, NAME:TAG, a path or an address")
-				.action(does(async () => (await import("./inspect-library.ts")).inspectDefinition));
-			inspects(
-				"list",
-				"all full tags that references select",
-				`  brewline inspect list --build-order
+					)
+						.argument("<reference...>", "NAME, NAME:TAG, a path or an address")
+						.action(does(async () => (await import("./inspect-library.ts")).inspectDefinition));
+				},
+				list: () => {
+					inspects(
+						"list",
+						"all full tags that references select",
+						`  brewline inspect list --build-order
   brewline inspect list hello --arch-filter --arch s390x`,
-			)
-				.argument("[reference...]", "as for definition; all definitions where none is given")
-				.option("--uniq", "only the first tag of each entry")
-				.option("--repos", "only the names")
-				.option("--arch-filter", "skip entries without the architecture")
-				.option("--arch <name>", "the architecture of --arch-filter")
-				.option("--apply-constraints", "skip what constraints exclude")
-				.option("--constraint <name...>", "a constraint that is met")
-				.option("--exclusive-constraints", "with --apply-constraints: skip entries without constraints")
-				.option("--build-order", "parents before what is built from them")
-				.option("--namespace <name>", "stands before every name")
-				.action(does(async () => (await import("./inspect-library.ts")).inspectList));
-			inspects(
-				"checksum",
-				"the content checksum of a directory of a commit",
-				`The same for the same content: it is what a build's id is made from. --json adds the commit's time.
+					)
+						.argument("[reference...]", "as for definition; all definitions where none is given")
+						.option("--uniq", "only the first tag of each entry")
+						.option("--repos", "only the names")
+						.option("--arch-filter", "skip entries without the architecture")
+						.option("--arch <name>", "the architecture of --arch-filter")
+						.option("--apply-constraints", "skip what constraints exclude")
+						.option("--constraint <name...>", "a constraint that is met")
+						.option("--exclusive-constraints", "with --apply-constraints: skip entries without constraints")
+						.option("--build-order", "parents before what is built from them")
+						.option("--namespace <name>", "stands before every name")
+						.action(does(async () => (await import("./inspect-library.ts")).inspectList));
+				},
+				checksum: () => {
+					inspects(
+						"checksum",
+						"the content checksum of a directory of a commit",
+						`The same for the same content: it is what a build's id is made from. --json adds the commit's time.
   brewline inspect checksum https://example.com/hello.git 0123456789012345678901234567890123456789 amd64`,
-			)
-				.argument("<repository>", "the address of a git repository")
-				.argument("<commit>", "the full id of a commit")
-				.argument("[directory]", "counts from the root", ".")
-				.option("--fetch <ref>", "where to find the commit if the server gives none by its id", "refs/heads/master")
-				.action(does(async () => (await import("./inspect.ts")).inspectChecksum));
-			inspects(
-				"froms",
-				"the images that a Dockerfile needs",
-				`  brewline inspect froms Dockerfile --platform linux/arm64/v8`,
-			)
-				.argument("<file>", "a Dockerfile, or - for standard input")
-				.option("--platform <platform>", "for predefined variables", "linux/amd64")
-				.action(does(async () => (await import("./inspect.ts")).inspectFroms));
-			inspects(
-				"reference",
-				"the parts of an image reference",
-				`  brewline inspect reference localhost:5000/a/b:1 --json`,
-			)
-				.argument("<reference>", "[HOST/]REPOSITORY[:TAG][@DIGEST]")
-				.action(does(async () => (await import("./inspect.ts")).inspectReference));
-			inspects(
-				"index",
-				"what a registry has under a reference: each platform with its digest",
-				`One line for each manifest: architecture, platform, digest, size, kind. --json prints the index.
+					)
+						.argument("<repository>", "the address of a git repository")
+						.argument("<commit>", "the full id of a commit")
+						.argument("[directory]", "counts from the root", ".")
+						.option("--fetch <ref>", "where to find the commit if the server gives none by its id", "refs/heads/master")
+						.action(does(async () => (await import("./inspect.ts")).inspectChecksum));
+				},
+				froms: () => {
+					inspects(
+						"froms",
+						"the images that a Dockerfile needs",
+						`  brewline inspect froms Dockerfile --platform linux/arm64/v8`,
+					)
+						.argument("<file>", "a Dockerfile, or - for standard input")
+						.option("--platform <platform>", "for predefined variables", "linux/amd64")
+						.action(does(async () => (await import("./inspect.ts")).inspectFroms));
+				},
+				reference: () => {
+					inspects(
+						"reference",
+						"the parts of an image reference",
+						`  brewline inspect reference localhost:5000/a/b:1 --json`,
+					)
+						.argument("<reference>", "[HOST/]REPOSITORY[:TAG][@DIGEST]")
+						.action(does(async () => (await import("./inspect.ts")).inspectReference));
+				},
+				index: () => {
+					inspects(
+						"index",
+						"what a registry has under a reference: each platform with its digest",
+						`One line for each manifest: architecture, platform, digest, size, kind. --json prints the index.
   brewline inspect index registry.example.com/library/hello:latest`,
-			)
-				.argument("<reference>", "[HOST/]REPOSITORY[:TAG][@DIGEST]")
-				.action(does(async () => (await import("./inspect.ts")).inspectIndex));
+					)
+						.argument("<reference>", "[HOST/]REPOSITORY[:TAG][@DIGEST]")
+						.action(does(async () => (await import("./inspect.ts")).inspectIndex));
+				},
+			});
 		},
 		propose: () => {
 			command(
@@ -605,14 +632,10 @@ see whether it may, and sends nothing.`,
 			)
 				.addArgument(new Argument("<shell>", "what reads it").choices(shells))
 				.action((shell: Shell) => {
-					process.stdout.write(completionScript(shell, program));
+					standardOutput().write(completionScript(shell, program));
 				});
 		},
-	};
-	const named = Object.keys(commands).filter((name) => words.includes(name));
-	// Whoever asks for help, or names nothing that there is, is told of all.
-	const needsAll = named.length === 0 || words.some((word) => /^(?:help|-h|--help|completion)$/.test(word));
-	for (const name of needsAll ? Object.keys(commands) : named) commands[name]!();
+	});
 	return program;
 }
 

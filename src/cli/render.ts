@@ -1,7 +1,7 @@
 import { fileDiff, type DiffFile } from "../check/index.ts";
 import { encodeText } from "../definition/index.ts";
 import { BrewlineError } from "../errors.ts";
-import { printable } from "../io/index.ts";
+import { printable, standardOutput } from "../io/index.ts";
 import { tabJson } from "../json/index.ts";
 import { type Change, render, type Rendered } from "../template/index.ts";
 import { chosenImages, type Context } from "./context.ts";
@@ -35,7 +35,7 @@ export async function renderStep(context: Context, options: Options, versions: s
 		return options.check === true && rendered.changes.length > 0 ? 1 : 0;
 	}
 	if (options.check === true) {
-		context.print(encodeText(rendered.changes.map((change) => diffOf(change, process.stdout.isTTY)).join("")));
+		context.print(encodeText(rendered.changes.map((change) => diffOf(change, standardOutput().isTTY)).join("")));
 	}
 	if (options.check === true && rendered.changes.length > 0) {
 		throw new BrewlineError("failed", `${summary(rendered.changes)}: not as rendered`, {

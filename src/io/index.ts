@@ -2,5 +2,5 @@ export { refuseLinks, writeWhole } from "./files.ts";
 export type * from "./types.ts";
 export { nodeIo, type NodeIoOptions } from "./node.ts";
 export { isRunning, runCommand, type CommandOptions, type CommandResult } from "./command.ts";
-export { isUnread, whenOutputIsLost } from "./output.ts";
+export { isUnread, standardError, standardOutput, whenOutputIsLost } from "./output.ts";
 export { printable } from "./printable.ts";
