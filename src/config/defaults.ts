@@ -118,7 +118,6 @@ export const entryFields = [
 	"Tags",
 	"SharedTags",
 	"Architectures",
-	"GitFetch",
 	"GitCommit",
 	"Directory",
 	"File",

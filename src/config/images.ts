@@ -408,7 +408,9 @@ export const imageSchema = named(
 		constraints: z.optional(described(list(conditional), "Constraints: every one whose condition holds.")),
 		builder: z.optional(described(list(conditional), "Builder: the first whose condition holds.")),
 		archFields: z.optional(described(list(archField), "ARCH-Directory and the like, for each architecture.")),
-		fieldOrder: z.optional(described(list(entryField), "The order of the fields of an entry.")),
+		fieldOrder: z.optional(
+			described(list(entryField), "The order of the fields of an entry; those that are not named follow."),
+		),
 		omitDirectory: z.optional(described(z.boolean(), "Whether entries have no Directory.")),
 		templates: z.optional(described(templates, "How the Dockerfiles are rendered.")),
 		propose: z.optional(described(proposeSchema, "How the definition gets to the library.")),

@@ -191,14 +191,14 @@ function paragraph(
 		Tags: tags.map(({ tag }) => tag).join(", "),
 		SharedTags: sharedTags.map(({ tag }) => tag).join(", "),
 		Architectures: architectures.join(", "),
-		GitFetch: "",
 		GitCommit: commit ?? "",
 		Directory: config.omitDirectory === true ? "" : directory,
 		File: file === "Dockerfile" ? "" : file,
 		Builder: builder === undefined ? "" : (expand(builder.value, scope) ?? ""),
 		Constraints: constraints.join(", "),
 	};
-	const lines = (config.fieldOrder ?? entryFields).flatMap((field) => {
+	const order = new Set([...(config.fieldOrder ?? []), ...entryFields]);
+	const lines = [...order].flatMap((field) => {
 		if (field === "ArchFields") return archFieldLines(config, found);
 		const value = values[field];
 		return value === "" ? [] : [line(field, value)];

@@ -213,6 +213,33 @@ s390x-Directory: 1/musl/s390x
 	});
 });
 
+describe("the order of fields", () => {
+	const files = {
+		"versions.json": versionsFile([["1", "1.0"]]),
+		"1/windows.Dockerfile": "FROM os:13\n",
+	};
+	const fields = (yaml: string): readonly string[] => {
+		const more =
+			"file: windows.Dockerfile\nconstraints: [ { value: a }, { value: b } ]\nbuilder: [ { value: classic } ]";
+		const { text } = composed(imageConfig(`${yaml}\n${more}`), files, { definitions: { os } });
+		return text.trimEnd().split("\n\n").at(-1)!.split("\n");
+	};
+
+	it("has all fields, also where some only are named", () => {
+		const usual = [
+			"Tags: 1.0",
+			"Architectures: amd64, arm64v8, s390x",
+			`GitCommit: ${commit(1)}`,
+			"Directory: 1",
+			"File: windows.Dockerfile",
+			"Constraints: a, b",
+			"Builder: classic",
+		];
+		expect(fields("")).toEqual(usual);
+		expect(fields("fieldOrder: [Builder, Directory, Builder]")).toEqual([6, 3, 0, 1, 2, 4, 5].map((at) => usual[at]));
+	});
+});
+
 describe("tags", () => {
 	const files = {
 		"versions.json": versionsFile([
