@@ -20,6 +20,12 @@ export const configSchema = z.extend(programSchema, {
 
 export type ConfigInput = z.infer<typeof configSchema>;
 
+const sameImage = {
+	path: ["image"],
+	message: "another image has this name",
+	hint: "Each image has one definition: give both their entries in one description, or another name.",
+};
+
 /** The two blocks of a `brewline.yaml`; `images` is empty where there is none. All errors of the text come in one. */
 export function parseFile(text: string, file: string): Configuration {
 	const read = readText(text, file, configSchema);
@@ -28,10 +34,10 @@ export function parseFile(text: string, file: string): Configuration {
 	const list = isList ? images : [images];
 	read.refuse(
 		list.flatMap((image, index) =>
-			("script" in image ? [] : checkNames(image)).map((problem) => ({
-				...problem,
-				path: ["images", ...(isList ? [String(index)] : []), ...problem.path],
-			})),
+			[
+				...("script" in image ? [] : checkNames(image)),
+				...(list.findIndex((other) => other.image === image.image) < index ? [sameImage] : []),
+			].map((problem) => ({ ...problem, path: ["images", ...(isList ? [String(index)] : []), ...problem.path] })),
 		),
 	);
 	return {

@@ -131,6 +131,28 @@ describe("what is wrong is named with its place and the nearest name", () => {
 			6,
 			/did you mean parents/,
 		],
+		[
+			"a name that means something",
+			["vars: { directory: x }"],
+			/^images\.vars\.directory: directory has a meaning/,
+			6,
+			/another name/,
+		],
+		["the same of an axis", ["matrix: { any: [x] }"], /^images\.matrix\.any: any has a meaning already$/, 6, /another/],
+		[
+			"the same of a group",
+			["matrix: { a: [x] }", "split: { a: '(?<file>.)' }"],
+			/^images\.split\.a: file has a meaning already$/,
+			7,
+			/another name/,
+		],
+		[
+			"a text with names where a key is meant",
+			["versions: { full: '{version}' }"],
+			/^images\.versions\.full: a text is the key in the version's data here$/,
+			6,
+			/^Write \{ value: "\{version\}" \} for/,
+		],
 		["two lines in one", ['tagPrefix: "a\\nb"'], /images\.tagPrefix: must be one line/, 6, /^$/],
 	])("%s", (_what, lines, message, line, hint) => {
 		const [first] = failures(image(...lines));
@@ -138,6 +160,23 @@ describe("what is wrong is named with its place and the nearest name", () => {
 		expect(first!.message).toMatch(message);
 		expect(first!.at!.line).toBe(line);
 		expect(first!.hint ?? "").toMatch(hint);
+	});
+
+	test.each(["https://example.com/x.git", "https://example.com/x/"])("the address %s of a repository", (address) => {
+		const text = image().replace("https://example.com/x", address);
+		expect(failures(text)[0]).toMatchObject({
+			message: "images.header.repository: must be the address without .git or / at its end",
+			at: { line: 3 },
+		});
+	});
+
+	it("names an image that stands twice, also where one of both has a script", () => {
+		const one = image()
+			.replace("images:\n  image", "images:\n  - image")
+			.replaceAll(/^ {2}(?=[^-])/gm, "    ");
+		const [first, ...more] = failures(`${one}  - { image: y, script: a.sh }\n  - { image: x, script: b.sh }\n`);
+		expect(first).toMatchObject({ message: "images.2.image: another image has this name", at: { line: 7 } });
+		expect(more).toEqual([]);
 	});
 
 	it("names all of them, in the order of the file", () => {

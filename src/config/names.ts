@@ -25,6 +25,9 @@ export const versionNames = [
 ] as const;
 export const entryNames = ["directory", "file", "aliases", "latestVersion"] as const;
 
+/** What a configuration cannot give to anything of its own: `any` and `not` would be no names in a condition. */
+const taken: ReadonlySet<string> = new Set([...versionNames, ...entryNames, "arch", "doc", "any", "not"]);
+
 type Path = readonly (string | number)[];
 
 interface Checker {
@@ -47,6 +50,17 @@ export function checkNames(config: ImageConfig): readonly NameProblem[] {
 	const entry = new Set([...version, ...entryNames, ...axes, ...groups, ...namesOf(config.vars)]);
 	const perArchitecture = new Set([...entry, "arch"]);
 
+	for (const [path, names] of [
+		[["versionVars"], namesOf(config.versionVars)],
+		[["matrix"], axes],
+		[["vars"], namesOf(config.vars)],
+		[["templates", "vars"], namesOf(config.templates?.vars)],
+	] as const) {
+		for (const name of names) if (taken.has(name)) problems.push(takenName(name, [...path, name]));
+	}
+	for (const [axis, source] of Object.entries(config.split ?? {})) {
+		for (const name of groupNames(source)) if (taken.has(name)) problems.push(takenName(name, ["split", axis]));
+	}
 	check.value(config.header.comment, ["header", "comment"], new Set(["repository", "commit", "self"]));
 	check.value(config.header.branchFields, ["header", "branchFields"], new Set(["arch"]));
 	for (const [name, value] of Object.entries(config.header.fields ?? {})) {
@@ -54,6 +68,13 @@ export function checkNames(config: ImageConfig): readonly NameProblem[] {
 	}
 	const { full, entryFull, drop = [] } = config.versions ?? {};
 	if (typeof full === "object") check.value(full, ["versions", "full"], version);
+	else if (full?.includes("{") === true) {
+		problems.push({
+			path: ["versions", "full"],
+			message: "a text is the key in the version's data here",
+			hint: `Write { value: "${printable(full, 100)}" } for a text with names.`,
+		});
+	}
 	check.value(entryFull, ["versions", "entryFull"], entry);
 	for (const [index, rule] of drop.entries()) check.condition(rule.if, ["versions", "drop", index, "if"], version);
 	check.record(config.versionVars, ["versionVars"], version);
@@ -172,6 +193,10 @@ function checker(config: ImageConfig, problems: NameProblem[]): Checker {
 /** `dockerfile: …, env: NAME` of a variable, and what is replaced in a copied file, are text as it stands. */
 function isLiteral(key: string, rule: object): boolean {
 	return (key === "env" && "dockerfile" in rule) || (key === "from" && "to" in rule);
+}
+
+function takenName(name: string, path: Path): NameProblem {
+	return { path: path.map(String), message: `${name} has a meaning already`, hint: "Give it another name." };
 }
 
 function unknownName(name: string, path: Path, known: readonly string[], what: string): NameProblem {

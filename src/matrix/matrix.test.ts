@@ -179,7 +179,7 @@ describe("the matrix", () => {
 matrix: { php: [ { path: php } ], variant: [ { path: variants }, "", { path: [windows, variants], prefix: windows/ } ] }
 split: { variant: "^(?<dir>.*/)?(?<sapi>[^/-]*)" }
 vars:
-  first: { axis: variant, first: "*", except: ["windows/*", ""] }
+  usual: { axis: variant, first: "*", except: ["windows/*", ""] }
   last: { axis: sapi, scope: definition, first: "f*" }`,
 			{
 				"versions.json": versionsFile([
@@ -194,7 +194,7 @@ vars:
 			},
 		);
 		const shown = entries.map(({ directory, scope }) =>
-			[directory, ...["dir", "sapi", "first", "last"].map((name) => scope.get(name))].join("|"),
+			[directory, ...["dir", "sapi", "usual", "last"].map((name) => scope.get(name))].join("|"),
 		);
 		expect(shown).toEqual([
 			"2/8.5/apache||apache|apache|fpm",
