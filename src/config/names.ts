@@ -26,7 +26,14 @@ export const versionNames = [
 export const entryNames = ["directory", "file", "aliases", "latestVersion"] as const;
 
 /** What a configuration cannot give to anything of its own: `any` and `not` would be no names in a condition. */
-const taken: ReadonlySet<string> = new Set([...versionNames, ...entryNames, "arch", "doc", "any", "not"]);
+export const takenNames: ReadonlySet<string> = new Set<string>([
+	...versionNames,
+	...entryNames,
+	"arch",
+	"doc",
+	"any",
+	"not",
+]);
 
 type Path = readonly (string | number)[];
 
@@ -56,10 +63,10 @@ export function checkNames(config: ImageConfig): readonly NameProblem[] {
 		[["vars"], namesOf(config.vars)],
 		[["templates", "vars"], namesOf(config.templates?.vars)],
 	] as const) {
-		for (const name of names) if (taken.has(name)) problems.push(takenName(name, [...path, name]));
+		for (const name of names) if (takenNames.has(name)) problems.push(takenName(name, [...path, name]));
 	}
 	for (const [axis, source] of Object.entries(config.split ?? {})) {
-		for (const name of groupNames(source)) if (taken.has(name)) problems.push(takenName(name, ["split", axis]));
+		for (const name of groupNames(source)) if (takenNames.has(name)) problems.push(takenName(name, ["split", axis]));
 	}
 	check.value(config.header.comment, ["header", "comment"], new Set(["repository", "commit", "self"]));
 	check.value(config.header.branchFields, ["header", "branchFields"], new Set(["arch"]));

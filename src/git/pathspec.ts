@@ -52,7 +52,7 @@ export function compilePathspecs(queries: readonly PathQuery[], limit = maxSteps
 	const count = (more: number): void => {
 		if ((steps += more) <= limit) return;
 		throw new BrewlineError("limit", "comparing the history with what is copied takes too long", {
-			hint: "Name fewer patterns (*, ?, []) in COPY and ADD.",
+			hint: "Name fewer patterns (*, ?, []) in COPY.",
 		});
 	};
 	return {

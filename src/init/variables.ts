@@ -1,4 +1,5 @@
 import type { ImageConfig, Variables } from "../config/index.ts";
+import { takenNames } from "../config/names.ts";
 import { orderedEntries, type JsonValue } from "../json/index.ts";
 
 /** Variables that an inferred rule may use; those that none does are left out in the end. */
@@ -21,7 +22,7 @@ export function candidatesOf(
 	axes: ReadonlyMap<string, readonly string[]>,
 	data: Iterable<JsonValue | undefined>,
 ): Candidates {
-	const taken = new Set<string>(["version", "full", "base", "major", "first", "file", "directory", ...axes.keys()]);
+	const taken = new Set<string>([...takenNames, ...axes.keys()]);
 	const free = (name: string): string => {
 		let chosen = name;
 		for (let number = 2; taken.has(chosen); number++) chosen = `${name}${number}`;

@@ -11,7 +11,7 @@ function isDigit(character: string | undefined): boolean {
 	return character !== undefined && character >= "0" && character <= "9";
 }
 
-/** The natural order of keys, as `sort -V` has it: `8.1`, `8.5`, `8.5-rc`, `8.10`, `tip`. */
+/** The natural order of keys, as `sort -V` has it but for its endings of file names: `8.1`, `8.5`, `8.5-rc`, `8.10`, `tip`. */
 export function compareKeys(a: string, b: string): number {
 	let i = 0;
 	let j = 0;
