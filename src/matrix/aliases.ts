@@ -35,7 +35,7 @@ export function aliasesOf({ config, scope, key, keys, claims }: AliasOptions): r
 			if (pinned === undefined ? !applies : pinned !== key) continue;
 			const owner = claims.get(text);
 			if (owner === undefined) claims.set(text, key);
-			else if (once && pinned === undefined && owner !== key) continue;
+			else if (once && owner !== key) continue;
 			add(text, `aliases.list.${index}`);
 		}
 	}

@@ -64,8 +64,9 @@ export function valuesOf(
 	const split = Object.entries(config.split ?? {}).find(([, source]) => groupNames(source).includes(name));
 	if (split === undefined) return [];
 	const values = axisValues(config.matrix?.[split[0]] ?? [], data, scope);
-	const groups = values.map((value) => splitValue(split[1], value, scope.language)[name]);
-	return [...new Set(groups)].filter((value) => value !== undefined);
+	return values
+		.map((value) => splitValue(split[1], value, scope.language)[name])
+		.filter((value) => value !== undefined);
 }
 
 /** The groups of a split; a group that took no part is empty, and where nothing matches there are none. */

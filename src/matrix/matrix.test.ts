@@ -1,13 +1,9 @@
 import * as fc from "fast-check";
 import { describe, expect, it, test } from "vitest";
-import { filesOf, imageConfig, type TestFiles, versionsFile } from "../../test/support/image-repository.ts";
-import { buildMatrix, compareKeys, compareVersions, type Matrix } from "./index.ts";
+import { matrixOf as matrix, versionsFile } from "../../test/support/image-repository.ts";
+import { compareKeys, compareVersions } from "./index.ts";
 
 const seed = Number(process.env["FC_SEED"] ?? 1);
-
-function matrix(yaml: string, files: TestFiles, today = "2026-01-02"): Matrix {
-	return buildMatrix({ config: imageConfig(yaml), files: filesOf(files), today });
-}
 
 /** The aliases of each version, in order. */
 function aliases(yaml: string, versions: Parameters<typeof versionsFile>[0]): readonly string[] {

@@ -6,7 +6,7 @@ import { dockerProgram, type ImageConfig, parseFile } from "../../src/config/ind
 import { compose } from "../../src/generate/compose.ts";
 import { survey } from "../../src/generate/survey.ts";
 import type { Generated, Survey, SurveyInput } from "../../src/generate/types.ts";
-import type { RepositoryFile, RepositoryFiles } from "../../src/matrix/index.ts";
+import { buildMatrix, type Matrix, type RepositoryFile, type RepositoryFiles } from "../../src/matrix/index.ts";
 
 /** Small image repositories: in memory, and as work trees of git. */
 
@@ -48,6 +48,11 @@ export function versionsFile(versions: readonly (readonly [key: string, data: st
 		return `  ${JSON.stringify(key)}: ${JSON.stringify(value)}`;
 	});
 	return `{\n${lines.join(",\n")}\n}\n`;
+}
+
+/** What a repository in memory has by a configuration. */
+export function matrixOf(yaml: string, files: TestFiles, today = "2026-01-02"): Matrix {
+	return buildMatrix({ config: imageConfig(yaml), files: filesOf(files), today });
 }
 
 export interface Asked {
