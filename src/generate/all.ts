@@ -1,5 +1,6 @@
 import type { ImageConfig } from "../config/index.ts";
 import type { Io } from "../io/index.ts";
+import { dayOf } from "../matrix/index.ts";
 import { firstOf, type Definitions } from "./definitions.ts";
 import { generate, type GenerateInput } from "./generate.ts";
 import type { Generated } from "./types.ts";
@@ -13,7 +14,7 @@ export async function generateAll(
 	},
 	io: Io,
 ): Promise<ReadonlyMap<string, Generated>> {
-	const { today = new Date(io.clock.now()).toISOString().slice(0, 10) } = input;
+	const today = dayOf(io, input.today);
 	const done = new Map<string, Generated>();
 	const earlier: Definitions = async (image) => await Promise.resolve(done.get(image)?.text);
 	const definitions = firstOf(earlier, input.definitions);

@@ -8,7 +8,7 @@ import { BrewlineError } from "../errors.ts";
 import { gitIn, newestCommits, type LocalRepository } from "../git/index.ts";
 import type { Io } from "../io/index.ts";
 import { printable } from "../io/printable.ts";
-import { readCommit, readWorkTree, type RepositoryFiles } from "../matrix/index.ts";
+import { dayOf, readCommit, readWorkTree, type RepositoryFiles } from "../matrix/index.ts";
 import { openSandbox, type Sandbox, type SandboxOptions } from "../sandbox/index.ts";
 import type { Definitions } from "./definitions.ts";
 import type { Generated, SurveyInput } from "./types.ts";
@@ -35,10 +35,8 @@ export interface GenerateInput {
 
 /** An image's definition, with what explains it, from its repository: a handful of git processes (spec/library-generation.md). */
 export async function generate(input: GenerateInput, io: Io): Promise<Generated> {
-	const { config, repository, today, architectures } = input;
-	if (!/^[0-9]{4}-[0-9]{2}-[0-9]{2}$/.test(today) || Number.isNaN(Date.parse(today))) {
-		throw new BrewlineError("usage", "today must be a day: YYYY-MM-DD");
-	}
+	const { config, repository, architectures } = input;
+	const today = dayOf(io, input.today);
 	// It starts while files are read.
 	await using own = input.sandbox === undefined ? openSandbox({ ...input.limits, signal: io.signal }) : undefined;
 	const sandbox = input.sandbox ?? own!;

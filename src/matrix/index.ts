@@ -1,4 +1,5 @@
 export type { Alias } from "./aliases.ts";
+export { dayOf } from "./day.ts";
 export { textOfFile, type RepositoryFile, type RepositoryFiles } from "./files.ts";
 export {
 	buildMatrix,

@@ -1,6 +1,7 @@
 import { describe, expect, it, test } from "vitest";
 import { matrixOf, versionsFile } from "../../test/support/image-repository.ts";
-import type { Alias, MatrixEntry, Value } from "./index.ts";
+import { nodeIo } from "../io/index.ts";
+import { type Alias, dayOf, type MatrixEntry, type Value } from "./index.ts";
 
 type Versions = Parameters<typeof versionsFile>[0];
 
@@ -134,6 +135,15 @@ describe("what is known of a version", () => {
 			"1",
 		]);
 	});
+});
+
+it("the day is the one that is given, or the clock's in UTC", () => {
+	const clock = { now: () => Date.UTC(2026, 0, 2, 23, 59, 59, 999), sleep: async () => {} };
+	const io = { ...nodeIo(), clock };
+	expect([dayOf(io), dayOf(io, "2024-02-29")]).toEqual(["2026-01-02", "2024-02-29"]);
+	for (const day of ["", "today", "2026-1-2", "2026-13-01", "2026-01-02T00:00"]) {
+		expect(() => dayOf(io, day)).toThrow("today must be a day: YYYY-MM-DD");
+	}
 });
 
 describe("axes", () => {

@@ -1,6 +1,7 @@
 import posix from "node:path/posix";
 import { BrewlineError } from "../errors.ts";
 import { printable } from "../io/printable.ts";
+import { compareCodePoints } from "../json/index.ts";
 import type { RepositoryFile, RepositoryFiles } from "../matrix/index.ts";
 import type { RenderedFile, Rendering } from "./rendering.ts";
 
@@ -46,7 +47,7 @@ export function changesTo({ files }: RepositoryFiles, renderings: readonly Rende
 		}
 	}
 	for (const path of deleted) changes.push({ path, kind: "deleted", before: files.get(path)! });
-	return changes.sort((a, b) => (a.path < b.path ? -1 : 1));
+	return changes.sort((a, b) => compareCodePoints(a.path, b.path));
 }
 
 function kindOf(before: RepositoryFile | undefined, after: RenderedFile): Change["kind"] | undefined {

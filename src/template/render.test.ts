@@ -144,6 +144,16 @@ describe("a work tree", () => {
 		expect(versionFolders(root)).toEqual(expected);
 	});
 
+	test("is not rendered for a day that is none", async () => {
+		const root = makeWorkTree();
+		for (const today of ["tomorrow", "2026-13-01", "2026-1-2", ""]) {
+			await expect(run(root, { today })).rejects.toMatchObject({
+				code: "usage",
+				message: "today must be a day: YYYY-MM-DD",
+			});
+		}
+	});
+
 	test("keeps what git ignores, and takes what is new as it is", async () => {
 		const root = makeWorkTree();
 		writeFileSync(path.join(root, ".gitignore"), "*.log\n");

@@ -1,6 +1,6 @@
 import type { ImageConfig } from "../config/index.ts";
 import type { Io } from "../io/types.ts";
-import { readWorkTree } from "../matrix/index.ts";
+import { dayOf, readWorkTree } from "../matrix/index.ts";
 import { openSandbox, type Sandbox } from "../sandbox/index.ts";
 import { type Change, changesTo } from "./changes.ts";
 import type { Rendering } from "./rendering.ts";
@@ -58,8 +58,9 @@ async function renderIn(
 	images: readonly ImageConfig[],
 	folder: string,
 	io: Io,
-	{ versions, today = new Date(io.clock.now()).toISOString().slice(0, 10) }: RenderOptions,
+	{ versions, ...options }: RenderOptions,
 ): Promise<Rendered> {
+	const today = dayOf(io, options.today);
 	const files = await readWorkTree(io, folder);
 	const described = images.filter(({ templates }) => templates !== undefined);
 	const renderings: Rendering[] = [];

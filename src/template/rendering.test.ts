@@ -429,6 +429,22 @@ describe("changes", () => {
 		]);
 	});
 
+	test("and files stand in the order of their bytes", async () => {
+		const names = ["x\u{10000}", "x\uffff", "X", "x/a"];
+		const rendering: Rendering = { files: names.map((path) => file(path)), deleted: ["same"] };
+		const { files: given } = await rendered({
+			config: `matrix: { v: ${JSON.stringify(names)} }\nfile: "{v}"\ndirectory: a\ntemplates: { rules: [ { template: t } ] }\n`,
+			files: { "versions.json": '{"1": {}}', t: "\n" },
+		});
+		const order = ["X", "x/a", "x\uffff", "x\u{10000}"];
+		expect(changesTo(filesOf({ same: "" }), [rendering]).map(({ path }) => path)).toEqual([
+			"X",
+			"same",
+			...order.slice(1),
+		]);
+		expect(given.map(({ path }) => path)).toEqual(order.map((name) => `a/${name}`));
+	});
+
 	test("go through no link and no file, unless it is deleted before", () => {
 		for (const path of ["folder/x", "file/x/y"]) {
 			const parent = path.split("/")[0]!;

@@ -1,5 +1,6 @@
 import { printable } from "../io/printable.ts";
 import { BrewlineError } from "../errors.ts";
+import { compareCodePoints } from "../json/index.ts";
 import { textOfFile } from "../matrix/files.ts";
 import type { TaskContext } from "../sandbox/tasks.ts";
 import { evaluateTemplate } from "./evaluate.ts";
@@ -72,5 +73,5 @@ export async function renderAll(input: RenderInput, { jq, at }: TaskContext): Pr
 	const deleted = [...files.files.keys()].filter(
 		(path) => !rendered.has(path) && plan.cleaned.some(({ folder }) => isWithin(path, folder)) && !isKept(path),
 	);
-	return { files: [...rendered.values()].sort((a, b) => (a.path < b.path ? -1 : 1)), deleted };
+	return { files: [...rendered.values()].sort((a, b) => compareCodePoints(a.path, b.path)), deleted };
 }
