@@ -57,6 +57,9 @@ vars: { suite: { from: "{version}/Dockerfile", capture: ":([^-]+)" } }`,
 		["1.16beta1", "1.16", false],
 		["1.16.10-rc.1", "1.16.9", true],
 		["1.16.9-rc.1", "1.16.10", false],
+		// What begins with the release goes, even if it is above: so do the scripts.
+		["1.16.10-rc.1", "1.16.1", false],
+		["8.5.0-1", "8.5.0", false],
 	])("a prerelease at %s beside %s stays: %s", (prerelease, release, stays) => {
 		const versions = versionsFile([
 			["1", release],
@@ -67,6 +70,19 @@ vars: { suite: { from: "{version}/Dockerfile", capture: ":([^-]+)" } }`,
 		expect(left.map(({ what, rule }) => [what, rule])).toEqual(
 			stays ? [] : [["1-rc", "versions.dropSupersededPrereleases"]],
 		);
+	});
+
+	it("that are listed have the data that a file has of them", () => {
+		const yaml = `requireDockerfile: false
+versions: { list: [a, b, c], file: facts.json, order: file }
+vars: { x: { path: x, default: none } }`;
+		const { entries, data } = matrix(yaml, { "facts.json": '{"c": null, "b": {"x": 1}, "d": {"x": 2}}' });
+		expect(entries.map(({ directory, scope }) => [directory, scope.get("x")])).toEqual([
+			["a", "none"],
+			["b", "1"],
+			["c", "none"],
+		]);
+		expect([...data.keys()]).toEqual(["a", "b", "c"]);
 	});
 
 	it("are left out by conditions, and prereleases may stay beside their release", () => {
@@ -247,26 +263,20 @@ vars:
 
 describe("orders", () => {
 	it("of keys are natural: numbers as numbers", () => {
-		const sorted = ["1.9", "1.10", "1.10-rc", "1.10.1", "2", "02", "10", "devel", "tip"];
-		expect(sorted.toReversed().toSorted(compareKeys)).toEqual([
-			"1.9",
-			"1.10",
-			"1.10-rc",
-			"1.10.1",
-			"02",
-			"2",
-			"10",
-			"devel",
-			"tip",
-		]);
+		// What `sort -V` gives.
+		const sorted = "1.9 1.10~b 1.10 1.10a 1.10b 1.10+1 1.10-rc 1.10.1 1.10_2 02 2 10 devel tip".split(" ");
+		expect(sorted.toReversed().toSorted(compareKeys)).toEqual(sorted);
+		expect(sorted.toSorted(compareKeys)).toEqual(sorted);
 	});
 
 	it("of full versions have prereleases below their release", () => {
 		const sorted = [
 			"1.15.9",
 			"1.16alpha2",
+			"1.16BETA0",
 			"1.16beta1",
 			"1.16beta10",
+			"1.16RC0",
 			"1.16rc1",
 			"1.16",
 			"1.16.1",
