@@ -137,7 +137,7 @@ export function architecturesOf(
 	): Start {
 		const prefix = rule.prefix ?? "";
 		const named = (names: readonly string[], why: string, parents: readonly string[] = []): Start => ({
-			found: names.map((each) => ({ name: prefix + each, scope: withArchitecture(entry.scope, each) })),
+			found: [...new Set(names)].map((each) => ({ name: prefix + each, scope: withArchitecture(entry.scope, each) })),
 			parents,
 			why,
 		});

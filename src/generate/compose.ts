@@ -29,7 +29,7 @@ export function compose(input: ComposeInput): Generated {
 		tagged.map(({ entry, tags, sharedTags }) => ({ entry, tags: names(tags), sharedTags: names(sharedTags) })),
 	);
 	const left: Left[] = [...matrix.left];
-	const owners = new Map<string, { readonly entry: MatrixEntry; readonly shared: boolean; readonly rule: string }>();
+	const owners: Owners = new Map();
 	const entries: GeneratedEntry[] = [];
 	const parents = new Set<string>();
 	const paragraphs: string[] = [];
@@ -113,11 +113,11 @@ function claimTags(
 		}
 		if (shared && owner.shared) return true;
 		if (config.tagUnique === "definition" && !shared && !owner.shared) return false;
-		throw new BrewlineError(
-			"config",
-			`two entries have the tag ${printable(tag)}: ${placeOf(owner.entry)} by ${owner.rule}, ${placeOf(entry)} by ${rule}`,
-			{ hint: "Let only one rule give it, give an alias once, or pin it." },
-		);
+		const twice =
+			owner.entry === entry
+				? `${placeOf(entry)} has the tag ${printable(tag)} twice: by ${owner.rule}, and by ${rule}`
+				: `two entries have the tag ${printable(tag)}: ${placeOf(owner.entry)} by ${owner.rule}, ${placeOf(entry)} by ${rule}`;
+		throw new BrewlineError("config", twice, { hint: "Let only one rule give it, give an alias once, or pin it." });
 	});
 }
 

@@ -276,7 +276,7 @@ describe("tags", () => {
 			/two entries have the tag latest: cli by tags\.0, 1-rc by tags\.0/,
 		);
 		expect(() => tags('aliases: { list: ["{full}"] }\nsharedTags: [ { suffix: "", aliases: ["2.1"] } ]')).toThrow(
-			/two entries have the tag 2\.1/,
+			/cli has the tag 2\.1 twice: by tags\.0, and by sharedTags\.0/,
 		);
 	});
 
