@@ -143,10 +143,11 @@ templates:
 		});
 	});
 
-	test("superseded prereleases are rendered too, as are entries without a Dockerfile", async () => {
-		const config = "templates: { rules: [ { template: t } ] }\n";
-		const data = '{"2-rc": {"version": "2.0-rc1"}, "2": {"version": "2.0"}}';
+	test("superseded prereleases are rendered too, what is dropped, and entries without a Dockerfile", async () => {
+		const config = "versions: { drop: [ { if: { version: '1' } } ] }\ntemplates: { rules: [ { template: t } ] }\n";
+		const data = '{"2-rc": {"version": "2.0-rc1"}, "2": {"version": "2.0"}, "1": {"version": "1.0"}}';
 		expect(await texts({ config, files: { "versions.json": data, t: "{{ .version }}\n" } })).toEqual({
+			"1/Dockerfile": "1.0\n",
 			"2-rc/Dockerfile": "2.0-rc1\n",
 			"2/Dockerfile": "2.0\n",
 		});
@@ -191,10 +192,13 @@ templates:
 matrix: { variant: ["*", a] }
 directory: "{version}"
 file: "Dockerfile.{variant}"
-templates: { env: { files: { files: "x/{variant}" } }, rules: [ { template: t } ], clean: false }
+templates: { env: { files: { files: "x/{variant}" }, all: { files: "x/*" } }, rules: [ { template: t } ], clean: false }
 `;
-		const files = { "versions.json": '{"1": {}}', t: "{{ env.files }}\n", "x/a": "", "x/b": "" };
-		expect(await texts({ config, files })).toEqual({ "1/Dockerfile.*": "\n", "1/Dockerfile.a": "a\n" });
+		const files = { "versions.json": '{"1": {}}', t: "{{ env | @json }}\n", "x/a": "", "x/b": "" };
+		expect(await texts({ config, files })).toEqual({
+			"1/Dockerfile.*": '{"files":"","all":"a\\nb"}\n',
+			"1/Dockerfile.a": '{"files":"a","all":"a\\nb"}\n',
+		});
 	});
 });
 
@@ -303,6 +307,13 @@ describe("what is deleted", () => {
 
 	test("is all in the folders of versions, of those that are null too, but nothing else", async () => {
 		expect(await deleted("")).toEqual(["1.0/linked", "1.0/old/file", "2.0/Dockerfile", "2.0/deep/er", "3/x/y"]);
+	});
+
+	test("is nothing where the key of what is null is no folder", async () => {
+		const data = '{"1.0": {}, "": null, ".": null, "../x": null, ".git": null}';
+		const given = { ...files, "versions.json": data, ".git/config": "" };
+		const { deleted: gone } = await rendered({ config: config.replace("MORE", ""), files: given });
+		expect(gone).toEqual(["1.0/linked", "1.0/old/file"]);
 	});
 
 	test("is nothing of what is kept", async () => {
