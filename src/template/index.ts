@@ -1,4 +1,4 @@
 export type { Change } from "./changes.ts";
-export { planRendering, type Copy, type Output, type RenderInput, type RenderPlan } from "./plan.ts";
+export type { RepositoryFile } from "../matrix/index.ts";
 export { render, type Rendered, type RenderOptions } from "./render.ts";
 export type { RenderedFile, Rendering } from "./rendering.ts";
