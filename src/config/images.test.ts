@@ -162,6 +162,69 @@ describe("what is wrong is named with its place and the nearest name", () => {
 		expect(first!.hint ?? "").toMatch(hint);
 	});
 
+	test.each<readonly [path: string, from: string, to: string]>([
+		["header.comment", "self: brewline.yaml", "self: brewline.yaml, comment: '{nowhere}'"],
+		["header.branchFields", "self: brewline.yaml", "self: brewline.yaml, branchFields: '{nowhere}'"],
+		["header.fields.File", "self: brewline.yaml", "self: brewline.yaml, fields: { File: '{nowhere}' }"],
+		["aliases.list.0", '"{full}"', '"{nowhere}"'],
+		["aliases.list.0.if.nowhere", '"{full}"', "{ alias: a, if: { nowhere: a } }"],
+		["aliases.list.0.until", '"{full}"', "{ truncate: a, until: '{nowhere}' }"],
+		["tags.0", '""', '"{nowhere}"'],
+		...[
+			["versions.full.value", "versions: { full: { value: '{nowhere}' } }"],
+			["versions.entryFull", "versions: { entryFull: '{nowhere}' }"],
+			["versions.drop.0.if.nowhere", "versions: { drop: [ { if: { nowhere: x } } ] }"],
+			["versionVars.a.key", "versionVars: { a: { map: {}, key: '{nowhere}' } }"],
+			["versionVars.a.map.b", "versionVars: { a: { map: { b: '{nowhere}' } } }"],
+			["matrix.a.0.path.0", "matrix: { a: [ { path: ['{nowhere}'] } ] }"],
+			["directory", "directory: '{nowhere}'"],
+			["file", "file: '{nowhere}'"],
+			["vars.a.default", "vars: { a: { path: x, default: '{nowhere}' } }"],
+			["tagPrefix", "tagPrefix: '{nowhere}'"],
+			["sharedTags.0.aliases.0", "sharedTags: [ { suffix: a, aliases: ['{nowhere}'] } ]"],
+			["sharedTags.0.if.version.le", "sharedTags: [ { suffix: a, if: { version: { le: '{nowhere}' } } } ]"],
+			["sharedTags.0.if.version.ge", "sharedTags: [ { suffix: a, if: { version: { ge: '{nowhere}' } } } ]"],
+			["architectures.0.glob", "architectures: [ { glob: '{arch}/{nowhere}' } ]"],
+			[
+				"architectures.0.intersect.0.version",
+				"architectures: [ { static: [], intersect: [ { path: a, version: '{nowhere}' } ] } ]",
+			],
+			["excludeArchitectures.0.if.nowhere", "excludeArchitectures: [ { arches: [i386], if: { nowhere: x } } ]"],
+			["constraints.0.value", "constraints: [ { value: '{nowhere}' } ]"],
+			["builder.0.value", "builder: [ { value: '{nowhere}' } ]"],
+			["archFields.0.value", "archFields: [ { field: Directory, value: '{arch}/{nowhere}' } ]"],
+			["templates.vars.a", "templates: { rules: [], vars: { a: '{nowhere}' } }"],
+			["templates.if.nowhere", "templates: { rules: [], if: { nowhere: x } }"],
+			["templates.exists.path", "templates: { rules: [], exists: { path: '{nowhere}' } }"],
+			["templates.rules.0.output", "templates: { rules: [ { template: a, output: '{nowhere}' } ] }"],
+			["templates.copy.0.as", "templates: { rules: [], copy: [ { files: [a], as: '{nowhere}' } ] }"],
+			[
+				"templates.copy.0.replace.0.to",
+				"templates: { rules: [], copy: [ { files: [a], replace: [ { from: '{x}', to: '{nowhere}' } ] } ] }",
+			],
+		].map(([path, line]) => [path!, "image: x", `image: x\n  ${line!}`] as const),
+	])("no name that is unknown is overlooked in %s", (path, from, to) => {
+		expect(failures(image().replace(from, to)).map(({ message }) => message)).toEqual([
+			`images.${path}: there is no name nowhere`,
+		]);
+	});
+
+	test.each([
+		["self: brewline.yaml", "self: brewline.yaml, comment: '{doc.x}'", "images.header.comment: there is no name doc.x"],
+		["image: x", "image: x\n  directory: '{arch}'", "images.directory: there is no name arch"],
+		['"{full}"', '"{directory}"', "images.aliases.list.0: there is no name directory"],
+	])("names are known only where they mean something: %s as %s", (from, to, message) => {
+		expect(failures(image().replace(from, to))[0]!.message).toBe(message);
+	});
+
+	it("takes no brace for a name in what is text as it stands", () => {
+		const lines = [
+			"vars: { a: { dockerfile: Dockerfile, env: '{x}' }, b: { value: b, capture: '[0-9]{2}' } }",
+			"templates: { header: '{x}', rules: [], copy: [ { files: [a], replace: [ { from: '{x}', to: y } ] } ] }",
+		];
+		expect(() => parseFile(image(...lines), "brewline.yaml")).not.toThrow();
+	});
+
 	test.each(["https://example.com/x.git", "https://example.com/x/"])("the address %s of a repository", (address) => {
 		const text = image().replace("https://example.com/x", address);
 		expect(failures(text)[0]).toMatchObject({

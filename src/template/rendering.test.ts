@@ -418,7 +418,7 @@ describe("changes", () => {
 		other: "a",
 		mode: executable("a"),
 		old: "",
-		linked: link("same"),
+		linked: link("a"),
 		folder: link("elsewhere"),
 		file: "a",
 		"x.brewline-unfinished": "",
