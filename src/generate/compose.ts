@@ -146,7 +146,7 @@ function headerLines(input: ComposeInput, next: () => string | undefined): strin
 	const indent = " ".repeat("Maintainers: ".length);
 	lines.push(`Maintainers: ${maintainers.join(`,\n${indent}`)}`, `GitRepo: ${repository}.git`);
 	const answered = new Map(
-		Object.entries(fields).map(([name, value]) => [name, fieldValue(value, head, next)] as const),
+		Object.entries(fields).map(([name, value]) => [name, fieldValue(name, value, head, next)] as const),
 	);
 	for (const name of ["GitFetch", "GitCommit", "Builder", "File"]) {
 		const value = answered.get(name);
@@ -156,9 +156,20 @@ function headerLines(input: ComposeInput, next: () => string | undefined): strin
 	return `${lines.join("\n")}\n`;
 }
 
-function fieldValue(value: HeaderField | undefined, head: string, next: () => string | undefined): string | undefined {
+function fieldValue(
+	name: string,
+	value: HeaderField | undefined,
+	head: string,
+	next: () => string | undefined,
+): string | undefined {
 	if (value === undefined || typeof value === "string") return value;
-	return "paths" in value ? next() : head;
+	if (!("paths" in value)) return head;
+	const commit = next();
+	if (commit !== undefined) return commit;
+	const paths = printable(value.paths.join(" "), 200);
+	throw new BrewlineError("git", `no commit has ${paths}, which header.fields.${name} names`, {
+		hint: "They are git's pathspecs, from the top of the repository.",
+	});
 }
 
 function branchLines(input: ComposeInput, template: string): readonly string[] {

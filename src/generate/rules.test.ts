@@ -249,6 +249,13 @@ builder: [ { value: first, if: { v: nano } }, { value: second } ]`;
 			compose({ ...asked, config: given, commits, survey: survey({ ...input, config: given }) }).text;
 		expect(() => of([undefined, commit(1)])).toThrow("no commit has generate.sh, which header.self names");
 		expect(() => of([commit(0), undefined])).toThrow("1: no commit has its Dockerfile");
+		const paths: typeof config = {
+			...config,
+			header: { ...config.header, fields: { GitCommit: { paths: ["a", "b*"] } } },
+		};
+		expect(() => of([commit(0), undefined, commit(1)], paths)).toThrow(
+			"no commit has a b*, which header.fields.GitCommit names",
+		);
 		const head: typeof config = { ...config, header: { ...config.header, selfCommit: "head" } };
 		expect(of([undefined, commit(1)], head)).toMatch(`/blob/${commit(9)}/generate.sh`);
 		const none: typeof config = { ...config, header: { ...config.header, comment: "by hand" } };

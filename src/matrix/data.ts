@@ -1,6 +1,6 @@
 import { BrewlineError } from "../errors.ts";
 import { printable } from "../io/printable.ts";
-import { orderedKeys, parseJsonObject, type JsonValue } from "../json/index.ts";
+import { orderedKeys, parseJsonObject, type JsonObject, type JsonValue } from "../json/index.ts";
 import { textOfFile, type RepositoryFiles } from "./files.ts";
 import { expand, type Scope, type Value } from "./scope.ts";
 
@@ -17,12 +17,17 @@ export function readVersionsFile(files: RepositoryFiles, path: string): Readonly
 			hint: "Name the file in versions.file, or list the versions in versions.list.",
 		});
 	}
-	const data = parseJsonObject(text, { what: path, maxBytes, code: "config" });
+	const data = parseVersions(text, path);
 	return new Map(
 		orderedKeys(data)
 			.map((key) => [key, data[key]!] as const)
 			.filter(([, value]) => value !== null),
 	);
+}
+
+/** All that is in the text of a versions' file. */
+export function parseVersions(text: string, path: string): JsonObject {
+	return parseJsonObject(text, { what: path, maxBytes, code: "config" });
 }
 
 /** What is at a path of the data, whose parts are templates; undefined: nothing, or null. */

@@ -4,7 +4,8 @@ import { isRepositoryPath } from "../config/text.ts";
 import { nearest } from "../definition/text.ts";
 import { BrewlineError } from "../errors.ts";
 import { printable } from "../io/printable.ts";
-import { orderedEntries, parseJsonObject } from "../json/index.ts";
+import { orderedEntries } from "../json/index.ts";
+import { parseVersions } from "../matrix/data.ts";
 import { textOfFile, type RepositoryFile, type RepositoryFiles } from "../matrix/files.ts";
 import { buildMatrix, joinPath, type MatrixEntry } from "../matrix/matrix.ts";
 import { expand, holds, matchesGlob, remember, type Scope } from "../matrix/scope.ts";
@@ -44,8 +45,6 @@ export interface RenderPlan {
 	/** The text of the versions' file. */
 	readonly document: string;
 }
-
-const maxDocument = 4 * 1024 * 1024;
 
 /** What is to be rendered, copied and deleted by the block `templates` of a configuration. Reads no file but those given. */
 export function planRendering({ config, files, today, versions }: RenderInput): RenderPlan {
@@ -89,8 +88,9 @@ export function planRendering({ config, files, today, versions }: RenderInput): 
 
 /** The versions that the file has as null: their folders go. */
 function goneVersions(document: string, file: string): readonly string[] {
-	const data = parseJsonObject(document, { what: file, maxBytes: maxDocument, code: "config" });
-	return orderedEntries(data).flatMap(([key, value]) => (value === null && isPath(key) ? [key] : []));
+	return orderedEntries(parseVersions(document, file)).flatMap(([key, value]) =>
+		value === null && isPath(key) ? [key] : [],
+	);
 }
 
 function wanted(versions: readonly string[] | undefined, known: readonly string[]): (key: string) => boolean {
