@@ -65,6 +65,7 @@ describe("guidelines", () => {
 		[["apt-get -o APT::Install-Recommends=false install -y x"], []],
 		[["apt-get install -y --no-install-recommends x # install"], []],
 		[["gpg --keyserver x --recv-keys", fingerprint], ["gpg-batch 2"]],
+		[["gpg1 --keyserver x --recv-keys", fingerprint], ["gpg-batch 2"]],
 		[["gpg --batch --recv-keys 0x01234567"], ["gpg-fingerprint 2"]],
 		[["gpg --batch --recv-keys", fingerprint, "FEDCBA9876543210"], ["gpg-fingerprint 4"]],
 		[["gpg --version"], []],

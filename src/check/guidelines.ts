@@ -226,7 +226,7 @@ function gpg({ name, rest, commands }: Step): readonly Found[] {
 			near,
 		});
 	};
-	const gpgs = commands.filter(({ words }) => /^gpg2?$/.test(words[0] ?? ""));
+	const gpgs = commands.filter(({ words }) => /^gpg[12]?$/.test(words[0] ?? ""));
 	const acting = gpgs.find(
 		({ words }) =>
 			words.some((word) => /^--(?:recv(?:-keys?)?|import|verify|keyserver|decrypt|dearmor|export)$/.test(word)) &&
