@@ -20,6 +20,11 @@ function newestOf(versions: readonly Version[]): ReadonlyMap<string, Version> {
 	return newest;
 }
 
+/** Of a product that is sold by the year: its `2026.2` is no other version than its `11.1.0`. */
+function isYear({ numbers: [first] }: Version): boolean {
+	return /^20\d\d$/.test(first!);
+}
+
 /** What only a release is called. */
 const stableNames = ["latest", "stable", "lts"];
 
@@ -71,7 +76,9 @@ export function checkAliases(selections: readonly Selection[]): readonly Draft[]
 		}
 		for (const [entry, own] of byEntry) {
 			const foreign = own.flatMap(({ versions, full }) =>
-				versions.filter((one) => !isAliasOf(one, full)).map(({ tag }) => ({ tag, full })),
+				versions
+					.filter((one) => !isAliasOf(one, full) && isYear(one) === isYear(full))
+					.map(({ tag }) => ({ tag, full })),
 			);
 			if (foreign.length > 0) {
 				const tags = foreign.map(({ tag }) => tag);

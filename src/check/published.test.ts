@@ -79,6 +79,8 @@ describe("aliases", () => {
 			[],
 		],
 		["of another version", ["6.8.0-jdk8, 6.7-jdk8, jdk8, latest"], ["alias-of-another-version 6.7-jdk8"]],
+		["of another year", ["2026.2, 2025.9, 2026"], ["alias-of-another-version 2025.9"]],
+		["of the year, beside a version", ["2026.2-u0, 2026.2, 11.1.0, 11.1, latest"], []],
 		["that are no versions", ["bookworm-20240211, bookworm, 12.5, 12, latest", "8u392-jdk, 8-jdk"], []],
 		["of prereleases", ["8.4.0RC1, 8.4-rc", "1.16beta1, 1.16-rc", "10.1.0-M17, 10.1-m17", "3.14.0a1-slim"], []],
 		["of a prerelease as of a release", ["8.4.0-rc.1, 8.4-rc, 8.4"], ["prerelease-alias 8.4"]],
