@@ -105,6 +105,8 @@ describe("what is published", () => {
 		["a new series beside the old one", ["3.13.1, 3.13, 3, latest"], ["3.14.0, 3.14, 3, latest", "3.13.2, 3.13"], []],
 		["a release after its candidate", ["3.13.1, latest", "3.14.0rc2, 3.14-rc"], ["3.14.0, 3.14, latest", "3.13.1"], []],
 		["dated tags", ["bookworm-20240101, bookworm, 12.4, 12"], ["bookworm-20240201, bookworm, 12.5, 12"], []],
+		["a second build of a day", ["noble-20260610, noble"], ["noble-20260730.1, noble"], []],
+		["the day after a second build", ["noble-20260730.1, noble"], ["noble-20260810, noble"], []],
 		["another base", ["3.1.0-alpine3.20, 3.1.0-alpine"], ["3.1.0-alpine3.21, 3.1.0-alpine"], []],
 		[
 			"a version back",

@@ -143,9 +143,9 @@ function vanished({ image, before, after, selection }: Change, entries: readonly
 	});
 }
 
-/** A tag without its numbers. */
+/** A tag without its numbers; of the second build of a day, without both: `noble-20260730.1`. */
 function formOf(tag: string): string {
-	return tag.replace(/\d+/g, "#");
+	return tag.replace(/(?<!\d)\d{8}(?:\.\d+)?(?!\d)|\d+/g, "#");
 }
 
 /** Of tags that differ in their numbers alone, the highest. */
