@@ -14,5 +14,5 @@ export type { Finding, Severity, SourceLine } from "./types.ts";
 export type { Suppressed } from "./suppress.ts";
 export { annotationsOf } from "./annotations.ts";
 export { sarifOf } from "./sarif.ts";
-export { textOf } from "./text.ts";
+export { countsOf, textOf } from "./text.ts";
 export { explanationsOf, readExplanations } from "./explained.ts";

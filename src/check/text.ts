@@ -26,11 +26,16 @@ export function textOf({ findings, suppressed }: Checked, style: Style): string 
 	for (const [rule, [finding]] of Map.groupBy(findings, ({ rule }) => rule)) {
 		lines.push(style.dim(`${rule}: ${printable(finding!.link)}`));
 	}
+	const hidden = suppressed.length === 0 ? "" : `; ${suppressed.length} suppressed`;
+	lines.push(`${countsOf(findings)}${hidden}`);
+	return lines.map((line) => `${line}\n`).join("");
+}
+
+/** `1 error, 2 warnings`. */
+export function countsOf(findings: readonly Finding[]): string {
 	const counts = (["error", "warning", "note"] as const).flatMap((severity) => {
 		const count = findings.filter((one) => one.severity === severity).length;
 		return count === 0 ? [] : [`${count} ${severity}${count === 1 ? "" : "s"}`];
 	});
-	const hidden = suppressed.length === 0 ? "" : `; ${suppressed.length} suppressed`;
-	lines.push(`${counts.length === 0 ? "nothing found" : counts.join(", ")}${hidden}`);
-	return lines.map((line) => `${line}\n`).join("");
+	return counts.length === 0 ? "nothing found" : counts.join(", ");
 }

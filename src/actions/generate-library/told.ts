@@ -1,4 +1,4 @@
-import type { Finding } from "../../check/index.ts";
+import { countsOf, type Finding } from "../../check/index.ts";
 import { printable } from "../../io/index.ts";
 import { proposalMarkdown, proposalText, type Proposal } from "../../propose/index.ts";
 import { escapeMarkdown, exitCodeOf, failuresOf, failureText } from "../../report/index.ts";
@@ -86,14 +86,6 @@ function annotationOf({ rule, severity, message, fix, at, source }: Finding): An
 		...(fix === undefined ? {} : { hint: fix }),
 		...(place === undefined ? {} : { at: place }),
 	};
-}
-
-function countsOf(findings: readonly Finding[]): string {
-	const counts = (["error", "warning", "note"] as const).flatMap((severity) => {
-		const count = findings.filter((one) => one.severity === severity).length;
-		return count === 0 ? [] : [`${count} ${severity}${count === 1 ? "" : "s"}`];
-	});
-	return counts.length === 0 ? "nothing found" : counts.join(", ");
 }
 
 function renderedSection(changes: readonly Change[]): string[] {
