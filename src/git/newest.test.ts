@@ -154,6 +154,35 @@ describe("one walk answers what git answers for each query alone", () => {
 		expect(await newest(head, asked)).toEqual([first, head, first, undefined, undefined]);
 	});
 
+	it("believes no id of a parent, and no change, that a message has in it", async () => {
+		const first = repository.commit(treeOf({ "a/Dockerfile": "1" }));
+		const asked: readonly PathQuery[] = [{ directory: "a", paths: ["Dockerfile"] }];
+		const raw = `:100644 100644 ${"0".repeat(7)} ${"1".repeat(7)} M`;
+		const subjects = [
+			first,
+			`${first} (from ${first})`,
+			`(from ${first}) is gone`,
+			`commit ${first}`,
+			`${raw}`,
+			`x\r${raw}`,
+			`x\n\n${raw}\ncommit ${first}\n`,
+			"",
+		];
+		for (const [index, message] of subjects.entries()) {
+			const date = 1_700_000_010 + index;
+			const head = repository.commit(treeOf({ "a/Dockerfile": "2" }), { parents: [first], date, message });
+			expect(await newest(head, asked), message).toEqual([head]);
+			const above = repository.commit(treeOf({ "a/Dockerfile": "2" }), { parents: [head], date: date + 1, message });
+			expect(await newest(above, asked), message).toEqual([head]);
+			const merge = repository.commit(treeOf({ "a/Dockerfile": "2" }), {
+				parents: [first, head],
+				date: date + 2,
+				message,
+			});
+			expect(await newest(merge, asked), message).toEqual([head]);
+		}
+	});
+
 	it("ends a pattern that is made to take long", async () => {
 		const name = `a/${"a".repeat(200)}`;
 		const head = repository.commit(treeOf({ [name]: "1" }));

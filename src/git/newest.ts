@@ -90,7 +90,8 @@ interface Listener {
 	end(commit: string, seen: Seen): boolean;
 }
 
-const header = /^([0-9a-f]{40,64})((?: [0-9a-f]{40,64})*)(?: \(from ([0-9a-f]{40,64})\))?(?: |$)/;
+/** On a line of its own: behind ids, a subject that begins with one would be taken for a parent. */
+const header = /^\n*commit ([0-9a-f]{40,64})((?: [0-9a-f]{40,64})*)(?: \(from ([0-9a-f]{40,64})\))?(?:\n|$)/;
 const maxErrorOutput = 4096;
 
 async function listCommits(
@@ -104,7 +105,8 @@ async function listCommits(
 		[
 			"git",
 			"log",
-			"--format=oneline",
+			"--format=short",
+			"--no-mailmap",
 			"--no-abbrev-commit",
 			"--no-decorate",
 			"--no-color",
@@ -164,7 +166,10 @@ async function listCommits(
 	parser.done();
 }
 
-/** Reads `git log --raw -z`: a header for each parent that differs, then records of two parts, the second a path. */
+/**
+ * Reads `git log --raw -z`: a header for each parent that differs, then records of two parts, the second a path. Lines of a
+ * message are indented; the first record stands below them.
+ */
 function commitParser(listener: Listener): { push(chunk: Buffer): boolean; done(): void } {
 	const decoder = new StringDecoder("utf8");
 	let rest = "";
@@ -189,13 +194,8 @@ function commitParser(listener: Listener): { push(chunk: Buffer): boolean; done(
 			isPath = false;
 			return false;
 		}
-		// After the header of a commit with changes there is a newline in some versions of git.
-		const text = token.startsWith("\n") ? token.slice(1) : token;
-		if (text.startsWith(":")) {
-			isPath = true;
-			return false;
-		}
-		const match = header.exec(text);
+		isPath = token.startsWith(":", token.lastIndexOf("\n") + 1);
+		const match = header.exec(token);
 		if (match === null) return false;
 		const [, id, listed, from] = match;
 		let enough = false;
@@ -218,6 +218,8 @@ function commitParser(listener: Listener): { push(chunk: Buffer): boolean; done(
 			return tokens.some(take);
 		},
 		done() {
+			// Nothing ends what is said of a last commit that changes nothing.
+			if (rest !== "") take(rest);
 			closeCommit();
 		},
 	};

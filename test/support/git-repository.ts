@@ -8,7 +8,10 @@ export interface TestRepository {
 	object(type: "blob" | "tree" | "commit" | "tag", content: string | Buffer): string;
 	/** Entries are written as they are given, in that order; a name may be any bytes. */
 	tree(entries: readonly TestEntry[]): string;
-	commit(tree: string, options?: { readonly parents?: readonly string[]; readonly date?: number }): string;
+	commit(
+		tree: string,
+		options?: { readonly parents?: readonly string[]; readonly date?: number; readonly message?: string },
+	): string;
 	ref(name: string, id: string): void;
 	git(...args: readonly string[]): string;
 }
@@ -50,10 +53,10 @@ export function makeRepository(
 					]),
 				),
 			),
-		commit: (tree, { parents = [], date = 1_700_000_000 } = {}) => {
+		commit: (tree, { parents = [], date = 1_700_000_000, message = "message\n" } = {}) => {
 			const lines = parents.map((parent) => `parent ${parent}\n`).join("");
 			const person = `Test <test@example.com> ${date} +0000`;
-			return object("commit", `tree ${tree}\n${lines}author ${person}\ncommitter ${person}\n\nmessage\n`);
+			return object("commit", `tree ${tree}\n${lines}author ${person}\ncommitter ${person}\n\n${message}`);
 		},
 		ref: (name, id) => {
 			run(["update-ref", name, id]);
