@@ -1,8 +1,9 @@
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { nodeIo } from "../io/index.ts";
+import { isRunning, nodeIo } from "../io/index.ts";
 import { runScript } from "./script.ts";
 
 let folder: string;
@@ -45,6 +46,25 @@ describe("runScript", () => {
 		write("echo half; echo bad >&2; exit 3");
 		const failed = runScript({ folder, script: "generate.sh" }, io);
 		await expect(failed).rejects.toMatchObject({ code: "failed", message: expect.stringContaining("bad") as string });
+	});
+
+	it("ends what it started with it, and waits for nothing that got away", async () => {
+		const pid = path.join(folder, "pid");
+		// Without job control such a program takes no notice of an interruption.
+		const sleeper = `sh -c 'echo $$ > ${pid}; exec sleep 300' &\nuntil [ -s ${pid} ]; do :; done`;
+		const isThere = async (): Promise<boolean> => isRunning(Number(await readFile(pid, "utf8")));
+		write(`${sleeper}\necho said`);
+		expect(await runScript({ folder, script: "generate.sh" }, io)).toBe("said\n");
+		await expect.poll(isThere, { timeout: 10_000 }).toBe(false);
+		write(`${sleeper}\nwait`);
+		await expect(runScript({ folder, script: "generate.sh", timeLimit: 200 }, io)).rejects.toMatchObject({
+			code: "limit",
+		});
+		await expect.poll(isThere, { timeout: 10_000 }).toBe(false);
+		rmSync(pid);
+		write(`setsid ${sleeper}\necho said`);
+		await expect(runScript({ folder, script: "generate.sh" }, io)).rejects.toThrow(/left a program running/);
+		process.kill(Number(await readFile(pid, "utf8")));
 	});
 
 	it("reads no more than a definition can have", async () => {

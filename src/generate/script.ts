@@ -26,7 +26,7 @@ const kept: ReadonlySet<string> = new Set(["PATH", "SYSTEMROOT", "TZ"]);
 
 /**
  * Runs a repository's own generator, and gives what it prints. It is code of the repository, and can do what this user can: the
- * caller has to have been told that it may run. It gets an empty home folder, no input, and a time limit.
+ * caller has to have been told that it may run. It gets an empty home folder, no input, and a time limit, and what it leaves running is ended with it.
  */
 export async function runScript(input: ScriptInput, io: Io): Promise<string> {
 	const { folder, script, library, timeLimit = defaultTimeLimit } = input;
@@ -44,6 +44,7 @@ export async function runScript(input: ScriptInput, io: Io): Promise<string> {
 			env,
 			signal: AbortSignal.any([io.signal, late]),
 			maxOutput: definitionLimit,
+			endsWithIt: true,
 			hint: "Run it by itself to see more; it needs the programs that it calls: bash, jq, awk, bashbrew.",
 		});
 		return decodeText(stdout);

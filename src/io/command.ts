@@ -1,6 +1,6 @@
 import { BrewlineError, type ErrorCode } from "../errors.ts";
 import { printable } from "./printable.ts";
-import type { ExecOptions, Io } from "./types.ts";
+import type { Child, ExecOptions, Io } from "./types.ts";
 
 export interface CommandOptions extends ExecOptions {
 	readonly input?: string | Uint8Array;
@@ -9,6 +9,8 @@ export interface CommandOptions extends ExecOptions {
 	/** The code of the error that a failure becomes; default `failed`. */
 	readonly code?: ErrorCode;
 	readonly hint?: string;
+	/** What it started is ended when it ends: else its output is waited for as long as anything has it open. */
+	readonly endsWithIt?: boolean;
 }
 
 export interface CommandResult {
@@ -18,6 +20,8 @@ export interface CommandResult {
 }
 
 const keptErrorOutput = 65_536;
+/** Milliseconds that an output may stay open when all that can be ended has been. */
+const grace = 1000;
 
 /** Runs a program to its end and gives its output. Anything but exit code 0 is an error with the end of its standard error. */
 export async function runCommand(
@@ -50,7 +54,10 @@ export async function runCommand(
 			...(options.hint === undefined ? {} : { hint: options.hint }),
 		});
 	});
-	await closed;
+	if (options.endsWithIt === true) {
+		child.kill("SIGKILL");
+		await closedSoon(io, closed, child, (message) => new BrewlineError(code, `${name} ${message}`));
+	} else await closed;
 	if (size > limit) throw new BrewlineError(code, `${name} wrote more than ${limit} bytes`);
 	if ((options.signal ?? io.signal).aborted) throw new BrewlineError("cancelled", `${name} was ended`);
 	if (exit.code !== 0) {
@@ -67,6 +74,23 @@ export async function runCommand(
 		);
 	}
 	return { stdout: Buffer.concat(chunks), stderr };
+}
+
+/** Waits for the outputs; what left the program's group of processes cannot be ended, and is not waited for. */
+async function closedSoon(
+	io: Io,
+	closed: Promise<unknown>,
+	{ stdout, stderr }: Child,
+	problem: (message: string) => BrewlineError,
+): Promise<void> {
+	const done = new AbortController();
+	const late = io.clock.sleep(grace, done.signal).then(() => true);
+	const isLate = await Promise.race([closed.then(() => false), late]);
+	done.abort();
+	if (!isLate) return;
+	stdout.destroy();
+	stderr.destroy();
+	throw problem("left a program running that has its output, which may not be whole");
 }
 
 /** Whether a process of this machine has not ended, whoever it belongs to. */
