@@ -243,7 +243,8 @@ function redirectOf(answer: Answer, method: string, url: URL): URL | undefined {
 function limitOf({ status, headers, text }: Answer, now: number): number | undefined {
 	if (status !== 403 && status !== 429) return undefined;
 	const after = parseRetryAfter(headers["retry-after"], now);
-	if (after !== undefined) return after;
+	// One that says "now" each time would be asked for ever, and without a pause.
+	if (after !== undefined) return Math.max(1000, after);
 	const reset = headers["x-ratelimit-reset"];
 	if (headers["x-ratelimit-remaining"] === "0" && reset !== undefined && /^\d{1,12}$/.test(reset)) {
 		return Math.max(1000, Number(reset) * 1000 - now);

@@ -458,6 +458,8 @@ describe("trouble", () => {
 		expect(w.io.clock.slept).toEqual([7000, 53_000, 1000, 3000, 60_000]);
 		w.fail.api = () => ({ status: 429, headers: { "retry-after": "3600" } });
 		await expect(w.propose(text)).rejects.toMatchObject({ code: "github", message: expect.stringContaining("60 min") });
+		w.fail.api = () => ({ status: 429, headers: { "retry-after": "0" } });
+		await expect(w.propose(text)).rejects.toMatchObject({ code: "github", message: expect.stringContaining("1 min") });
 		w.fail.api = () => ({ status: 503 });
 		await expect(w.propose(text)).rejects.toMatchObject({
 			code: "github",
