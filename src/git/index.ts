@@ -21,7 +21,7 @@ export {
 	type GitBranchOptions,
 	type NewCommit,
 } from "./branch.ts";
-export { gitIn, type LocalRepository } from "./repository.ts";
+export { gitIn, gitStream, type LocalRepository } from "./repository.ts";
 export { checkCount, checkTotal, readSnapshot, type SnapshotFile, type SnapshotLimits } from "./snapshot.ts";
 export { newestCommits } from "./newest.ts";
 export type { PathQuery } from "./pathspec.ts";

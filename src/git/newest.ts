@@ -4,9 +4,8 @@ import { StringDecoder } from "node:string_decoder";
 import { BrewlineError } from "../errors.ts";
 import { printable } from "../io/printable.ts";
 import type { Io } from "../io/types.ts";
-import { gitEnvironment } from "./command.ts";
 import { compilePathspecs, type PathQuery } from "./pathspec.ts";
-import { gitIn, repositoryConfig, type LocalRepository } from "./repository.ts";
+import { gitIn, gitStream, type LocalRepository } from "./repository.ts";
 
 /** A commit, and for each parent in order which queries differ from it. Without parents: from nothing. */
 interface Seen {
@@ -92,78 +91,34 @@ interface Listener {
 
 /** On a line of its own: behind ids, a subject that begins with one would be taken for a parent. */
 const header = /^\n*commit ([0-9a-f]{40,64})((?: [0-9a-f]{40,64})*)(?: \(from ([0-9a-f]{40,64})\))?(?:\n|$)/;
-const maxErrorOutput = 4096;
-
-async function listCommits(
-	io: Io,
-	{ folder, gitDirectory }: LocalRepository,
-	revision: string,
-	listener: Listener,
-): Promise<void> {
-	const ending = new AbortController();
-	const child = io.exec(
-		[
-			"git",
-			"log",
-			"--format=short",
-			"--no-mailmap",
-			"--no-abbrev-commit",
-			"--no-decorate",
-			"--no-color",
-			"--no-show-signature",
-			"--no-notes",
-			"--parents",
-			"--raw",
-			"-z",
-			"--diff-merges=separate",
-			"--no-renames",
-			"--no-ext-diff",
-			"--ignore-submodules=none",
-			"--end-of-options",
-			revision,
-		],
-		{
-			cwd: folder,
-			env: gitEnvironment(io, gitDirectory, [...repositoryConfig, ["log.showRoot", "true"]]),
-			signal: AbortSignal.any([io.signal, ending.signal]),
-		},
-	);
-	child.stdin.on("error", () => {});
-	child.stdin.end();
-	let stderr = "";
-	child.stderr.on("data", (chunk: Buffer) => {
-		stderr = (stderr + chunk.toString("utf8")).slice(-maxErrorOutput);
-	});
-	const exited = child.exited.catch((cause: unknown) => {
-		throw new BrewlineError("git", "cannot start git", { cause, hint: "install git 2.36 or later" });
-	});
+async function listCommits(io: Io, repository: LocalRepository, revision: string, listener: Listener): Promise<void> {
 	const parser = commitParser(listener);
-	let enough = false;
+	const args = [
+		"log",
+		"--format=short",
+		"--no-mailmap",
+		"--no-abbrev-commit",
+		"--no-decorate",
+		"--no-color",
+		"--no-show-signature",
+		"--no-notes",
+		"--parents",
+		"--raw",
+		"-z",
+		"--diff-merges=separate",
+		"--no-renames",
+		"--no-ext-diff",
+		"--ignore-submodules=none",
+		"--end-of-options",
+		revision,
+	];
 	try {
-		for await (const chunk of child.stdout as AsyncIterable<Buffer>) {
-			enough = parser.push(chunk);
-			if (enough) break;
-		}
+		const enough = await gitStream(io, repository, args, parser.push, { config: [["log.showRoot", "true"]] });
+		if (!enough) parser.done();
 	} catch (error) {
-		if (!enough && !(error instanceof Error && "code" in error && error.code === "ERR_STREAM_PREMATURE_CLOSE"))
-			throw error;
+		if (!(error instanceof BrewlineError) || error.code !== "git" || error.hint !== undefined) throw error;
+		throw new BrewlineError("git", `the history of ${printable(revision)} cannot be read: ${error.message}`);
 	}
-	if (enough) {
-		child.kill("SIGKILL");
-		await exited.catch(() => {});
-		return;
-	}
-	const { code } = await exited;
-	if (io.signal.aborted) throw new BrewlineError("cancelled", "git log was ended");
-	if (code !== 0) {
-		const last = stderr
-			.trim()
-			.split("\n")
-			.slice(-3)
-			.map((line) => printable(line.trim()));
-		throw new BrewlineError("git", `the history of ${printable(revision)} cannot be read: ${last.join("; ")}`);
-	}
-	parser.done();
 }
 
 /**
@@ -213,7 +168,11 @@ function commitParser(listener: Listener): { push(chunk: Buffer): boolean; done(
 	};
 	return {
 		push(chunk) {
-			const tokens = (rest + decoder.write(chunk)).split("\0");
+			const text = decoder.write(chunk);
+			rest += text;
+			// A message may be as long as somebody likes, and is not looked through again with each of its pieces.
+			if (!text.includes("\0")) return false;
+			const tokens = rest.split("\0");
 			rest = tokens.pop()!;
 			return tokens.some(take);
 		},

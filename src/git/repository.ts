@@ -1,6 +1,7 @@
 import type { Io } from "../io/types.ts";
 import { BrewlineError } from "../errors.ts";
 import { runCommand } from "../io/command.ts";
+import { printable } from "../io/printable.ts";
 import { gitEnvironment, type GitConfig } from "./command.ts";
 
 /** A repository of the user's own, as it is told: a work tree's folder, or a bare repository's. */
@@ -40,6 +41,57 @@ export async function gitIn(
 		if (hint === undefined) throw error;
 		throw new BrewlineError("git", (error as BrewlineError).message, { cause: error, hint });
 	}
+}
+
+const maxErrorOutput = 4096;
+
+/**
+ * Runs git in a repository of the user's own, and gives what it writes piece by piece, until `take` wants no more. Tells whether
+ * it was ended so.
+ */
+export async function gitStream(
+	io: Io,
+	{ folder, gitDirectory }: LocalRepository,
+	args: readonly string[],
+	take: (chunk: Buffer) => boolean,
+	options: { readonly input?: string; readonly config?: GitConfig } = {},
+): Promise<boolean> {
+	const child = io.exec(["git", ...args], {
+		cwd: folder,
+		env: gitEnvironment(io, gitDirectory, [...repositoryConfig, ...(options.config ?? [])]),
+		signal: io.signal,
+	});
+	child.stdin.end(options.input ?? "");
+	let stderr = "";
+	child.stderr.on("data", (chunk: Buffer) => {
+		stderr = (stderr + chunk.toString("utf8")).slice(-maxErrorOutput);
+	});
+	const exited = child.exited.catch((cause: unknown) => {
+		throw new BrewlineError("git", "cannot start git", { cause, hint: "install git 2.36 or later" });
+	});
+	let enough = false;
+	let isWhole = false;
+	try {
+		for await (const chunk of child.stdout as AsyncIterable<Buffer>) {
+			enough = take(chunk);
+			if (enough) break;
+		}
+		isWhole = !enough;
+	} catch (error) {
+		if (!(error instanceof Error && "code" in error && error.code === "ERR_STREAM_PREMATURE_CLOSE")) throw error;
+	} finally {
+		if (!isWhole) child.kill("SIGKILL");
+	}
+	const { code } = await exited;
+	if (enough) return true;
+	if (io.signal.aborted) throw new BrewlineError("cancelled", `git ${printable(args[0] ?? "")} was ended`);
+	if (code === 0) return false;
+	const last = stderr
+		.trim()
+		.split("\n")
+		.slice(-3)
+		.map((line) => printable(line.trim()));
+	throw new BrewlineError("git", last.join("; "));
 }
 
 /** What helps where git says the same to everybody who begins. */

@@ -1,5 +1,6 @@
+import { StringDecoder } from "node:string_decoder";
 import { BrewlineError } from "../errors.ts";
-import { gitIn, isAddress, type LocalRepository } from "../git/index.ts";
+import { gitIn, gitStream, isAddress, type LocalRepository } from "../git/index.ts";
 import type { Io } from "../io/types.ts";
 import type { Definitions, SourceChanges, SourceCommit } from "./types.ts";
 
@@ -78,20 +79,36 @@ async function timesOf(
 	);
 }
 
+/** Characters of a commit's message that are looked at: it may be as long as somebody likes. */
+const maxMessage = 65_536;
+
 async function log(
 	io: Io,
 	repository: LocalRepository,
 	which: string,
 	input: string,
 ): Promise<(SourceCommit & { readonly security: boolean })[]> {
-	const format = "--format=tformat:%H%x00%ct%x00%s%x00%B%x00";
-	const args = ["log", which, "--stdin", format, "--no-show-signature"];
-	const fields = (await gitIn(io, repository, [...args, "--encoding=UTF-8"], { input })).toString("utf8").split("\0");
-	const commits = [];
-	for (let at = 0; at + 3 < fields.length; at += 4) {
-		const [id, time, subject, message] = fields.slice(at, at + 4) as [string, string, string, string];
-		commits.push({ id: id.trim(), subject, time: Number(time), security: isSecurity(subject, message) });
-	}
+	const args = ["log", which, "--stdin", "--format=tformat:%H%x00%ct%x00%s%x00%B%x00", "--no-show-signature"];
+	const decoder = new StringDecoder("utf8");
+	const commits: (SourceCommit & { readonly security: boolean })[] = [];
+	let fields: string[] = [];
+	let field = "";
+	const take = (chunk: Buffer): boolean => {
+		for (const [index, part] of decoder.write(chunk).split("\0").entries()) {
+			if (index > 0) {
+				fields.push(field);
+				field = "";
+			}
+			if (fields.length === 4) {
+				const [id, time, subject, message] = fields as [string, string, string, string];
+				commits.push({ id: id.trim(), subject, time: Number(time), security: isSecurity(subject, message) });
+				fields = [];
+			}
+			if (field.length < maxMessage) field += part.slice(0, maxMessage - field.length);
+		}
+		return false;
+	};
+	await gitStream(io, repository, [...args, "--encoding=UTF-8"], take, { input });
 	return commits;
 }
 
@@ -99,7 +116,7 @@ async function log(
 export function isSecurity(subject: string, message: string): boolean {
 	return (
 		/\[security\]|\bsecurity (?:fix|patch|release|update|upgrade)(?:e?s)?\b/i.test(subject) ||
-		/\bCVE-\d{4}-\d{4,}\b|\bGHSA(?:-[0-9a-z]{4}){3}\b/i.test(message.slice(0, 65_536))
+		/\bCVE-\d{4}-\d{4,}\b|\bGHSA(?:-[0-9a-z]{4}){3}\b/i.test(message.slice(0, maxMessage))
 	);
 }
 
