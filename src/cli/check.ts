@@ -82,7 +82,8 @@ export async function checkStep(context: Context, options: Options, names: strin
 			),
 		},
 	);
-	context.print(shown(checked, context, options.format ?? (context.json ? "json" : "text")));
+	if (options.format === "github") context.printCommands(annotationsOf(checked));
+	else context.print(shown(checked, context, options.format ?? (context.json ? "json" : "text")));
 	return checked.findings.some(({ severity }) => severity === "error") ? 1 : 0;
 }
 
@@ -189,10 +190,10 @@ async function hideFromGit(work: string): Promise<void> {
 	await writeFile(file, "*\n");
 }
 
-function shown(checked: Checked, { program, style }: Context, format: NonNullable<Options["format"]>): string {
+function shown(checked: Checked, { program, style }: Context, format: "text" | "json" | "sarif"): string {
 	if (format === "json") return tabJson(checked);
 	if (format === "sarif") return tabJson(sarifOf(checked, program.checks));
-	return format === "github" ? annotationsOf(checked) : textOf(checked, style);
+	return textOf(checked, style);
 }
 
 function listRules({ json, print, style, program }: Context): void {

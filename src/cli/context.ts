@@ -9,7 +9,15 @@ import {
 	type Program,
 } from "../config/index.ts";
 import { type Io, nodeIo, printable, standardError, standardOutput, whenOutputIsLost } from "../io/index.ts";
-import { type Style, styleFor, terminalLog, type TerminalLog } from "../report/index.ts";
+import {
+	isReadByRunner,
+	type Style,
+	styleFor,
+	suspendCommands,
+	terminalLog,
+	type TerminalLog,
+	textFor,
+} from "../report/index.ts";
 
 export interface GlobalOptions {
 	readonly config?: string;
@@ -40,8 +48,13 @@ export interface Context {
 	readonly work: string;
 	readonly json: boolean;
 	readonly style: Style;
-	/** Writes a command's result to standard output; everything else goes to standard error. */
+	/**
+	 * Writes a command's result to standard output; everything else goes to standard error. A runner that reads it takes
+	 * nothing of it for a command to itself: in text that is escaped, and bytes stay as they are.
+	 */
 	readonly print: (text: string | Uint8Array) => void;
+	/** The same for text that is commands to a runner, each in its line. */
+	readonly printCommands: (text: string) => void;
 }
 
 /** Runs a command with its configuration and the terminal; ends what runs when the terminal asks for it. */
@@ -66,6 +79,12 @@ export async function withContext(
 	process.on("SIGINT", end);
 	process.on("SIGTERM", end);
 	process.on("SIGHUP", end);
+	const isRead = isReadByRunner(env, 1);
+	const printed = textFor(env, 1);
+	const write = (text: string | Uint8Array): void => {
+		terminal?.end();
+		standardOutput().write(text);
+	};
 	const ignoreOutput = whenOutputIsLost((error) => {
 		ending.abort(new Error(`the output cannot be written: ${error.message}`));
 	});
@@ -77,9 +96,10 @@ export async function withContext(
 			json: options.json === true,
 			style: styleFor(standardOutput(), env),
 			print: (text) => {
-				terminal?.end();
-				standardOutput().write(text);
+				if (typeof text === "string") write(printed(text));
+				else write(isRead ? suspendCommands(text) : text);
 			},
+			printCommands: write,
 		});
 	} catch (error) {
 		if (!ending.signal.aborted || (error instanceof BrewlineError && error.code === "cancelled")) throw error;
@@ -98,7 +118,14 @@ function openTerminal(options: GlobalOptions, env: Io["env"]): TerminalLog {
 	const stream = standardError();
 	const verbose = options.verbose === true;
 	const live = options.progress && stream.isTTY && env["TERM"] !== "dumb" && !verbose;
-	return terminalLog(stream, { style: styleFor(stream, env), live, verbose, now: () => Date.now() });
+	const said = textFor(env, 2);
+	const target = {
+		write: (text: string) => stream.write(said(text)),
+		get columns() {
+			return stream.columns;
+		},
+	};
+	return terminalLog(target, { style: styleFor(stream, env), live, verbose, now: () => Date.now() });
 }
 
 type Configured = Pick<Context, "program" | "configured" | "images" | "scripts" | "file" | "folder" | "libraryGiven">;

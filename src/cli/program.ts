@@ -3,7 +3,7 @@ import { Argument, Command, CommanderError, InvalidArgumentError, Option, type O
 import { BrewlineError, errorCodes } from "../errors.ts";
 import { printable, standardError, standardOutput } from "../io/index.ts";
 import { tabJson } from "../json/index.ts";
-import { exitCodeOf, type FailureReport, failuresOf, failureText, styleFor } from "../report/index.ts";
+import { exitCodeOf, type FailureReport, failuresOf, failureText, styleFor, textFor } from "../report/index.ts";
 import { completionScript, type Shell, shells } from "./completion.ts";
 import type { Context, GlobalOptions } from "./context.ts";
 
@@ -35,7 +35,7 @@ export async function main(argv: readonly string[]): Promise<number> {
 const exitCode = new WeakMap<Command, number>();
 
 function printFailures(failures: readonly FailureReport[]): void {
-	standardOutput().write(tabJson({ errors: failures }));
+	standardOutput().write(textFor(process.env, 1)(tabJson({ errors: failures })));
 }
 
 function fail(error: unknown, json: boolean): number {
@@ -43,8 +43,9 @@ function fail(error: unknown, json: boolean): number {
 	if (json) printFailures(failures);
 	const stream = standardError();
 	const style = styleFor(stream, process.env);
-	for (const failure of failures) stream.write(`${style.red(failure.code)}: ${failureText(failure)}\n`);
-	if (!(error instanceof BrewlineError) && error instanceof Error) stream.write(`${error.stack}\n`);
+	const lines = failures.map((failure) => `${style.red(failure.code)}: ${failureText(failure)}\n`);
+	if (!(error instanceof BrewlineError) && error instanceof Error) lines.push(`${error.stack}\n`);
+	stream.write(textFor(process.env, 2)(lines.join("")));
 	return exitCodeOf(error);
 }
 
@@ -70,7 +71,7 @@ export function commandLine(words: readonly string[] = []): Command {
 		.exitOverride()
 		.configureOutput({
 			writeOut: (text) => standardOutput().write(text),
-			writeErr: (text) => standardError().write(text),
+			writeErr: (text) => standardError().write(textFor(process.env, 2)(text)),
 		})
 		.addHelpText(
 			"after",

@@ -3,7 +3,8 @@ import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlin
 import os from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { brewline, runProgram, type Ended } from "../support/command.ts";
+import { brewline, mainFile, runProgram, type Ended } from "../support/command.ts";
+import { readLog } from "../support/runner.ts";
 
 const root = path.join(import.meta.dirname, "../..");
 let folder: string;
@@ -107,6 +108,36 @@ describe("render", () => {
 		const done = await rendering(directory);
 		expect([done.code, done.stdout.trimEnd().split("\n")]).toEqual([0, [...lines, `6 files of one, two: ${counts}`]]);
 		expect(differing(directory)).toBe("");
+	});
+
+	it("prints nothing that a runner takes for a command, and the bytes that it has to print", async () => {
+		const directory = repository((write, place) => {
+			const lines = "# ##[set-output name=a]b\nRUN echo \\\n ::add-mask::c\n# \r::error::d\n";
+			const file = path.join(place, "t/Dockerfile");
+			write("Dockerfile.template", `FROM scratch\n\nENV VERSION {{ .version }}\n${lines}`);
+			write("t/Dockerfile", `${readFileSync(file, "utf8").replace("VERSION 5", "VERSION 4")}${lines}`);
+		});
+		const env = { GITHUB_ACTIONS: "true" };
+		const checked = await brewline(["render", "--check", "--image", "two"], { cwd: directory, env });
+		const { commands, log } = readLog(checked.stdout);
+		expect(commands.map(({ name }) => name)).toEqual(["stop-commands"]);
+		expect(log).toContain("\n  ::add-mask::c\n");
+		const plain = await rendering(directory, "--check", "--image", "two");
+		expect(checked.stdout.split("\n").slice(1, -2).join("\n")).toBe(plain.stdout.trimEnd());
+		const patch = path.join(directory, ".git/patch");
+		const words = [process.execPath, mainFile, "render", "--check", "--image", "two"];
+		await runProgram("sh", ["-c", `"$@" > ${patch}`, "sh", ...words], { cwd: directory, env });
+		expect(readFileSync(patch, "utf8")).toBe(plain.stdout);
+		await runProgram("git", ["apply"], { cwd: directory, input: checked.stdout });
+		expect((await rendering(directory, "--check", "--image", "two")).code).toBe(0);
+
+		writeFileSync(path.join(directory, "brewline.yaml"), '"##[add-mask]a\\n::add-mask::b": 1\n');
+		const [read, told] = await Promise.all(
+			[env, {}].map((given) => brewline(["render", "--json"], { cwd: directory, env: given })),
+		);
+		expect(readLog(told!.stdout).commands).not.toEqual([]);
+		expect(readLog(`${read!.stdout}\n${read!.stderr}`).commands).toEqual([]);
+		expect(JSON.parse(read!.stdout)).toEqual(JSON.parse(told!.stdout));
 	});
 
 	it("fails with --check, with a patch that mends it", async () => {

@@ -207,12 +207,19 @@ const commandNames = new Set([
 	"warning",
 ]);
 
-/** Reads lines as the runner does (its `ActionCommand.TryParseV2` and `TryParse`). */
-function readLog(raw: string): { commands: Command[]; log: string } {
+/** Reads lines as the runner does (its `ActionCommand.TryParseV2` and `TryParse`, and its `ActionCommandManager`). */
+export function readLog(raw: string): { commands: Command[]; log: string } {
 	const commands: Command[] = [];
 	const lines: string[] = [];
+	let word: string | undefined;
 	for (const line of raw.split(/\r\n|\r|\n/)) {
-		const command = newCommand(line) ?? oldCommand(line);
+		const command = newCommand(line, word) ?? oldCommand(line, word);
+		if (word !== undefined) {
+			if (command?.name === word) word = undefined;
+			else lines.push(line);
+			continue;
+		}
+		if (command?.name === "stop-commands") word = command.message;
 		if (command === undefined) lines.push(line);
 		else commands.push(command);
 		if (command !== undefined && ["error", "warning", "notice"].includes(command.name)) lines.push(command.message);
@@ -221,26 +228,26 @@ function readLog(raw: string): { commands: Command[]; log: string } {
 }
 
 /** `::NAME KEY=VALUE,KEY=VALUE::MESSAGE`, after any white space (that of .NET: U+0085 too). */
-function newCommand(line: string): Command | undefined {
+function newCommand(line: string, word?: string): Command | undefined {
 	const match = /^[\s\u0085]*::(.*?)::(.*)$/s.exec(line);
 	if (match === null) return undefined;
 	const [head = "", message = ""] = match.slice(1);
 	const space = head.indexOf(" ");
 	const name = space < 0 ? head : head.slice(0, space);
-	if (!commandNames.has(name)) return undefined;
+	if (!commandNames.has(name) && name !== word) return undefined;
 	const properties = space < 0 ? "" : head.slice(space + 1).trim();
 	return { name, properties: readProperties(properties, ",", unescaped), message: unescaped(message) };
 }
 
 /** `##[NAME KEY=VALUE;KEY=VALUE]MESSAGE`, anywhere in a line. */
-function oldCommand(line: string): Command | undefined {
+function oldCommand(line: string, word?: string): Command | undefined {
 	const begin = line.indexOf("##[");
 	const end = begin < 0 ? -1 : line.indexOf("]", begin);
 	if (end < 0) return undefined;
 	const head = line.slice(begin + 3, end);
 	const space = head.indexOf(" ");
 	const name = space < 0 ? head : head.slice(0, space);
-	if (!commandNames.has(name)) return undefined;
+	if (!commandNames.has(name) && name !== word) return undefined;
 	const properties = space < 0 ? "" : head.slice(space + 1);
 	return { name, properties: readProperties(properties, ";", (text) => text), message: line.slice(end + 1) };
 }
