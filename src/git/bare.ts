@@ -42,15 +42,31 @@ export async function makeBare(directory: string, format: "sha1" | "sha256"): Pr
 	}
 }
 
-/** Runs `action` as the only one that writes into a repository: whatever git locked in it was left by a killed process. */
+/**
+ * Runs `action` as the only one that writes into a repository: whatever git locked in it was left by a killed process, and so was
+ * what it had of a pack, which may be as large as a server likes.
+ */
 export async function writing<T>(io: Io, directory: string, action: () => Promise<T>): Promise<T> {
 	return await withLock(io, `${directory}.lock`, async () => {
 		const refs = await readdir(join(directory, "refs"), { recursive: true }).catch(() => []);
 		const locks = refs.filter((name) => name.endsWith(".lock")).map((name) => join("refs", name));
 		for (const name of ["shallow.lock", "packed-refs.lock", "config.lock", ...locks])
 			await rm(join(directory, name), { force: true });
-		return await action();
+		await removeParts(directory);
+		try {
+			return await action();
+		} finally {
+			await removeParts(directory);
+		}
 	});
+}
+
+/** Git leaves a pack that did not come in whole, under a name of its own. */
+async function removeParts(directory: string): Promise<void> {
+	const packs = join(directory, "objects/pack");
+	for (const name of await readdir(packs).catch(() => [])) {
+		if (name.startsWith("tmp_")) await rm(join(packs, name), { force: true });
+	}
 }
 
 /** The commits that are there completely. */

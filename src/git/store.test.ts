@@ -536,7 +536,7 @@ describe("the cache", () => {
 		expect(w.argv.filter((word) => word === "fetch")).toHaveLength(2);
 	});
 
-	test("the locks that a killed process left are taken, git's own too", async () => {
+	test("the locks that a killed process left are taken, git's own too, and its half packs go", async () => {
 		await using w = await world();
 		{
 			await using store = w.open();
@@ -548,10 +548,13 @@ describe("the cache", () => {
 		await utimes(`${bare}.lock`, new Date(0), new Date(0));
 		await writeFile(join(bare, "shallow.lock"), "");
 		await writeFile(join(bare, "refs/brewline/commits", `${commits[1]!}.lock`), "");
+		const part = join(bare, "objects/pack/tmp_pack_a1b2c3");
+		await writeFile(part, "PACK");
 		await using store = w.open();
 		await store.repository(address).ensure(wanted(commits[1]!));
 		expect(await store.repository(address).commitEpoch(commits[1]!)).toBe(1_700_000_001);
 		expect(existsSync(`${bare}.lock`)).toBe(false);
+		expect(existsSync(part)).toBe(false);
 	});
 
 	test("damage is found out: an object with other content, a pack that is gone, a repository that is none", async () => {
