@@ -6,11 +6,11 @@ import { decodeText } from "../definition/index.ts";
 import { generate, runScript, type Definitions, type Generated } from "../generate/index.ts";
 import { gitIn } from "../git/index.ts";
 import { printable, type Io } from "../io/index.ts";
-import { readCommit, readWorkTree, textOfFile, type RepositoryFiles } from "../matrix/index.ts";
+import { readWorkTree, textOfFile, type RepositoryFiles } from "../matrix/index.ts";
 import { compareDefinitions, type Comparison } from "./compare.ts";
-import { mainLineOf, oldestMoment } from "./moment.ts";
 import { propose } from "./propose.ts";
 import { readPublished, type Published } from "./published.ts";
+import { momentOf, targetOf, type Moment, type Printed } from "./target.ts";
 import { proposeTemplates, type TemplatesProposal } from "./templates.ts";
 import { printConfig } from "./yaml.ts";
 
@@ -54,32 +54,29 @@ export interface InitResult {
  * it could not explain. Nothing is written.
  */
 export async function init(input: InitInput, io: Io): Promise<InitResult> {
+	await using open = new AsyncDisposableStack();
 	const files = await readWorkTree(io, input.folder);
 	const script = scriptOf(files);
 	const image = input.image ?? (await imageOf(input, files, script, io));
 	const printed = input.runScripts && script !== undefined ? await printedBy(input, script, io) : undefined;
-	const target = await targetOf(input, image, script, printed);
-	const published = readPublished(target.text, target.source);
-	const notes: string[] = [];
+	const wanted = await targetOf(input, image, script, printed);
 	// What a script prints is of now; a definition is of the moment when it was made.
-	const moment = target.source === script ? undefined : await momentOf(input, published, io);
-	if (moment === null) {
-		notes.push(
-			`${target.source} names commits that are not on the branch that is checked out: it may be newer, or of another one.`,
-		);
-	}
-	const state: Moment =
-		moment == null ? { files } : { files: await readCommit(io, moment.gitDirectory, moment.commit), at: moment };
-	let config: ImageConfig;
+	const moment: Moment =
+		wanted.source === script
+			? { target: wanted, files, definitions: [input.definitions], notes: [] }
+			: await momentOf(input, wanted, files, io, open);
+	const { target } = moment;
+	const published = readPublished(target.text, target.source);
+	const notes = [...moment.notes];
+	let tried: Tried;
 	try {
-		config = await propose({ ...input, image, files: state.files, published });
+		tried = await nearest({ ...input, image }, { published, moment }, io);
 	} catch (error) {
 		if (!(error instanceof BrewlineError) || script === undefined) throw error;
 		notes.push(`No description was found: ${error.message}. The script is kept, as a last resort.`);
 		const text = printConfig({ image, script }, notes);
 		return { image, text, config: undefined, target: undefined, script: { file: script }, templates: undefined, notes };
 	}
-	const tried = await best(input, config, { published, moment: state }, io);
 	const templates = await proposeTemplates(tried.config, files, { today: input.today, io });
 	const complete: ImageConfig = {
 		...tried.config,
@@ -129,11 +126,6 @@ async function imageOf(
 	});
 }
 
-interface Printed {
-	readonly text?: string;
-	readonly error?: string;
-}
-
 async function printedBy({ folder, library }: InitInput, script: string, io: Io): Promise<Printed> {
 	try {
 		return { text: await runScript({ folder, script, ...(library === undefined ? {} : { library }) }, io) };
@@ -143,24 +135,6 @@ async function printedBy({ folder, library }: InitInput, script: string, io: Io)
 	}
 }
 
-async function targetOf(
-	{ published, definitions }: InitInput,
-	image: string,
-	script: string | undefined,
-	printed: Printed | undefined,
-): Promise<{ readonly text: string; readonly source: string }> {
-	if (published !== undefined) return { text: published.text, source: published.file };
-	if (printed?.text !== undefined) return { text: printed.text, source: script! };
-	const text = await definitions(image);
-	if (text !== undefined) return { text, source: `the library's ${image}` };
-	throw new BrewlineError("definition", `there is no definition of ${printable(image)} to come near to`, {
-		hint:
-			printed?.error === undefined
-				? "Name one with --published, or let the repository's script print it with --run-scripts."
-				: `Name one with --published; the script failed: ${printed.error}`,
-	});
-}
-
 interface Tried {
 	readonly config: ImageConfig;
 	readonly made: Published;
@@ -168,34 +142,44 @@ interface Tried {
 	readonly comparison: Comparison;
 }
 
-interface Moment {
-	readonly files: RepositoryFiles;
-	/** The commit that they are of; undefined: they are those of the work tree. */
-	readonly at?: { readonly gitDirectory: string; readonly commit: string };
+/** The proposal that comes nearest, with the definitions of parents as they may have been then. */
+async function nearest(
+	input: InitInput & { readonly image: string },
+	state: { readonly published: Published; readonly moment: Moment },
+	io: Io,
+): Promise<Tried> {
+	let found: Tried | undefined;
+	const proposed = propose({ ...input, files: state.moment.files, published: state.published });
+	for (const definitions of state.moment.definitions) {
+		const tried = await best({ ...input, definitions }, await proposed(definitions), state, io);
+		if (found === undefined || isBetter(tried, found)) found = tried;
+		if (found.comparison.equal && listed(found) === 0) break;
+	}
+	return found!;
 }
 
-/** The commit that a definition was made at; null: the repository does not have what it names. */
-async function momentOf({ folder }: InitInput, { text }: Published, io: Io): Promise<Moment["at"] | null> {
-	const line = await mainLineOf(io, { folder });
-	const oldest = oldestMoment(line, text);
-	if (oldest === undefined) return null;
-	// Nothing was committed since: then it is what lies here.
-	if (oldest === line.commits.length - 1) return undefined;
-	const gitDirectory = decodeText(await gitIn(io, { folder }, ["rev-parse", "--absolute-git-dir"])).trim();
-	return { gitDirectory, commit: line.commits[oldest]!.id };
+/** Nearer to what is published, or else with less that only a person can have known. */
+function isBetter(one: Tried, other: Tried): boolean {
+	const missed = ({ comparison: { equal, differences } }: Tried): number => (equal ? 0 : 1 + differences.length);
+	return missed(one) - missed(other) < 0 || (missed(one) === missed(other) && listed(one) < listed(other));
 }
 
-/** The proposal with the kind of commits that comes nearest. */
+/** How many lists of architectures there are that come neither of parents nor of data. */
+function listed({ config: { architectures = [], excludeArchitectures = [] } }: Tried): number {
+	return architectures.filter((rule) => "static" in rule).length + excludeArchitectures.length;
+}
+
+/** A proposal with the kind of commits that comes nearest. */
 async function best(
 	input: InitInput,
 	config: ImageConfig,
-	{ published, moment: state }: { readonly published: Published; readonly moment: Moment },
+	{ published, moment }: { readonly published: Published; readonly moment: Moment },
 	io: Io,
 ): Promise<Tried> {
 	const { folder, definitions, architectures, today } = input;
 	const attempt = async (one: ImageConfig): Promise<Tried> => {
 		const generated = await generate(
-			{ config: one, repository: state.at ?? { folder }, definitions, architectures, today },
+			{ config: one, repository: moment.at ?? { folder }, definitions, architectures, today },
 			io,
 		);
 		const made = readPublished(generated.text, config.image);

@@ -37,13 +37,21 @@ export async function mainLineOf(io: Io, repository: LocalRepository): Promise<M
 
 /** The place in a main line of the oldest commit that has all that a definition names; undefined: it does not have all. */
 export function oldestMoment(line: MainLine, text: string): number | undefined {
-	// What stands in front of an architecture's commit is of a branch of its own.
-	const named = text.matchAll(/(?:\/blob\/|^GitCommit: *)([0-9a-f]{40}|[0-9a-f]{64})\b/gm);
 	let oldest = 0;
-	for (const [, id] of named) {
-		const place = line.since.get(id!);
+	for (const id of namedCommits(text)) {
+		const place = line.since.get(id);
 		if (place === undefined) return undefined;
 		oldest = Math.max(oldest, place);
 	}
 	return oldest;
+}
+
+/** A commit that a definition names and that is not on a main line. */
+export function missingCommit(line: MainLine, text: string): string | undefined {
+	return namedCommits(text).find((id) => !line.since.has(id));
+}
+
+function namedCommits(text: string): readonly string[] {
+	// What stands in front of an architecture's commit is of a branch of its own.
+	return [...text.matchAll(/(?:\/blob\/|^GitCommit: *)([0-9a-f]{40}|[0-9a-f]{64})\b/gm)].map(([, id]) => id!);
 }

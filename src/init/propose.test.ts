@@ -42,13 +42,13 @@ async function proposed(
 	meant: string,
 ): Promise<{ readonly made: string; readonly wanted: string; readonly config: object }> {
 	const wanted = composed(imageConfig(meant), files, { definitions }).text;
-	const config = await propose({
+	const proposed = propose({
 		image: "app",
 		files: filesOf(files),
 		today: "2026-01-02",
 		published: readPublished(wanted, "app"),
-		definitions: async (image) => await Promise.resolve((definitions as Record<string, string>)[image]),
 	});
+	const config = await proposed(async (image) => await Promise.resolve((definitions as Record<string, string>)[image]));
 	return { config, wanted, made: composed(config, files, { definitions }).text };
 }
 

@@ -16,12 +16,13 @@ export interface ProposeInput extends Omit<Repository, "versions"> {
 	readonly image: string;
 	/** What is to come out. */
 	readonly published: Published;
-	/** Of parents. */
-	readonly definitions: Definitions;
 }
 
-/** Proposes the description of an image repository that comes as near to a definition as the rules can be told from it. */
-export async function propose(input: ProposeInput): Promise<ImageConfig> {
+/**
+ * Proposes the description of an image repository that comes as near to a definition as the rules can be told from it, with each
+ * choice of definitions that parents may have had.
+ */
+export function propose(input: ProposeInput): (definitions: Definitions) => Promise<ImageConfig> {
 	const { image, published, files } = input;
 	const versions = files.files.has("versions.json") ? readVersionsFile(files, "versions.json") : undefined;
 	const joined = join({ ...input, versions }, published, { image, header: headerOf(published) });
@@ -37,23 +38,21 @@ export async function propose(input: ProposeInput): Promise<ImageConfig> {
 		if (text !== undefined) dockerfiles.set(one, readDockerfileFacts(text, path));
 	}
 	const { entry: vocabulary } = vocabularies(joined);
-	const rules = inferArchitectures({
-		image,
-		entries: joined.entries,
-		wanted: new Map(joined.entries.map((one) => [one, written(one.published, published.text)])),
-		dockerfile: (one) => dockerfiles.get(one),
-		definitions: await parentsOf(image, dockerfiles.values(), input.definitions),
-		known: new Set(Object.keys(dockerProgram.architectures)),
-		axes: joined.axes,
-		vocabulary,
-	});
-	const config: ImageConfig = {
-		...joined.config,
-		...tagRules(joined),
-		...rules,
-		...fieldsOf(joined, published),
+	const tags = tagRules(joined);
+	const fields = fieldsOf(joined, published);
+	return async (definitions) => {
+		const rules = inferArchitectures({
+			image,
+			entries: joined.entries,
+			wanted: new Map(joined.entries.map((one) => [one, written(one.published, published.text)])),
+			dockerfile: (one) => dockerfiles.get(one),
+			definitions: await parentsOf(image, dockerfiles.values(), definitions),
+			known: new Set(Object.keys(dockerProgram.architectures)),
+			axes: joined.axes,
+			vocabulary,
+		});
+		return ordered(withoutUnused({ ...joined.config, ...tags, ...rules, ...fields }));
 	};
-	return ordered(withoutUnused(config));
 }
 
 function headerOf({

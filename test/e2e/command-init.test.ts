@@ -152,6 +152,38 @@ describe("brewline init", () => {
 		expect(await init("--published", path.join(root, "app"), "--dry-run")).toMatchObject({ code: 0 });
 	});
 
+	it("goes back to the newest definition that the repository has all commits of, and to the parents of then", async () => {
+		const clone = makeWorkTree(path.join(root, String(place++)));
+		const names = ["os", "small"];
+		const parents = Object.fromEntries(
+			names.map((name) => [`l/${name}`, readFileSync(path.join(library, name), "utf8")]),
+		);
+		clone.commit(parents);
+		clone.commit({ "l/app": published });
+		const newest = published
+			.replaceAll(/^GitCommit: .*$/gm, `GitCommit: ${"1".repeat(40)}`)
+			.replaceAll("1.3.0", "1.3.1");
+		clone.commit({ "l/app": newest, "l/os": parentDefinition(["trixie", "amd64"], ["bookworm", "amd64"]) });
+		const at = (...args: string[]): Promise<Ended> =>
+			brewline(["--library", path.join(clone.folder, "l"), "init", ...args], { cwd: tree.folder });
+		const ended = await at();
+		expect(ended).toMatchObject({ code: 0, stdout: expect.stringContaining("to the byte.") as string });
+		expect(ended.stdout).toContain(`does not have ${"1".repeat(12)}, which the library's app names`);
+		expect(await definitionBy(written())).toBe(published);
+		expect(written()).not.toMatch(/static|excludeArchitectures/);
+		// The same from the file itself.
+		const own = await at("--published", path.join(clone.folder, "l", "app"), "--dry-run");
+		expect(own).toMatchObject({ code: 0 });
+	});
+
+	it("says what to fetch where no definition is of commits that are here", async () => {
+		writeFileSync(path.join(root, "app"), published.replaceAll(/^GitCommit: .*$/gm, `GitCommit: ${"1".repeat(40)}`));
+		const { code, stdout } = await init("--published", path.join(root, "app"), "--dry-run");
+		expect(code).toBe(7);
+		expect(stdout).toContain(`does not have ${"1".repeat(12)}`);
+		expect(stdout).toContain("Pull, or check out the branch that has it");
+	});
+
 	it("says tag by tag what no rule gives", async () => {
 		const odd = published.replace("Tags: 1.2.9-bookworm, ", "Tags: 1.2.9-bookworm, odd-one, ");
 		writeFileSync(path.join(root, "app"), odd);
