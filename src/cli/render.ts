@@ -1,7 +1,7 @@
 import { fileDiff, type DiffFile } from "../check/index.ts";
 import { encodeText } from "../definition/index.ts";
 import { BrewlineError } from "../errors.ts";
-import { printable, standardOutput } from "../io/index.ts";
+import { printable, printableLines, standardOutput } from "../io/index.ts";
 import { tabJson } from "../json/index.ts";
 import { type Change, render, type Rendered } from "../template/index.ts";
 import { chosenImages, type Context } from "./context.ts";
@@ -88,5 +88,5 @@ function diffOf({ path, before, after }: Change, onTerminal: boolean): string {
 	};
 	const diff = fileDiff(printable(path, 4000), old, next);
 	// A pipe has the bytes that git can apply; a terminal would do what they say.
-	return onTerminal ? diff.replace(/[^\n\t\P{Cc}]/gu, (character) => printable(character)) : diff;
+	return onTerminal ? printableLines(diff) : diff;
 }

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import net from "node:net";
 import os from "node:os";
@@ -7,7 +7,7 @@ import path from "node:path";
 import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { nodeIo, printable, refuseLinks, runCommand, writeWhole } from "./index.ts";
+import { nodeIo, printable, printableLines, refuseLinks, runCommand, writeWhole } from "./index.ts";
 
 /** A process that has ended may stay in the table until its parent asks for it. */
 function isRunning(pid: number): boolean {
@@ -176,6 +176,10 @@ describe("printable", () => {
 		expect(printable(input)).toBe(output);
 	});
 
+	it("keeps the lines of a text that has some", () => {
+		expect(printableLines("a\n\tb\u001b[2J\r\n\u202e\n")).toBe("a\n\tb\\u{1b}[2J\\u{d}\n\\u{202e}\n");
+	});
+
 	it("cuts long text", () => {
 		expect(printable("x".repeat(600))).toBe(`${"x".repeat(500)}…`);
 	});
@@ -197,6 +201,18 @@ describe("files", () => {
 		symlinkSync(victim, file);
 		await writeWhole(file, "text");
 		expect([readFileSync(file, "utf8"), readFileSync(victim, "utf8")]).toEqual(["text", "safe"]);
+	});
+
+	it("say why they cannot be written, and leave nothing behind", async () => {
+		const where = path.join(folder, "taken");
+		mkdirSync(path.join(where, "folder"), { recursive: true });
+		await expect(writeWhole(path.join(where, "folder"), "text")).rejects.toMatchObject({
+			code: "failed",
+			message: expect.stringContaining("it is a folder") as string,
+		});
+		await writeWhole(path.join(where, "file"), "text");
+		await expect(writeWhole(path.join(where, "file", "below"), "text")).rejects.toMatchObject({ code: "failed" });
+		expect(readdirSync(where)).toEqual(["file", "folder"]);
 	});
 
 	it("that lie behind a link of a folder are refused, others are not", () => {

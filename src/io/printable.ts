@@ -8,3 +8,8 @@ export function printable(text: string, limit = 500): string {
 		character === "\t" ? " " : `\\u{${character.codePointAt(0)!.toString(16)}}`,
 	);
 }
+
+/** The same for a text of several lines, such as a diff: all of it, with its line breaks and tabs. */
+export function printableLines(text: string): string {
+	return text.replace(/[^\n\t]+/g, (line) => printable(line, line.length));
+}
