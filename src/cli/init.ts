@@ -5,7 +5,7 @@ import { decodeText, encodeText } from "../definition/index.ts";
 import { BrewlineError, messageOf } from "../errors.ts";
 import { definitionsAt } from "../generate/index.ts";
 import { init, type InitResult } from "../init/index.ts";
-import { printable, writeWhole } from "../io/index.ts";
+import { printable, printableLines, writeWhole } from "../io/index.ts";
 import { tabJson } from "../json/index.ts";
 import type { Context } from "./context.ts";
 import { parentsOf } from "./generate.ts";
@@ -51,7 +51,7 @@ export async function initStep(context: Context, options: Options, [folder = "."
 	else if (writes) {
 		await writeWhole(file, encodeText(result.text));
 		context.print(encodeText(`${printable(file)} is written.\n${summary(result, options)}`));
-	} else context.print(encodeText(`${result.text}\n${summary(result, options)}`));
+	} else context.print(encodeText(`${printableLines(result.text)}\n${summary(result, options)}`));
 	return isExact(result) ? 0 : 7;
 }
 
@@ -87,5 +87,5 @@ function summary({ notes, script, target }: InitResult, { diff, runScripts }: Op
 		for (const { entry, what } of differences.slice(0, 20)) lines.push(`  ${entry}: ${what.join("; ")}`);
 	}
 	const text = lines.map((line) => `${printable(line, 600)}\n`).join("");
-	return diff === true ? `${text}${target?.diff ?? ""}${script?.diff ?? ""}` : text;
+	return diff === true ? `${text}${printableLines(`${target?.diff ?? ""}${script?.diff ?? ""}`)}` : text;
 }

@@ -1,5 +1,6 @@
 import { Document, isCollection, isMap, isScalar, visit } from "yaml";
 import type { ImageConfig } from "../config/index.ts";
+import { printable } from "../io/index.ts";
 
 /** Where editors find the schema of the file. */
 const schema = "https://raw.githubusercontent.com/brewline/brewline/main/schemas/brewline.schema.json";
@@ -38,7 +39,7 @@ export function printConfig(
 	});
 	const comments = [
 		`# yaml-language-server: $schema=${schema}`,
-		...notes.map((note) => (note === "" ? "#" : `# ${note}`)),
+		...notes.map((note) => (note === "" ? "#" : `# ${printable(note, 600)}`)),
 	];
 	return `${comments.join("\n")}\n${document.toString({ lineWidth: 0, flowCollectionPadding: true })}`;
 }

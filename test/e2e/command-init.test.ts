@@ -220,6 +220,14 @@ describe("brewline init", () => {
 		expect(written()).toBe("program: {}\n");
 		expect(await init("--run-scripts", "--force")).toMatchObject({ code: 0 });
 	});
+
+	it("shows nothing of a definition as the terminal would take it", async () => {
+		writeFileSync(path.join(root, "app"), published.replace("\n\nTags:", "\n\n# \u001b[31mred\u202e\nTags: odd-one,"));
+		const { stdout } = await init("--published", path.join(root, "app"), "--dry-run", "--diff");
+		expect(stdout).toContain("odd-one");
+		expect(stdout).toContain("-# \\u{1b}[31mred\\u{202e}");
+		expect(stdout).not.toMatch(/(?![\n\t])[\p{Cc}\p{Cf}]/u);
+	});
 });
 
 describe("a script that is kept", () => {
