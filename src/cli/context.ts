@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import { BrewlineError, messageOf } from "../errors.ts";
 import {
+	type Configuration,
 	dockerProgram,
 	type ImageConfig,
 	loadConfiguration,
@@ -34,6 +35,8 @@ export interface Context {
 	readonly program: Program;
 	/** Whether there is a configuration: without one, the program is Docker's. */
 	readonly configured: boolean;
+	/** Why the configuration that lies here cannot be used; only a command that replaces it goes on then. */
+	readonly unread?: BrewlineError;
 	/** The configuration, or where one would be. */
 	readonly file: string;
 	/** What the configuration says of an image repository; empty in the repository of a library. */
@@ -61,6 +64,7 @@ export interface Context {
 export async function withContext(
 	options: GlobalOptions,
 	command: (context: Context) => Promise<number>,
+	{ replacesConfiguration = false }: { readonly replacesConfiguration?: boolean } = {},
 ): Promise<number> {
 	const { env } = process;
 	// Opened when something is said: many commands only print their result.
@@ -91,7 +95,7 @@ export async function withContext(
 	try {
 		return await command({
 			io: nodeIo({ log, signal: ending.signal, env }),
-			...(await programOf(options, env)),
+			...(await programOf(options, env, replacesConfiguration)),
 			work: path.resolve(options.work),
 			json: options.json === true,
 			style: styleFor(standardOutput(), env),
@@ -128,16 +132,24 @@ function openTerminal(options: GlobalOptions, env: Io["env"]): TerminalLog {
 	return terminalLog(target, { style: styleFor(stream, env), live, verbose, now: () => Date.now() });
 }
 
-type Configured = Pick<Context, "program" | "configured" | "images" | "scripts" | "file" | "folder" | "libraryGiven">;
+type Configured = Pick<
+	Context,
+	"program" | "configured" | "unread" | "images" | "scripts" | "file" | "folder" | "libraryGiven"
+>;
 
-async function programOf(options: GlobalOptions, env: Io["env"]): Promise<Configured> {
+async function programOf(options: GlobalOptions, env: Io["env"], replaces: boolean): Promise<Configured> {
 	const named = options.config ?? env["BREWLINE_CONFIG"];
 	const file = named ?? "brewline.yaml";
-	const configured = named !== undefined || existsSync(file);
-	const { program, images, scripts } = configured
-		? await loadConfiguration(file)
-		: { program: dockerProgram, images: [], scripts: [] };
+	let configured = named !== undefined || existsSync(file);
+	let unread: BrewlineError | undefined;
+	const { program, images, scripts } = await (configured ? loadConfiguration(file) : none()).catch((error: unknown) => {
+		if (!replaces || named !== undefined || !(error instanceof BrewlineError)) throw error;
+		unread = error;
+		configured = false;
+		return none();
+	});
 	return {
+		...(unread === undefined ? {} : { unread }),
 		images,
 		scripts,
 		folder: path.dirname(path.resolve(file)),
@@ -146,6 +158,10 @@ async function programOf(options: GlobalOptions, env: Io["env"]): Promise<Config
 		configured,
 		file,
 	};
+}
+
+async function none(): Promise<Configuration> {
+	return await Promise.resolve({ program: dockerProgram, images: [], scripts: [] });
 }
 
 /** Says where things would go without a configuration: hardly anybody means Docker's own namespaces. */

@@ -1,6 +1,6 @@
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { constants, copyFileSync, existsSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
-import { officialLibrary } from "../config/index.ts";
+import { blocksOf, officialLibrary } from "../config/index.ts";
 import { decodeText, encodeText } from "../definition/index.ts";
 import { BrewlineError, messageOf } from "../errors.ts";
 import { definitionsAt } from "../generate/index.ts";
@@ -27,10 +27,10 @@ export async function initStep(context: Context, options: Options, [folder = "."
 	const { io, program, libraryGiven } = context;
 	const file = path.join(folder, "brewline.yaml");
 	const writes = options.dryRun !== true && !context.json;
-	if (writes && options.force !== true && existsSync(file)) {
-		throw new BrewlineError("usage", `${printable(file)} is there already`, {
-			hint: "See the proposal with --dry-run, or replace the file with --force.",
-		});
+	const copy = writes ? copyFor(file, options.force === true) : undefined;
+	if (context.unread !== undefined) {
+		const text = `the brewline.yaml that is here is passed over: ${context.unread.message}`;
+		io.log({ type: "message", level: "notice", text });
 	}
 	const library = libraryGiven ?? program.library;
 	const isFolder = !/^https?:\/\//.test(library) && existsSync(library);
@@ -49,10 +49,37 @@ export async function initStep(context: Context, options: Options, [folder = "."
 	);
 	if (context.json) context.print(tabJson(result));
 	else if (writes) {
+		if (copy !== undefined) copyFileSync(file, copy, constants.COPYFILE_EXCL);
 		await writeWhole(file, encodeText(result.text));
-		context.print(encodeText(`${printable(file)} is written.\n${summary(result, options)}`));
+		const kept = copy === undefined ? "" : `What it was is kept as ${printable(copy)}.\n`;
+		context.print(encodeText(`${printable(file)} is written.\n${kept}${summary(result, options)}`));
 	} else context.print(encodeText(`${printableLines(result.text)}\n${summary(result, options)}`));
 	return isExact(result) ? 0 : 7;
+}
+
+/**
+ * Where the file that is there is kept, before it is replaced; undefined: there is none, or one that was proposed like this. What
+ * else it says of a program is in no proposal: it is not replaced at all.
+ */
+function copyFor(file: string, force: boolean): string | undefined {
+	const found = statSync(file, { throwIfNoEntry: false });
+	if (found === undefined) return undefined;
+	const refuse = (what: string, hint: string): BrewlineError =>
+		new BrewlineError("usage", `${printable(file)} ${what}`, { hint });
+	if (!found.isFile()) throw refuse("is no file", "Move it away, or see the proposal with --dry-run.");
+	if (!force) throw refuse("is there already", "See the proposal with --dry-run, or replace the file with --force.");
+	const blocks = found.size > maxDefinition ? undefined : blocksOf(readFileSync(file, "utf8"));
+	const others = blocks?.filter((name) => name !== "images") ?? [];
+	if (others.length > 0) {
+		throw refuse(
+			`says more than images: ${printable(others.join(", "), 200)}`,
+			"Take the block images from --dry-run, and put it into the file by hand.",
+		);
+	}
+	if (blocks !== undefined) return undefined;
+	const copy = `${file}.old`;
+	if (!existsSync(copy)) return copy;
+	throw refuse("cannot be read, and a copy of one is there already", `Move ${printable(copy)} away.`);
 }
 
 function isExact({ target, templates }: InitResult): boolean {

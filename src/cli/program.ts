@@ -104,6 +104,7 @@ NO_COLOR turns colours off. BREWLINE_CONFIG names the configuration like --confi
 	const does =
 		<Options extends OptionValues>(
 			load: () => Promise<(context: Context, options: Options, args: string[]) => Promise<number>>,
+			how: { readonly replacesConfiguration?: boolean } = {},
 		) =>
 		async (...received: unknown[]): Promise<void> => {
 			const self = received.at(-1) as Command;
@@ -111,7 +112,7 @@ NO_COLOR turns colours off. BREWLINE_CONFIG names the configuration like --confi
 			const options = self.opts<Options>();
 			exitCode.set(
 				program,
-				await withContext(program.opts<GlobalOptions>(), (context) => handler(context, options, self.args)),
+				await withContext(program.opts<GlobalOptions>(), (context) => handler(context, options, self.args), how),
 			);
 		};
 
@@ -412,7 +413,7 @@ other, tries them, and says what it could not explain, tag by tag. Ends with 7 w
 				.option("--force", "replace a brewline.yaml that is there")
 				.option("--today <date>", "YYYY-MM-DD, for what depends on it")
 				.addOption(dryRun)
-				.action(does(async () => (await import("./init.ts")).initStep));
+				.action(does(async () => (await import("./init.ts")).initStep, { replacesConfiguration: true }));
 		},
 		generate: () => {
 			command(

@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import { BrewlineError } from "../errors.ts";
 import { imageSchema, scriptedImageSchema } from "./images.ts";
 import { checkNames } from "./names.ts";
 import { programOf, readText } from "./parse.ts";
@@ -25,6 +26,16 @@ const sameImage = {
 	message: "another image has this name",
 	hint: "Each image has one definition: give both their entries in one description, or another name.",
 };
+
+/** The names of what a text has at its top, right or not; undefined: it cannot be read at all. */
+export function blocksOf(text: string): readonly string[] | undefined {
+	try {
+		return Object.keys(readText(text, "brewline.yaml", z.record(z.string(), z.unknown())).data);
+	} catch (error) {
+		if (error instanceof BrewlineError) return undefined;
+		throw error;
+	}
+}
 
 /** The two blocks of a `brewline.yaml`; `images` is empty where there is none. All errors of the text come in one. */
 export function parseFile(text: string, file: string): Configuration {

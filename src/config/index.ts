@@ -6,7 +6,7 @@ export { dockerProgram, dockerProposals, officialLibrary } from "./defaults.ts";
 export { defineProgram, servedArchitectures } from "./program.ts";
 export { loadConfig, loadConfiguration, loadImages } from "./load.ts";
 export { parseConfig } from "./parse.ts";
-export { configSchema, parseFile, type ConfigInput } from "./file.ts";
+export { blocksOf, configSchema, parseFile, type ConfigInput } from "./file.ts";
 export type { ProgramInput } from "./schema.ts";
 export { deadlineOf, durationOf, policyOf, type Policy } from "./policy.ts";
 export { compileExpression, groupNames, isRepositoryPath, parseTemplate, type TemplatePart } from "./text.ts";

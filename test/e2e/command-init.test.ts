@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -212,13 +212,51 @@ describe("brewline init", () => {
 	});
 
 	it("replaces no file unless it is told to", async () => {
-		tree.write({ "brewline.yaml": "program: {}\n" });
+		tree.write({ "brewline.yaml": meant });
 		expect(await init("--run-scripts")).toMatchObject({
 			code: 2,
 			stderr: expect.stringContaining("--force") as string,
 		});
-		expect(written()).toBe("program: {}\n");
+		expect(written()).toBe(meant);
 		expect(await init("--run-scripts", "--force")).toMatchObject({ code: 0 });
+		expect(written()).not.toBe(meant);
+		expect(existsSync(path.join(tree.folder, "brewline.yaml.old"))).toBe(false);
+	});
+
+	it("replaces a file that cannot be read, and keeps it", async () => {
+		const broken = "images: [ {\n";
+		tree.write({ "brewline.yaml": broken });
+		expect(await init("--run-scripts")).toMatchObject({
+			code: 2,
+			stderr: expect.stringContaining("is there already") as string,
+		});
+		expect(await init("--run-scripts", "--force")).toMatchObject({
+			code: 0,
+			stdout: expect.stringContaining("kept as brewline.yaml.old") as string,
+			stderr: expect.stringContaining("is passed over") as string,
+		});
+		expect(readFileSync(path.join(tree.folder, "brewline.yaml.old"), "utf8")).toBe(broken);
+		expect(await definitionBy(written())).toBe(published);
+		// A second one is not kept in its place.
+		tree.write({ "brewline.yaml": "images: {" });
+		expect(await init("--run-scripts", "--force")).toMatchObject({
+			code: 2,
+			stderr: expect.stringContaining("Move brewline.yaml.old away") as string,
+		});
+	});
+
+	it("replaces nothing that says more than images, and no folder", async () => {
+		tree.write({ "brewline.yaml": "program: { name: mine, odd: 1 }\nimages: {}\n" });
+		expect(await init("--run-scripts", "--force")).toMatchObject({
+			code: 2,
+			stderr: expect.stringContaining("says more than images: program") as string,
+		});
+		rmSync(path.join(tree.folder, "brewline.yaml"));
+		mkdirSync(path.join(tree.folder, "brewline.yaml"));
+		expect(await init("--run-scripts", "--force")).toMatchObject({
+			code: 2,
+			stderr: expect.stringContaining("is no file") as string,
+		});
 	});
 
 	it("shows nothing of a definition as the terminal would take it", async () => {
