@@ -32,34 +32,61 @@ interface Candidate {
 /** Written into a configuration where only a person can know it. */
 const unknownReason = "the published definition has it so; nobody wrote down why";
 
+const maxMain = 8;
+
 /** Infers where architectures come from: the rule that holds for the most entries, and what differs for the others. */
 export function inferArchitectures(input: ArchitecturesInput): ArchitectureRules {
-	const { entries, wanted } = input;
+	const { entries } = input;
 	const candidates = candidatesOf(input);
-	const isRight = ({ of }: Candidate, entry: JoinedEntry): boolean => of(entry)?.join() === wanted.get(entry)!.join();
-	const count = (candidate: Candidate, of: readonly JoinedEntry[]): number =>
-		of.filter((entry) => isRight(candidate, entry)).length;
-	const main = candidates
-		.map((candidate) => ({ candidate, worth: count(candidate, entries) - candidate.cost / 4 }))
-		.toSorted((a, b) => b.worth - a.worth)[0]?.candidate;
-	if (main === undefined) return {};
+	const mains = candidates
+		.map((candidate) => {
+			const explained = entries.filter((entry) => isRight(input, candidate, entry)).length;
+			return { candidate, worth: worthOf(candidate, explained) };
+		})
+		.toSorted((a, b) => b.worth - a.worth);
+	let best: { readonly rules: ArchitectureRules; readonly missed: number } | undefined;
+	for (const { candidate } of mains.slice(0, maxMain)) {
+		const found = beginningWith(input, candidate, candidates);
+		if (best === undefined || found.missed < best.missed) best = found;
+		if (best.missed === 0) break;
+	}
+	return best?.rules ?? {};
+}
+
+function isRight({ wanted }: ArchitecturesInput, { of }: Candidate, entry: JoinedEntry): boolean {
+	return of(entry)?.join() === wanted.get(entry)!.join();
+}
+
+/** The rules with a given one as the main one, and for how many entries they do not hold. */
+function beginningWith(
+	input: ArchitecturesInput,
+	main: Candidate,
+	candidates: readonly Candidate[],
+): { readonly rules: ArchitectureRules; readonly missed: number } {
 	const exceptions: ArchRule[] = [];
 	const exclusions: Exclusion[] = [];
-	let open = entries.filter((entry) => !isRight(main, entry));
+	let open = input.entries.filter((entry) => !isRight(input, main, entry));
 	while (open.length > 0) {
-		const found =
-			findExclusion(input, main, open, exclusions.length) ??
-			findException(input, candidates, open, (candidate, entry) => isRight(candidate, entry));
+		const found = findExclusion(input, main, open, exclusions.length) ?? findException(input, candidates, open);
 		if (found === undefined) break;
 		if ("exclusion" in found) exclusions.push(found.exclusion);
 		else exceptions.push(found.rule);
 		open = open.filter((entry) => !found.explained.has(entry));
 	}
 	const isPlain = exceptions.length === 0 && JSON.stringify(main.rule) === JSON.stringify({ parents: ["from"] });
-	return {
+	const rules = {
 		...(isPlain ? {} : { architectures: [...exceptions, main.rule] }),
 		...(exclusions.length === 0 ? {} : { excludeArchitectures: exclusions }),
 	};
+	return { rules, missed: open.length };
+}
+
+/**
+ * What it is worth to begin with a rule, and to list what differs. A list stays as it was written when parents change: it has to
+ * explain far more than one that goes with them.
+ */
+function worthOf({ rule, cost }: Candidate, explained: number): number {
+	return ("static" in rule ? explained / 2 : explained) - cost / 4;
 }
 
 /** What the same entries lack of what the main rule gives. */
@@ -84,28 +111,34 @@ function findExclusion(
 	const [largest] = [...groups].toSorted(([, a], [, b]) => b.length - a.length);
 	if (largest === undefined || largest[0] === "") return undefined;
 	const arches = largest[0].split(",");
-	const others = input.entries.filter(
-		(entry) => !largest[1].includes(entry) && input.wanted.get(entry)!.some((arch) => arches.includes(arch)),
-	);
-	const when = tell(input, largest[1], others);
+	// What they have is plainer to read than all that they lack, where it is less, and the same for all.
+	const kept = new Set(largest[1].map((entry) => input.wanted.get(entry)!.join()));
+	const [first = ""] = kept;
+	const only = kept.size === 1 && first.split(",").length < arches.length ? first.split(",") : undefined;
+	const isTaken = (arch: string): boolean => (only === undefined ? arches.includes(arch) : !only.includes(arch));
+	const group =
+		only === undefined
+			? largest[1]
+			: open.filter((entry) => lacks(entry) !== undefined && input.wanted.get(entry)!.join() === first);
+	const others = input.entries.filter((entry) => !group.includes(entry) && input.wanted.get(entry)!.some(isTaken));
+	const when = tell(input, group, others);
 	if (when === undefined) return undefined;
-	const exclusion = { arches, reason: unknownReason, ...given(when.condition) };
-	return { exclusion, explained: when.explained };
+	const listed = only === undefined ? { arches } : { only };
+	return { exclusion: { ...listed, reason: unknownReason, ...given(when.condition) }, explained: when.explained };
 }
 
 function findException(
 	input: ArchitecturesInput,
 	candidates: readonly Candidate[],
 	open: readonly JoinedEntry[],
-	isRight: (candidate: Candidate, entry: JoinedEntry) => boolean,
 ): { readonly rule: ArchRule; readonly explained: ReadonlySet<JoinedEntry> } | undefined {
 	let best:
 		| { readonly rule: ArchRule; readonly explained: ReadonlySet<JoinedEntry>; readonly worth: number }
 		| undefined;
 	for (const candidate of candidates) {
-		const right = open.filter((entry) => isRight(candidate, entry));
+		const right = open.filter((entry) => isRight(input, candidate, entry));
 		if (right.length === 0) continue;
-		const others = input.entries.filter((entry) => !isRight(candidate, entry));
+		const others = input.entries.filter((entry) => !isRight(input, candidate, entry));
 		const when = tell(input, right, others);
 		if (when === undefined) continue;
 		const worth = when.explained.size - (candidate.cost + when.cost) / 4;

@@ -26,7 +26,7 @@ const data = (version: string): object => ({
 		"windows-amd64": { url: "d" },
 	},
 });
-const files: TestFiles = {
+const library: TestFiles = {
 	"versions.json": { "1.3": data("1.3.0"), "1.2": data("1.2.4") },
 	...Object.fromEntries(
 		["1.3", "1.2"].flatMap((version) =>
@@ -40,6 +40,7 @@ const files: TestFiles = {
 
 async function proposed(
 	meant: string,
+	files: TestFiles = library,
 ): Promise<{ readonly made: string; readonly wanted: string; readonly config: object }> {
 	const wanted = composed(imageConfig(meant), files, { definitions }).text;
 	const proposed = propose({
@@ -79,6 +80,29 @@ describe("propose", () => {
 			],
 			builder: [{ value: "classic" }],
 		});
+	});
+
+	it("prefers parents to lists of architectures, where both give the same", async () => {
+		const rules = `
+aliases: { list: ["{full}", "{version}", { alias: latest, once: true }] }
+matrix: { variant: [trixie, alpine3.24, alpine3.23] }
+tags: ["{variant}"]
+architectures: [ { if: { variant: "alpine*" }, static: [amd64] }, { parents: [from] } ]
+`;
+		const alike = await proposed(rules, {
+			"versions.json": { "1.3": { version: "1.3.0" }, "1.2": { version: "1.2.4" }, "1.1": { version: "1.1.4" } },
+			...Object.fromEntries(
+				["1.3", "1.2", "1.1"].flatMap((version) => [
+					[`${version}/trixie/Dockerfile`, "FROM os:trixie\n"],
+					[`${version}/alpine3.24/Dockerfile`, version === "1.1" ? "FROM os:trixie\n" : "FROM small:3.24\n"],
+					[`${version}/alpine3.23/Dockerfile`, "FROM small:3.24\n"],
+				]),
+			),
+		});
+		expect(alike.made).toBe(alike.wanted);
+		// More entries have this list than what their parents have; yet only what they keep is written down.
+		expect(alike.config).toMatchObject({ excludeArchitectures: [{ only: ["amd64"], if: { variant: "alpine*" } }] });
+		expect(alike.config).not.toHaveProperty("architectures");
 	});
 
 	it("leaves out versions of which nothing is published", async () => {
