@@ -7,7 +7,7 @@ export const errorCodes = {
 	reference: { exit: 3, meaning: "an image reference is not valid, or names nothing" },
 	dockerfile: { exit: 3, meaning: "a Dockerfile cannot be read" },
 	template: { exit: 3, meaning: "a template cannot be rendered" },
-	limit: { exit: 3, meaning: "what an image repository has evaluated ran into a limit of time or memory" },
+	limit: { exit: 3, meaning: "what an image repository brings ran into a limit of time or memory" },
 	cycle: { exit: 3, meaning: "images are built from one another in a circle" },
 	handover: { exit: 3, meaning: "a hand-over file is damaged, of an unknown version, or not the one expected" },
 	layout: { exit: 3, meaning: "an OCI layout or archive is not valid" },

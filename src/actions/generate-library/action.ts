@@ -32,9 +32,11 @@ export const inputs = z.object({
 /** `actions/generate-library`: the templates, definitions, checks and proposals of an image's repository, in that order. */
 export const action: Action<typeof inputs> = {
 	inputs,
-	run: async (given, io) => {
+	run: async (given, world) => {
 		const steps = stepsOf(given.steps);
-		const idle = await whyNotProposing(io);
+		const idle = await whyNotProposing(world);
+		using patience = idle === undefined ? undefined : withPatience(world);
+		const io = patience?.io ?? world;
 		const { program: configured, images, scripts } = await loadConfiguration(given.config);
 		const program = idle === undefined ? configured : asUnmerged(configured);
 		sayScripted(scripts, io);
@@ -63,11 +65,41 @@ export const action: Action<typeof inputs> = {
 				io,
 			);
 			return { told: toldOf(done), outputs: outputsOf(done) };
+		} catch (error) {
+			throw patience?.failureOf(error) ?? error;
 		} finally {
 			await rm(temporary, { recursive: true, force: true });
 		}
 	},
 };
+
+/** Milliseconds that what nobody has merged yet may take in all: it names the servers, and they answer as slowly as they like. */
+const unmergedLimit = 30 * 60_000;
+
+/** A world that is ended after some time, and the error of what it ended. */
+function withPatience(world: Io) {
+	const late = new AbortController();
+	const done = new AbortController();
+	world.clock.sleep(unmergedLimit, done.signal).then(
+		() => {
+			late.abort(new Error("it took too long"));
+		},
+		() => {},
+	);
+	return {
+		io: { ...world, signal: AbortSignal.any([world.signal, late.signal]) },
+		failureOf: (error: unknown) =>
+			late.signal.aborted && !world.signal.aborted
+				? new BrewlineError("limit", `it took longer than ${unmergedLimit / 60_000} minutes, and was given up`, {
+						cause: error,
+						hint: "look at the servers that the configuration names: of the library, and of git repositories",
+					})
+				: undefined,
+		[Symbol.dispose]: () => {
+			done.abort();
+		},
+	};
+}
 
 /** What nobody has merged yet says itself where the library is: no credential goes there, and no folder of the machine is read for it. */
 function asUnmerged(program: Program): Program {
