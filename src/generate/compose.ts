@@ -4,7 +4,16 @@ import { parseDefinition } from "../definition/index.ts";
 import { BrewlineError } from "../errors.ts";
 import { printable } from "../io/printable.ts";
 import { compareCodePoints } from "../json/index.ts";
-import { buildMatrix, createScope, emptyScope, expand, holds, type Left, type MatrixEntry } from "../matrix/index.ts";
+import {
+	buildMatrix,
+	createScope,
+	emptyScope,
+	expand,
+	holds,
+	type Left,
+	type MatrixEntry,
+	nothingLeft,
+} from "../matrix/index.ts";
 import { architecturesOf, type FoundArchitecture } from "./architectures.ts";
 import { withArchitecture } from "./rules.ts";
 import { tagsOf } from "./tags.ts";
@@ -79,14 +88,6 @@ function names(tags: readonly TagReason[]): ReadonlySet<string> {
 function placeOf(entry: MatrixEntry): string {
 	const axes = Object.values(entry.axes).filter(Boolean).join(" ");
 	return printable(entry.directory || [entry.version.key, axes].filter(Boolean).join(" "));
-}
-
-function nothingLeft({ image, templates }: ImageConfig, [first]: readonly Left[]): BrewlineError {
-	const why = first === undefined ? "Look at versions and matrix." : `${first.what}: ${first.reason} (${first.rule}).`;
-	const isUnrendered = first?.rule === "requireDockerfile" && templates !== undefined;
-	return new BrewlineError("config", `no entry is left of ${printable(image)}`, {
-		hint: isUnrendered ? `${why} Render the templates first: "brewline render".` : why,
-	});
 }
 
 function notCommitted(what: string): BrewlineError {

@@ -8,6 +8,7 @@ export {
 	type Matrix,
 	type MatrixEntry,
 	type MatrixInput,
+	nothingLeft,
 	type Version,
 } from "./matrix.ts";
 export { compareKeys, compareVersions } from "./order.ts";

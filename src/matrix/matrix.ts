@@ -96,6 +96,15 @@ export function buildMatrix(input: MatrixInput, known?: ReadonlyMap<string, Dock
 	return { versions, entries, left, data, latest: claims.get("latest"), dockerfile };
 }
 
+/** Of an image without any entry, which is nothing that anybody would want: the first reason of those that were `left`. */
+export function nothingLeft({ image, templates }: ImageConfig, [first]: readonly Left[]): BrewlineError {
+	const why = first === undefined ? "Look at versions and matrix." : `${first.what}: ${first.reason} (${first.rule}).`;
+	const isUnrendered = first?.rule === "requireDockerfile" && templates !== undefined;
+	return new BrewlineError("config", `no entry is left of ${printable(image)}`, {
+		hint: isUnrendered ? `${why} Render the templates first: "brewline render".` : why,
+	});
+}
+
 /** What is said of aliases of versions that are not there. */
 function aliasesOfNobody({ pin = {}, extra = {} }: ImageConfig["aliases"], keys: ReadonlySet<string>): readonly Left[] {
 	const reason = (key: string): string => `there is no version ${printable(key)}`;

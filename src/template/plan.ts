@@ -7,7 +7,7 @@ import { printable } from "../io/printable.ts";
 import { orderedEntries } from "../json/index.ts";
 import { parseVersions } from "../matrix/data.ts";
 import { textOfFile, type RepositoryFile, type RepositoryFiles } from "../matrix/files.ts";
-import { buildMatrix, joinPath, type MatrixEntry } from "../matrix/matrix.ts";
+import { buildMatrix, joinPath, type MatrixEntry, nothingLeft } from "../matrix/matrix.ts";
 import { expand, holds, matchesGlob, remember, type Scope } from "../matrix/scope.ts";
 import { evaluate, withVariables } from "../matrix/variables.ts";
 
@@ -55,6 +55,8 @@ export function planRendering({ config, files, today, versions }: RenderInput): 
 	// Rendered is what is in the file, also what the definition leaves out, and what has no Dockerfile yet.
 	const all = { ...config.versions, drop: [], dropSupersededPrereleases: false };
 	const matrix = buildMatrix({ config: { ...config, requireDockerfile: false, versions: all }, files, today });
+	// All files would be deleted, for what is a slip in most cases.
+	if (matrix.entries.length === 0 && matrix.data.size > 0) throw nothingLeft(config, matrix.left);
 	const gone = goneVersions(document, file).filter((key) => !matrix.data.has(key));
 	const isWanted = wanted(versions, [...matrix.data.keys(), ...gone]);
 	const outputs = new Map<string, Output>();

@@ -330,6 +330,21 @@ describe("what is deleted", () => {
 		await expect(deleted("", ["1.1"])).rejects.toMatchObject({ code: "reference", hint: "Did you mean 1.0?" });
 	});
 
+	test("is never all, for a path that finds no entry in any version", async () => {
+		const slip = `matrix: { variant: [ { path: varients } ] }\n${config}`;
+		const given = { ...files, "versions.json": '{"1.0": {"variants": ["a"]}, "2.0": null}' };
+		await expect(rendered({ config: slip.replace("MORE", ""), files: given })).rejects.toMatchObject({
+			code: "config",
+			message: "no entry is left of demo",
+			hint: "1.0: it has no values there (matrix.variant).",
+		});
+		const none = { ...files, "versions.json": '{"2.0": null}' };
+		expect((await rendered({ config: slip.replace("MORE", ""), files: none })).deleted).toEqual([
+			"2.0/Dockerfile",
+			"2.0/deep/er",
+		]);
+	});
+
 	test("is of the entries' directories where these are elsewhere, and never the repository", async () => {
 		const elsewhere = (directory: string) => `directory: "${directory}"
 templates: { rules: [ { template: t } ] }
