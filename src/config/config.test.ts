@@ -167,6 +167,7 @@ describe("parseConfig", () => {
 
 	it.each([
 		["not YAML", "program: [\n", /./],
+		["tabs", "program:\n\tname: x\n  library: y\n", /^Tabs are not allowed as indentation$/],
 		["a key twice", "program: { name: a, name: b }\n", /unique/i],
 		["a list", "- a\n", /object|expected/i],
 		["a mirror with a path", "program: { registries: { mirrors: { docker.io: 'http://x/y' } } }\n", /without a path/],

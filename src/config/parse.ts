@@ -46,11 +46,15 @@ export function readText<Schema extends z.ZodMiniType>(
 		return { file, line, column: col };
 	};
 	if (document.errors.length > 0) {
+		// A tab that does not count makes whatever follows look wrong, too.
+		const tabs = document.errors.filter(({ code }) => code === "TAB_AS_INDENT");
+		const errors = tabs.length > 0 ? tabs : document.errors;
+		const hint = tabs.length > 0 ? { hint: "Indent with spaces: YAML takes no tabs there." } : {};
 		throw collect(
-			document.errors
+			errors
 				.slice(0, maxErrors)
-				.map((error) => new BrewlineError("config", printable(error.message), { at: place(error.pos[0]) })),
-			document.errors.length,
+				.map((error) => new BrewlineError("config", printable(error.message), { at: place(error.pos[0]), ...hint })),
+			errors.length,
 		);
 	}
 	const { firstAlias, repeated } = lookThrough(document, place);
