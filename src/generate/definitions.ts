@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import path from "node:path";
 import { definitionLimit, imageName, readDefinitionFile } from "../definition/library.ts";
 import { decodeText } from "../definition/index.ts";
@@ -12,8 +13,24 @@ export type Definitions = (image: string) => Promise<string | undefined>;
 export function definitionsInFolder(folder: string): Definitions {
 	return async (image) => {
 		const bytes = readDefinitionFile(path.join(folder, checkName(image)));
+		if (bytes === null) requireLibrary(folder, image);
 		return await Promise.resolve(bytes === null ? undefined : decodeText(bytes));
 	};
+}
+
+/** A folder that is mistyped, or is the one above, must not look like a library that lacks an image. */
+function requireLibrary(folder: string, image: string): void {
+	if (!existsSync(folder)) {
+		throw new BrewlineError("reference", `there is no library folder ${printable(folder)}`, {
+			hint: "Name the folder that holds the definitions.",
+		});
+	}
+	const below = path.join(folder, "library");
+	if (existsSync(path.join(below, image))) {
+		throw new BrewlineError("reference", `${printable(folder)} does not hold the definitions itself`, {
+			hint: `Name ${printable(below)}.`,
+		});
+	}
 }
 
 const timeLimit = 30_000;
