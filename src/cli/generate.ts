@@ -64,7 +64,9 @@ export async function generateStep(context: Context, options: Options): Promise<
 	const done = await generateAll(images, input, io);
 	if (explain !== undefined) {
 		const [config] = images;
-		const explanations = explainTag(done.get(config!.image)!, explain);
+		// `NAME:TAG` is what other commands call it.
+		const tag = explain.startsWith(`${config!.image}:`) ? explain.slice(config!.image.length + 1) : explain;
+		const explanations = explainTag(done.get(config!.image)!, tag);
 		context.print(context.json ? tabJson(explanations) : `${explanationText(config!, explanations)}\n`);
 		return 0;
 	}

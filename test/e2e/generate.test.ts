@@ -137,6 +137,7 @@ describe("brewline generate", () => {
 		expect(stdout).toContain("  not for       s390x: small:3 does not have it (architectures)\n");
 		const { images } = JSON.parse((await run("--json")).stdout) as { readonly images: readonly Generated[] };
 		expect(images).toMatchObject([{ image: "app", text: expected(), parents: ["os:13", "small:3"], left: [] }]);
+		expect((await run("--explain", "app:1.2-alpine")).stdout).toBe(stdout);
 		expect(await run("--explain", "1.2-alpin")).toMatchObject(
 			failure(3, /has no tag 1\.2-alpin\n {2}Did you mean 1\.2-alpine\?/),
 		);
@@ -320,6 +321,17 @@ describe("what goes wrong", () => {
 		["large", /larger than/],
 	])("an address of parents that is %s", async (folder, message) => {
 		await expect(definitionsAt(nodeIo(), `${address}/${folder}`)("os")).rejects.toThrow(message);
+	});
+
+	test("a folder that is not the library's", async () => {
+		await expect(definitionsInFolder(path.join(root, "libary"))("os")).rejects.toThrow(
+			/there is no library folder .*libary/,
+		);
+		await expect(definitionsInFolder(root)("os")).rejects.toMatchObject({
+			code: "reference",
+			hint: `Name ${library}.`,
+		});
+		expect(await definitionsInFolder(library)("nothing")).toBeUndefined();
 	});
 
 	test("an address of parents that does not answer", async () => {
