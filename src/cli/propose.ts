@@ -22,6 +22,30 @@ interface Options {
 
 /** Proposes definitions to the library, one image after the other. */
 export async function proposeStep(context: Context, options: Options, names: string[]): Promise<number> {
+	try {
+		return await proposeAll(context, options, names);
+	} catch (error) {
+		throw error instanceof BrewlineError && error.code === "credentials" ? named(error, context, options) : error;
+	}
+}
+
+/** What was refused, or is missing, by the name that it has here. */
+function named(error: BrewlineError, { io }: Context, { tokenVariable }: Options): BrewlineError {
+	const variable = printable(tokenVariable, 100);
+	const from = io.env[tokenVariable]
+		? `the token is that of ${variable}`
+		: `${variable} is not set (--token-variable names another one)`;
+	const hint = error.hint === undefined ? from : `${error.hint}; ${from}`;
+	const { at, errors } = error;
+	return new BrewlineError(error.code, error.message, {
+		hint,
+		cause: error,
+		...(at === undefined ? {} : { at }),
+		...(errors.length === 0 ? {} : { errors }),
+	});
+}
+
+async function proposeAll(context: Context, options: Options, names: string[]): Promise<number> {
 	const { io, program, json } = context;
 	const { definitions: folder, tokenVariable, ...given } = options;
 	const settings = { ...given, token: io.env[tokenVariable] || undefined };

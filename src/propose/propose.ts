@@ -184,7 +184,9 @@ async function put(scene: Scene, changes: SourceChanges, io: Io, folder: string)
 		return say("waits", `the last proposal is too young: this one can be made from ${date} on`, { after: date });
 	}
 	const outcome = rolls ? "updated" : "proposed";
-	const reason = rolls ? "what was proposed before is now this" : "it is new to the library";
+	const isNew = added.size === missing.size;
+	const first = isNew ? "it is new to the library" : "the library has it otherwise";
+	const reason = rolls ? "what was proposed before is now this" : first;
 	if (options.dryRun === true) return say(outcome, reason, { commit: tip?.commit, url: open?.url });
 
 	// GitHub opens none again whose branch was pushed to in the meantime.

@@ -97,7 +97,9 @@ describe("brewline propose", () => {
 	test.each([
 		[["nothing"], 3, "has no image nothing"],
 		[["--min-age", "soon"], 2, "write minutes, hours or days"],
-		[["--token-variable", "NONE"], 5, "there is no token"],
+		[["--token-variable", "NONE"], 5, "or push a branch alone; NONE is not set (--token-variable names another one)"],
+		[["--token-variable", "NONE", "--branch-only"], 5, "contents: write); NONE is not set (--token-variable"],
+		[["--token-variable", "HOME"], 5, "the token is that of HOME"],
 		[["--definitions", "nowhere"], 3, "cannot read the definition nowhere/tool"],
 	] as const)("%j is refused", async (args, code, message) => {
 		const { w, run } = await laptop();
