@@ -193,7 +193,7 @@ export function releaseStep(
 /** Everything that was decided and is in force. */
 export function decisionsStep(context: Context): Promise<number> {
 	return inWorkspace(context, true, async (workspace) => {
-		const all = await decisions(workspace);
+		const { decisions: all, titles } = await decisions(workspace);
 		const line = (what: string, { by, when, why }: { by: string; when: string; why: string }) =>
 			`${what}, by ${printable(by)}, ${when}: ${printable(why, 1000)}\n`;
 		const lines = [
@@ -204,7 +204,12 @@ export function decisionsStep(context: Context): Promise<number> {
 				line(`${name} may go without ${one.platforms.join(", ")}`, one),
 			),
 			...Object.entries(all.forced).map(([id, { by, when, text }]) =>
-				line(`the build ${id} is made again`, { by, when, why: text }),
+				line(
+					titles.has(id)
+						? `${printable(titles.get(id)!)} is made again instead of ${id.slice(0, 12)}`
+						: `${id} was made again; it is of nothing that was planned last`,
+					{ by, when, why: text },
+				),
 			),
 		];
 		context.print(context.json ? tabJson(all) : lines.join("") || "nothing is decided\n");

@@ -20,6 +20,7 @@ import {
 	type PublishedTag,
 	type State,
 } from "../state/index.ts";
+import { forcedTitles } from "./force.ts";
 import type { Workspace } from "./workspace.ts";
 
 export interface DecisionRequest {
@@ -28,9 +29,12 @@ export interface DecisionRequest {
 	readonly by: string;
 }
 
-/** Everything that was decided and is in force. */
-export async function decisions(workspace: Workspace): Promise<Decisions> {
-	return ((await workspace.memory.read()) ?? emptyState).decisions;
+/** Everything that was decided, and what the builds are called that are made again, by the id that is replaced. */
+export async function decisions(
+	workspace: Workspace,
+): Promise<{ readonly decisions: Decisions; readonly titles: ReadonlyMap<string, string> }> {
+	const state = (await workspace.memory.read()) ?? emptyState;
+	return { decisions: state.decisions, titles: forcedTitles(state) };
 }
 
 /** Decides that no tag of an image (`NAME`), or one (`NAME:TAG`), is moved until it is released; without a name, none at all. */

@@ -97,6 +97,23 @@ export async function force(workspace: Workspace, request: ForceRequest): Promis
 	});
 }
 
+/**
+ * What builds that were forced are called, `TAG ARCHITECTURE`, by the id that was replaced; of what the last plan knew, and where
+ * the decision still is about it.
+ */
+export function forcedTitles({ builds, decisions: { forced } }: State): ReadonlyMap<string, string> {
+	const titles = new Map<string, string>();
+	for (const build of Object.values(builds)) {
+		const { sourceId, arch, parents } = build.build;
+		let id = buildIdOf({ sourceId, arch, parents });
+		while (Object.hasOwn(forced, id) && !titles.has(id)) {
+			titles.set(id, `${titleOf(build)} ${arch}`);
+			id = buildIdOf({ sourceId, arch, parents, force: forced[id]!.text });
+		}
+	}
+	return titles;
+}
+
 function decidedBefore({ by, when, text }: Forced): string {
 	return `is built again anyway: forced by ${printable(by, 100)}, ${when}: ${printable(text, 500)}`;
 }

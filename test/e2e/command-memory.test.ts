@@ -50,6 +50,10 @@ describe("a forced build", () => {
 		expect(decided).toEqual({
 			[old.buildId]: { text: "the mirror served an old package", by: "Somebody", when: expect.stringMatching(/Z$/) },
 		});
+		const again = new RegExp(
+			`^imported:1\\.0 amd64 is made again instead of ${old.buildId.slice(0, 12)}, by Somebody, .*: the`,
+		);
+		expect((await succeed("decisions")).stdout).toMatch(again);
 
 		const planned = reportOf(await succeed("plan --json")).builds.filter(({ state }) => state === "planned");
 		expect(planned).toMatchObject([
