@@ -103,6 +103,31 @@ describe("a report", () => {
 		expect(text).toContain("Reused old:1 amd64: another\n");
 	});
 
+	it("counts as text what is unchanged where that is much, and shows all of which there is something to say", () => {
+		const unchanged = report.tags[1]!;
+		const many = (count: number) =>
+			renderText(
+				{
+					...report,
+					tags: [
+						...report.tags,
+						{ ...unchanged, reference: "library/noted:1", notes: ["s390x: kept"] },
+						...Array.from({ length: count }, (_, index) => ({ ...unchanged, reference: `library/many:${index}` })),
+					],
+				},
+				plainStyle,
+			);
+		expect(many(99)).toContain("library/many:98");
+		expect(many(99)).not.toContain("hold what they held");
+		const text = many(100);
+		expect(text).not.toContain("library/many:");
+		expect(text).not.toContain("library/old:1");
+		expect(text).toContain("  and 101 that hold what they held: report.json has them all\n");
+		expect(text).toContain("library/base:1");
+		expect(text).toContain("library/noted:1");
+		expect(text).toContain("102 tags unchanged");
+	});
+
 	it("is shown as Markdown in which text from outside does nothing", () => {
 		const text = renderMarkdown(report);
 		expect(text).toContain("### Builds");

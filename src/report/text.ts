@@ -3,6 +3,9 @@ import { failureText } from "./failure.ts";
 import type { BuildReport, Report, TagReport } from "./schema.ts";
 import type { Style } from "./style.ts";
 
+/** Of more tags than these of which there is nothing to say, only the number is: what changed would drown in them. */
+const maxQuiet = 100;
+
 /** The end of a run for a terminal or a log: what was built, what waits, every tag with its platforms and digest. */
 export function renderText(report: Report, style: Style): string {
 	const lines: string[] = [];
@@ -26,7 +29,12 @@ export function renderText(report: Report, style: Style): string {
 	if (report.tags.length > 0) {
 		lines.push(style.bold("Tags"));
 		const width = Math.min(60, Math.max(...report.tags.map(({ reference }) => reference.length)));
-		for (const tag of report.tags) lines.push(...tagLines(tag, width, style));
+		const isQuiet = (tag: TagReport): boolean => tag.change === "unchanged" && notesOf(tag).length === 0;
+		const quiet = report.tags.filter(isQuiet).length;
+		for (const tag of report.tags) {
+			if (quiet <= maxQuiet || !isQuiet(tag)) lines.push(...tagLines(tag, width, style));
+		}
+		if (quiet > maxQuiet) lines.push(style.dim(`  and ${quiet} that hold what they held: report.json has them all`));
 	}
 	for (const failure of report.errors) lines.push(`${style.red("error")} ${failureText(failure)}`);
 	lines.push(closingLine(report, style));
