@@ -30,8 +30,11 @@ if (!isInstalled()) {
 }
 const node = findNode();
 say(`Node ${node.version} (${node.where})`);
+// npm goes to this clone first; whoever calls the command line from another repository means that one.
+const { npm_lifecycle_event: event, INIT_CWD: callersFolder } = process.env;
 process.exitCode = await run(node.file, [path.join(root, script), ...args], {
 	stdio: "inherit",
+	...(task === "brewline" && event === task && callersFolder !== undefined ? { cwd: callersFolder } : {}),
 	env: { ...process.env, PATH: [path.dirname(node.file), process.env.PATH].filter(Boolean).join(path.delimiter) },
 });
 

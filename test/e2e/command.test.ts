@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import type { Command } from "commander";
@@ -26,6 +27,14 @@ beforeAll(async () => {
 afterAll(() => world[Symbol.asyncDispose]());
 beforeEach(async () => {
 	place = await world.place();
+});
+
+it("works, called through npm, in the folder where it is called", async () => {
+	const { folder } = place;
+	writeFileSync(path.join(folder, "brewline.yaml"), "program: { nme: x }\n");
+	const npm = ["--prefix", path.join(import.meta.dirname, "../.."), "run", "--silent", "brewline", "--", "plan"];
+	const { status, stderr } = spawnSync("npm", npm, { cwd: folder, encoding: "utf8" });
+	expect({ status, stderr }).toEqual({ status: 2, stderr: expect.stringContaining("brewline.yaml:1:12: program.nme") });
 });
 
 describe("help", () => {
