@@ -142,6 +142,17 @@ describe("http", () => {
 		}
 	});
 
+	it("loads nothing of fetch, which takes longer than a small request", async () => {
+		const script = `
+			const { nodeIo } = await import(process.argv[1]);
+			const { status, body } = await nodeIo().http({ method: "GET", url: new URL(process.argv[2]) });
+			body.resume();
+			console.log(status, process.moduleLoadList.filter((name) => /_http_client|undici/.test(name)).join());`;
+		const from = path.join(import.meta.dirname, "index.ts");
+		const { stdout } = await runCommand(io, [process.execPath, "-e", script, from, url.href]);
+		expect(stdout.toString()).toBe("200 NativeModule _http_client\n");
+	});
+
 	it("fails where a stream fails, and where nobody answers", async () => {
 		const failing = Readable.from(
 			(function* () {

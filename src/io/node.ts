@@ -96,9 +96,11 @@ const idleLimit = 120_000;
 
 /** Connections are kept and shared by all requests of one `Io`; proxies are taken from its environment. */
 function nodeSend(env: Io["env"]): Send {
-	const load = async () => {
-		// Half of the commands ask nobody, and do not wait for these to be loaded.
-		const [http, https] = await Promise.all([import("node:http"), import("node:https")]);
+	const load = () => {
+		// Half of the commands ask nobody, and do not wait for these to be loaded. Imported, they would read each of their names,
+		// and the one for web sockets loads all of fetch.
+		const http = process.getBuiltinModule("node:http");
+		const https = process.getBuiltinModule("node:https");
 		// Not limited here: a copy holds one connection while it waits for another.
 		const options = { keepAlive: true, proxyEnv: env as NodeJS.ProcessEnv };
 		return {
@@ -107,9 +109,9 @@ function nodeSend(env: Io["env"]): Send {
 		};
 	};
 	let loaded: ReturnType<typeof load> | undefined;
-	return async (request) => {
-		const { plain, secure } = await (loaded ??= load());
-		return new Promise((resolve, reject) => {
+	return (request) =>
+		new Promise((resolve, reject) => {
+			const { plain, secure } = (loaded ??= load());
 			const body = request.body;
 			const length = body === undefined ? undefined : body.length;
 			const protocol = request.url.protocol === "https:" ? secure : plain;
@@ -161,5 +163,4 @@ function nodeSend(env: Io["env"]): Send {
 				outgoing.once("close", () => stream.destroy());
 			}
 		});
-	};
 }
