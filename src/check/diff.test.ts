@@ -51,4 +51,24 @@ describe("the diff of a file", () => {
 		expect(diff).toContain("@@ -1,5000 +1,5000 @@\n-a0\n-a1\n");
 		expect(diff.match(/^[+-][ab]\d/gm)).toHaveLength(10_000);
 	});
+
+	test("of a megabyte of lines is had, whatever they are", () => {
+		const file = (text: string) => ({ text, mode: "100644" });
+		const [before, after] = ["a\n", "b\n"].map((line) => line.repeat(250_000)) as [string, string];
+		for (const [old, next] of [
+			[before, after],
+			[before, before + after],
+			[after + before, before],
+		] as const) {
+			const diff = fileDiff("x", file(old), file(next));
+			const count = (mark: string): number => diff.split("\n").filter((line) => line.startsWith(mark)).length - 1;
+			expect(count("+") - count("-")).toBe((next.length - old.length) / 2);
+		}
+	});
+
+	test("that there is no time for any more takes all lines out, and none where nothing differs", () => {
+		const file = (text: string, mode = "100644") => ({ text, mode });
+		expect(fileDiff("x", file("1\n2\n"), file("1\n3\n"), 0)).toContain("@@ -1,2 +1,2 @@\n-1\n-2\n+1\n+3\n");
+		expect(fileDiff("x", file("1\n"), file("1\n", "100755"), -5)).not.toContain("@@");
+	});
 });

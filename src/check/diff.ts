@@ -15,10 +15,12 @@ const maxEditLength = 4000;
 const maxMilliseconds = 1000;
 
 /** What makes one text of another. */
-function editsBetween(before: string, after: string): readonly Edit[] {
+function editsBetween(before: string, after: string, milliseconds: number): readonly Edit[] {
+	if (before === after) return [];
 	const lines = [...linesOf(before)];
 	const next = [...linesOf(after)];
-	const parts = diffArrays(lines, next, { maxEditLength, timeout: maxMilliseconds });
+	const timeout = Math.min(milliseconds, maxMilliseconds);
+	const parts = timeout > 0 ? diffArrays(lines, next, { maxEditLength, timeout }) : undefined;
 	if (parts === undefined) return [{ start: 0, count: lines.length, lines: next }];
 	const edits: { start: number; count: number; lines: string[] }[] = [];
 	let at = 0;
@@ -29,7 +31,7 @@ function editsBetween(before: string, after: string): readonly Edit[] {
 		else {
 			const edit = open ?? { start: at, count: 0, lines: [] };
 			if (open === undefined) edits.push(edit);
-			if (added) edit.lines.push(...value);
+			if (added) append(edit.lines, value);
 			else {
 				edit.count += value.length;
 				at += value.length;
@@ -39,8 +41,21 @@ function editsBetween(before: string, after: string): readonly Edit[] {
 	return edits;
 }
 
-/** The diff from one state of a file to another; `undefined`: it is not there. Empty where nothing differs. */
-export function fileDiff(path: string, before: DiffFile | undefined, after: DiffFile | undefined): string {
+/** As `push(...)`, which takes no more items than there is room for on the stack. */
+function append<Item>(list: Item[], items: readonly Item[]): void {
+	for (const item of items) list.push(item);
+}
+
+/**
+ * The diff from one state of a file to another; `undefined`: it is not there. Empty where nothing differs. Where it is not
+ * found in so many milliseconds, and in a second at most, all lines are taken out and the new ones put in.
+ */
+export function fileDiff(
+	path: string,
+	before: DiffFile | undefined,
+	after: DiffFile | undefined,
+	milliseconds = maxMilliseconds,
+): string {
 	if (before !== undefined && after !== undefined && isLink(before) !== isLink(after)) {
 		// A patch makes no file of a link, it takes the one away and adds the other.
 		return fileDiff(path, before, undefined) + fileDiff(path, undefined, after);
@@ -50,7 +65,7 @@ export function fileDiff(path: string, before: DiffFile | undefined, after: Diff
 	else if (after === undefined) modes.push(`deleted file mode ${before.mode ?? "100644"}\n`);
 	else if (before.mode !== after.mode) modes.push(`old mode ${before.mode}\n`, `new mode ${after.mode}\n`);
 	const text = before?.text ?? "";
-	const body = unifiedDiff(path, text, editsBetween(text, after?.text ?? ""));
+	const body = unifiedDiff(path, text, editsBetween(text, after?.text ?? "", milliseconds));
 	const name = `diff --git a/${path} b/${path}\n`;
 	if (modes.length === 0) return body;
 	const hunks = body
@@ -87,15 +102,16 @@ export function unifiedDiff(path: string, text: string, edits: readonly Edit[]):
 		let at = first;
 		let grown = 0;
 		for (const { start, count, lines: next } of hunk) {
-			body.push(...lines.slice(at, start).map((line) => marked(" ", line)));
-			body.push(...lines.slice(start, start + count).map((line) => marked("-", line)));
-			body.push(...next.map((line) => marked("+", line)));
+			for (const line of lines.slice(at, start)) body.push(marked(" ", line));
+			for (const line of lines.slice(start, start + count)) body.push(marked("-", line));
+			for (const line of next) body.push(marked("+", line));
 			at = start + count;
 			grown += next.length - count;
 		}
-		body.push(...lines.slice(at, end).map((line) => marked(" ", line)));
+		for (const line of lines.slice(at, end)) body.push(marked(" ", line));
 		const length = end - first;
-		out.push(`@@ -${range(first, length)} +${range(first + shift, length + grown)} @@\n`, ...body);
+		out.push(`@@ -${range(first, length)} +${range(first + shift, length + grown)} @@\n`);
+		append(out, body);
 		shift += grown;
 	}
 	return out.join("");

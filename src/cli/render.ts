@@ -35,7 +35,7 @@ export async function renderStep(context: Context, options: Options, versions: s
 		return options.check === true && rendered.changes.length > 0 ? 1 : 0;
 	}
 	if (options.check === true) {
-		context.print(encodeText(rendered.changes.map((change) => diffOf(change, standardOutput().isTTY)).join("")));
+		context.print(encodeText(diffsOf(rendered.changes, standardOutput().isTTY)));
 	}
 	if (options.check === true && rendered.changes.length > 0) {
 		throw new BrewlineError("failed", `${summary(rendered.changes)}: not as rendered`, {
@@ -80,13 +80,21 @@ function summary(changes: readonly Change[]): string {
 
 const modes = { file: "100644", executable: "100755", link: "120000" } as const;
 
-function diffOf({ path, before, after }: Change, onTerminal: boolean): string {
+/** Of all diffs together: each has a limit of its own, and there may be very many. */
+const maxMilliseconds = 20_000;
+
+function diffsOf(changes: readonly Change[], onTerminal: boolean): string {
+	const end = performance.now() + maxMilliseconds;
+	return changes.map((change) => diffOf(change, onTerminal, end - performance.now())).join("");
+}
+
+function diffOf({ path, before, after }: Change, onTerminal: boolean, milliseconds: number): string {
 	const old: DiffFile | undefined = before && { text: before.text ?? "", mode: modes[before.mode] };
 	const next: DiffFile | undefined = after && {
 		text: after.text,
 		mode: modes[after.executable ? "executable" : "file"],
 	};
-	const diff = fileDiff(printable(path, 4000), old, next);
+	const diff = fileDiff(printable(path, 4000), old, next, milliseconds);
 	// A pipe has the bytes that git can apply; a terminal would do what they say.
 	return onTerminal ? printableLines(diff) : diff;
 }
