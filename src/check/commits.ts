@@ -66,10 +66,11 @@ function draftsOf(image: string, wanted: readonly Asked[], history: History, rea
 	for (const { commit, behind, path, size } of history.modified) {
 		add(commit, behind, { kind: "modified", path, mebibytes: Math.floor(size / 1024 / 1024) });
 	}
+	const byCommit = new Map(wanted.toReversed().map((one) => [one.commit, one]));
 	return [...found]
 		.sort(([a], [b]) => (a < b ? -1 : 1))
 		.map(([commit, { behind, problems }]): Draft => {
-			const { tag, at } = wanted.find((one) => one.commit === behind)!;
+			const { tag, at } = byCommit.get(behind)!;
 			const moved = problems.some(({ kind }) => kind !== "modified");
 			return {
 				rule: "commits",

@@ -135,6 +135,8 @@ describe("guidelines", () => {
 		["brackets", (n: number) => `RUN ${"(".repeat(n / 2)}${")".repeat(n / 2)}`],
 		["keys", (n: number) => `ENV ${"GPG".repeat(n / 3)}`],
 		["stages", (n: number) => Array.from({ length: n / 20 }, (_, at) => `FROM s${at} AS s${at + 1}`).join("\n")],
+		["apt", (size: number) => `RUN apt-get install x && true ${"apt x ".repeat(size / 6)}`],
+		["an option", (size: number) => `RUN md5sum -${"c".repeat(size)}-`],
 	])("a megabyte of %s is dealt with, in few findings", (_, make) => {
 		expect(found(`FROM a\n${make(1_000_000)}\n`).length).toBeLessThan(100);
 	});

@@ -118,15 +118,36 @@ function latest({ image, before, after, selection }: Change): readonly Draft[] {
 
 /** Of one tag: a shared tag has one for each architecture or version of Windows. */
 const mostFollowers = 100;
+/**
+ * Followers and tags of theirs that are looked at, of one image: about a second. A definition of the library needs some ten
+ * thousand, a hostile one could ask for all of its tags with each entry. What is left then counts as followed by nothing.
+ */
+const mostLookedAt = 200_000;
 
 function vanished({ image, before, after, selection }: Change, entries: readonly MergedEntry[]): readonly Draft[] {
 	const isNew = (tag: string): boolean => !before.has(tag);
 	const newest = newestOfSeries([...after.keys()].filter(isNew));
+	let left = mostLookedAt;
+	const followersOf = (old: MergedEntry): readonly MergedEntry[] => {
+		const followers = new Set<MergedEntry>();
+		for (const tag of allTags(old)) {
+			const found = after.get(tag)?.slice(0, Math.min(mostFollowers, left)) ?? [];
+			left -= found.length;
+			for (const entry of found) followers.add(entry);
+		}
+		return [...followers];
+	};
+	const newTagsOf = (entry: MergedEntry): readonly string[] => {
+		const count = entry.Tags.length + entry.SharedTags.length;
+		if (count > left) return [];
+		left -= count;
+		return allTags(entry).filter(isNew);
+	};
 	return entries.flatMap((old): Draft[] => {
 		const gone = allTags(old).filter((tag) => !after.has(tag) && tag !== "latest");
 		if (gone.length === 0) return [];
-		const followers = [...new Set(allTags(old).flatMap((tag) => after.get(tag)?.slice(0, mostFollowers) ?? []))];
-		const later = latestByForm(followers.flatMap((entry) => allTags(entry).filter(isNew)));
+		const followers = followersOf(old);
+		const later = latestByForm(followers.flatMap(newTagsOf));
 		const lost = gone.filter((tag) => !follows(later, tag) && !hasLater(newest, tag));
 		if (lost.length === 0) return [];
 		return [
@@ -194,11 +215,17 @@ function hasLater(newest: ReadonlyMap<string, Version>, tag: string): boolean {
 	return order > 0 || (order === 0 && version.numbers.length > was.numbers.length && was.numbers.length > 2);
 }
 
+/** Of all entries: mostly they have one of a few lists. */
+function architecturesOf(entries: readonly MergedEntry[]): ReadonlySet<string> {
+	const lists = new Set(entries.map(({ Architectures }) => Architectures));
+	return new Set([...lists].flat());
+}
+
 function lostArchitectures({ image, before, after }: Change, { explained }: PublishedOptions): readonly Draft[] {
 	const lost = new Map<MergedEntry, Map<string, string[]>>();
 	for (const [tag, entries] of after) {
-		const now = new Set(entries.flatMap(({ Architectures }) => Architectures));
-		for (const arch of new Set(before.get(tag)?.flatMap(({ Architectures }) => Architectures))) {
+		const now = architecturesOf(entries);
+		for (const arch of architecturesOf(before.get(tag) ?? [])) {
 			if (now.has(arch)) continue;
 			const known = lost.get(entries[0]!) ?? new Map<string, string[]>();
 			lost.set(entries[0]!, known);

@@ -52,13 +52,27 @@ export function placeOf(entry: Entry, field: string): Location {
 	return place === undefined ? entry.at : { file: entry.at.file, line: place.line, column: place.column };
 }
 
+/** Of each entry that was asked about: there may be a finding for each of very many tags. */
+const placesByTag = new WeakMap<MergedEntry, ReadonlyMap<string, Location>>();
+
 /** Where an entry names a tag or shared tag. */
-export function placeOfTag({ parts }: MergedEntry, tag: string): Location {
+export function placeOfTag(entry: MergedEntry, tag: string): Location {
+	let places = placesByTag.get(entry);
+	if (places === undefined) placesByTag.set(entry, (places = placesOfTags(entry)));
+	return places.get(tag) ?? entry.parts[0]!.at;
+}
+
+function placesOfTags({ parts }: MergedEntry): ReadonlyMap<string, Location> {
+	const places = new Map<string, Location>();
 	for (const part of parts) {
-		if (part.Tags.includes(tag)) return placeOf(part, "Tags");
-		if (part.SharedTags.includes(tag)) return placeOf(part, "SharedTags");
+		for (const field of ["Tags", "SharedTags"] as const) {
+			// What is inherited stands in no line of its own, and would be very much where all entries inherit it.
+			if (!part.positions.has(field)) continue;
+			const place = placeOf(part, field);
+			for (const tag of part[field]) if (!places.has(tag)) places.set(tag, place);
+		}
 	}
-	return parts[0]!.at;
+	return places;
 }
 
 /** Where in which Dockerfile, to be put behind a message; empty where it is about none. */

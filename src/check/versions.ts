@@ -80,10 +80,18 @@ export function allTags({ Tags, SharedTags }: Pick<MergedEntry, "Tags" | "Shared
 }
 
 /** The version of an entry as a tag of it has it: of those with the same suffix, or for a tag without a version, of all. */
-export function versionBehind(entry: MergedEntry, tag: string): Version | undefined {
+export function versionBehind(entry: Pick<MergedEntry, "Tags" | "SharedTags">, tag: string): Version | undefined {
 	const full = fullVersions(entry);
 	const own = versionOf(tag);
 	if (own !== undefined) return full.get(own.suffix);
+	if (!shortestOf.has(full)) shortestOf.set(full, shortestIn(full));
+	return shortestOf.get(full);
+}
+
+/** Of the suffixes that an entry has, which may be very many, the shortest is the same for each of its tags. */
+const shortestOf = new WeakMap<object, Version | undefined>();
+
+function shortestIn(full: ReadonlyMap<string, Version>): Version | undefined {
 	let shortest: Version | undefined;
 	for (const version of full.values()) {
 		if (shortest === undefined || version.suffix.length < shortest.suffix.length) shortest = version;

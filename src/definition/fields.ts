@@ -83,7 +83,9 @@ export function readTags(field: Field | undefined, once: boolean): TagList {
 	const found = (): readonly Item[] => (once ? uniqueItems(listItems(field)) : listItems(field));
 	if (field.continuations.length === 0 && plainTagsForm.test(field.value)) {
 		const all = field.value.split(", ");
-		return { texts: once ? [...new Set(all)] : all, items: found, line: field.line };
+		let items: readonly Item[] | undefined;
+		// Found once: there may be an error for each of very many.
+		return { texts: once ? [...new Set(all)] : all, items: () => (items ??= found()), line: field.line };
 	}
 	const items = found();
 	return { texts: texts(items), items: () => items, line: undefined };

@@ -80,6 +80,7 @@ export function readParagraphs(text: string, problems: Problems): readonly Parag
 	let open: OpenParagraph | undefined;
 	let ignored: number | undefined;
 	let line = 0;
+	let colon = text.indexOf(":");
 	const endParagraph = () => {
 		if (open === undefined) return;
 		endField(open, problems);
@@ -114,7 +115,8 @@ export function readParagraphs(text: string, problems: Problems): readonly Parag
 			if (open?.current === undefined) ignored = line;
 			continue;
 		}
-		const colon = text.indexOf(":", from);
+		// Looked for once: it may be very many lines away.
+		if (colon !== -1 && colon < from) colon = text.indexOf(":", from);
 		const place = { line, column: (from < to ? from : start) - start + 1 };
 		open ??= {
 			line,

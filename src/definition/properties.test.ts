@@ -255,6 +255,8 @@ describe("hostile text", () => {
 		["a maintainer of brackets", `Maintainers: a ${"<a> (@".repeat(many)})`],
 		["a list of commas", `${head}\nTags: ${",".repeat(many)}`],
 		["a folded list of commas", `${head}\nTags:${"\n ,".repeat(many)}`],
+		["a tag that stands again and again", `${head}\nTags: ${"1, ".repeat(many)}1`],
+		["lines without a colon", `${head}${"\n".repeat(2)}${"x\n".repeat(2 * many)}`],
 		["a value of many lines", `${head}\nTags: 1\nFile:${"\n x".repeat(many)}`],
 		["lines that are no fields", `${head}${"x\n".repeat(many)}`],
 		["unknown fields", `${head}${Array.from({ length: many / 2 }, (_, index) => `Tgs${index}: x\n`).join("")}`],

@@ -1,0 +1,90 @@
+import { expect, test } from "vitest";
+import { defineProgram } from "../config/index.ts";
+import type { SourceCandidate } from "../sources/index.ts";
+import { check, type DefinitionText } from "./check.ts";
+import { type RuleId, rules } from "./rules.ts";
+import { versionBehind } from "./versions.ts";
+
+const head = (more = ""): string => `Maintainers: A (@a)
+GitRepo: https://git.example.com/app.git
+GitFetch: refs/heads/main
+GitCommit: 0123456789012345678901234567890123456789
+${more}
+
+`;
+const list = (count: number, item: (index: number) => string, between = ", "): string =>
+	Array.from({ length: count }, (_, index) => item(index)).join(between);
+const entries = (count: number, entry: (index: number) => string): string => list(count, entry, "\n");
+
+interface World {
+	readonly text: string;
+	readonly published?: string;
+}
+
+const program = defineProgram({});
+const wanted = new Set((Object.keys(rules) as RuleId[]).filter((id) => rules[id].needs !== "history"));
+
+async function run({ text, published }: World): Promise<number> {
+	const definition = (content: string): DefinitionText => ({ name: "app", file: "library/app", text: content });
+	const before = process.cpuUsage();
+	const { findings } = await check(
+		{ definitions: [definition(text)] },
+		{
+			find: async () => await Promise.resolve(undefined),
+			dockerfiles: async (candidates) =>
+				await Promise.resolve({
+					texts: new Map(candidates.map((one): [SourceCandidate, string] => [one, "FROM scratch\n"])),
+					errors: new Map(),
+				}),
+			git: {
+				repository: () => {
+					throw new Error("there is no git here");
+				},
+			},
+			...(published === undefined ? {} : { published: async () => await Promise.resolve(definition(published)) }),
+		},
+		{ program, rules: wanted },
+	);
+	expect(findings.length).toBeGreaterThan(0);
+	return process.cpuUsage(before).user;
+}
+
+// Each of these took the square of the time: sixteen times as long for four times as much.
+test.each<readonly [what: string, world: (count: number) => World]>([
+	[
+		"tags of one entry with a finding for each",
+		(count) => ({ text: `${head()}Tags: ${list(count, (i) => `latest${i}`)}\n` }),
+	],
+	[
+		"entries of one build with a finding for each",
+		(count) => ({ text: head() + entries(count, (i) => `Tags: latest${i}\n`) }),
+	],
+])("the time to check %s grows with their number", async (_, world) => {
+	const [small, large] = [world(8_000), world(32_000)];
+	await run(small);
+	const least = async (one: World): Promise<number> => Math.min(await run(one), await run(one), await run(one));
+	const first = await least(small);
+	expect((await least(large)) / first).toBeLessThan(9);
+});
+
+test("the time to find the version behind tags that have none grows with their number", () => {
+	const time = (count: number): number => {
+		const entry = { Tags: Array.from({ length: count }, (_, i) => `1-x${i}`), SharedTags: [] };
+		const before = process.cpuUsage();
+		for (let i = 0; i < count; i++) expect(versionBehind(entry, `b${i}`)?.suffix).toBe("-x0");
+		return process.cpuUsage(before).user;
+	};
+	time(4_000);
+	const first = Math.min(time(4_000), time(4_000));
+	expect(Math.min(time(16_000), time(16_000)) / first).toBeLessThan(9);
+});
+
+test("tags that go are compared with those of few entries, however many could follow", async () => {
+	const shared = head(`SharedTags: ${list(400, (i) => `s${i}`)}`);
+	const of = (name: string): string => shared + entries(300, (i) => `Tags: ${name}${i}\nFile: ${i}\n`);
+	const nearly = { text: of("new"), published: of("new").replace("new0", "old0") };
+	await run(nearly);
+	const alike = Math.min(await run(nearly), await run(nearly));
+	// Each of the tags of each entry is had by each of the others.
+	expect((await run({ text: of("new"), published: of("old") })) / alike).toBeLessThan(10);
+});
