@@ -1,8 +1,10 @@
 import * as z from "zod/mini";
+import { parseMaintainer } from "../definition/maintainer.ts";
 import { BrewlineError } from "../errors.ts";
-import { imageSchema, scriptedImageSchema } from "./images.ts";
+import { printable } from "../io/printable.ts";
+import { type ImageConfig, imageSchema, scriptedImageSchema } from "./images.ts";
 import { checkNames } from "./names.ts";
-import { programOf, readText } from "./parse.ts";
+import { type PlacedProblem, programOf, readText } from "./parse.ts";
 import { programSchema } from "./schema.ts";
 import type { Configuration } from "./types.ts";
 
@@ -37,6 +39,20 @@ export function blocksOf(text: string): readonly string[] | undefined {
 	}
 }
 
+/** The definition would be refused because of them, at a line that nobody has written. */
+function checkMaintainers({ header }: ImageConfig): readonly PlacedProblem[] {
+	return header.maintainers.flatMap((text, index) => {
+		if (!text.includes(",") && parseMaintainer(text.trim()) !== null) return [];
+		return [
+			{
+				path: ["header", "maintainers", String(index)],
+				message: `"${printable(text, 100)}" is no maintainer`,
+				hint: "Write Name <email-or-url> (@github-handle), or Name (@github-handle): one in each item, without commas.",
+			},
+		];
+	});
+}
+
 /** The two blocks of a `brewline.yaml`; `images` is empty where there is none. All errors of the text come in one. */
 export function parseFile(text: string, file: string): Configuration {
 	const read = readText(text, file, configSchema);
@@ -46,7 +62,7 @@ export function parseFile(text: string, file: string): Configuration {
 	read.refuse(
 		list.flatMap((image, index) =>
 			[
-				...("script" in image ? [] : checkNames(image)),
+				...("script" in image ? [] : [...checkNames(image), ...checkMaintainers(image)]),
 				...(list.findIndex((other) => other.image === image.image) < index ? [sameImage] : []),
 			].map((problem) => ({ ...problem, path: ["images", ...(isList ? [String(index)] : []), ...problem.path] })),
 		),

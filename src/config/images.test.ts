@@ -299,3 +299,22 @@ describe("a text made to take very long", () => {
 		expect(groupNames(source)).toEqual(names);
 	});
 });
+
+test("a maintainer that no definition can have is told where it stands", () => {
+	const header = ["A <a@example.com> (@a)", "B <b@example.com>", "C (@c), D (@d)", "E (@e)"];
+	const text = JSON.stringify({
+		image: "x",
+		header: { repository: "https://example.com/x", self: "x", maintainers: header },
+		aliases: { list: ["{full}"] },
+		tags: [""],
+	}).replaceAll(',"', ',\n"');
+	expect(failures(`{"images": ${text}}`)).toMatchObject([
+		{
+			code: "config",
+			message: 'images.header.maintainers.1: "B <b@example.com>" is no maintainer',
+			at: { file: "brewline.yaml", line: 5 },
+			hint: expect.stringMatching(/^Write Name <email-or-url> \(@github-handle\)/) as string,
+		},
+		{ message: 'images.header.maintainers.2: "C (@c), D (@d)" is no maintainer', at: { line: 6 } },
+	]);
+});
