@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdir, readFile, realpath, stat, writeFile } from "node:fs/promises";
+import { readFile, realpath, stat } from "node:fs/promises";
 import path from "node:path";
 import { registryLookup } from "../builds/index.ts";
 import {
@@ -21,7 +21,7 @@ import { officialLibrary, type Program } from "../config/index.ts";
 import { fileNames, readFromLibrary } from "../definition/index.ts";
 import { BrewlineError, messageOf } from "../errors.ts";
 import { type Definitions, definitionsAt, definitionsInFolder, generateAll } from "../generate/index.ts";
-import { printable } from "../io/index.ts";
+import { printable, writeWhole } from "../io/index.ts";
 import { tabJson } from "../json/index.ts";
 import { openWorkspace } from "../pipeline/index.ts";
 import { readExternalPins } from "../sources/index.ts";
@@ -186,8 +186,7 @@ function isAddress(place: string): boolean {
 async function hideFromGit(work: string): Promise<void> {
 	const file = path.join(work, ".gitignore");
 	if (existsSync(file)) return;
-	await mkdir(work, { recursive: true });
-	await writeFile(file, "*\n");
+	await writeWhole(file, "*\n");
 }
 
 function shown(checked: Checked, { program, style }: Context, format: "text" | "json" | "sarif"): string {

@@ -1,12 +1,12 @@
 import { lstatSync } from "node:fs";
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { BrewlineError, messageOf } from "../errors.ts";
+import { BrewlineError } from "../errors.ts";
 import { printable } from "./printable.ts";
 
 /**
- * Writes a file whole or not at all, also where this process is killed. The folder is made where it is missing. What the machine has
- * against it, such as a folder of that name, is an error of the code `failed`.
+ * Writes a file whole or not at all, also where this process is killed. The folder is made where it is missing.
+ * @throws BrewlineError `usage` where no file can be at that place, `failed` where it cannot be written for another reason
  */
 export async function writeWhole(file: string, text: string | Uint8Array): Promise<void> {
 	const part = `${file}.${process.pid}.part`;
@@ -18,16 +18,28 @@ export async function writeWhole(file: string, text: string | Uint8Array): Promi
 		await rename(part, file);
 	} catch (error) {
 		await rm(part, { force: true }).catch(() => {});
-		throw unwritten(file, error);
+		throw cannotWrite(file, error);
 	}
 }
 
-function unwritten(file: string, cause: unknown): BrewlineError {
-	const folder = (cause as NodeJS.ErrnoException).code === "EISDIR";
-	const why = folder ? "it is a folder" : printable(messageOf(cause));
-	return new BrewlineError("failed", `${printable(file)} cannot be written: ${why}`, {
+/** What is wrong with the place, for which another has to be named. */
+const misplaced: ReadonlyMap<unknown, string> = new Map([
+	["EISDIR", "it is a folder"],
+	["ENOTDIR", "something on the way to it is no folder"],
+	["EEXIST", "something on the way to it is no folder"],
+	["ENAMETOOLONG", "the name is too long"],
+	["ELOOP", "the links on the way to it lead round"],
+]);
+
+function cannotWrite(file: string, cause: unknown): unknown {
+	if (!(cause instanceof Error && "code" in cause)) return cause;
+	const why = misplaced.get(cause.code);
+	if (why === undefined) {
+		return new BrewlineError("failed", `${printable(file)} cannot be written: ${printable(cause.message)}`, { cause });
+	}
+	return new BrewlineError("usage", `${printable(file)} cannot be written: ${why}`, {
 		cause,
-		hint: folder ? "Name a file, or move the folder away." : "Name another file, or mend what the machine says.",
+		hint: "Name another place, or move away what is in the way.",
 	});
 }
 

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import net from "node:net";
 import os from "node:os";
@@ -7,7 +7,7 @@ import path from "node:path";
 import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { nodeIo, printable, printableLines, refuseLinks, runCommand, writeWhole } from "./index.ts";
+import { nodeIo, printable, refuseLinks, runCommand, writeWhole } from "./index.ts";
 
 /** A process that has ended may stay in the table until its parent asks for it. */
 function isRunning(pid: number): boolean {
@@ -142,17 +142,6 @@ describe("http", () => {
 		}
 	});
 
-	it("loads nothing of fetch, which takes longer than a small request", async () => {
-		const script = `
-			const { nodeIo } = await import(process.argv[1]);
-			const { status, body } = await nodeIo().http({ method: "GET", url: new URL(process.argv[2]) });
-			body.resume();
-			console.log(status, process.moduleLoadList.filter((name) => /_http_client|undici/.test(name)).join());`;
-		const from = path.join(import.meta.dirname, "index.ts");
-		const { stdout } = await runCommand(io, [process.execPath, "-e", script, from, url.href]);
-		expect(stdout.toString()).toBe("200 NativeModule _http_client\n");
-	});
-
 	it("fails where a stream fails, and where nobody answers", async () => {
 		const failing = Readable.from(
 			(function* () {
@@ -187,10 +176,6 @@ describe("printable", () => {
 		expect(printable(input)).toBe(output);
 	});
 
-	it("keeps the lines of a text that has some", () => {
-		expect(printableLines("a\n\tb\u001b[2J\r\n\u202e\n")).toBe("a\n\tb\\u{1b}[2J\\u{d}\n\\u{202e}\n");
-	});
-
 	it("cuts long text", () => {
 		expect(printable("x".repeat(600))).toBe(`${"x".repeat(500)}…`);
 	});
@@ -214,16 +199,23 @@ describe("files", () => {
 		expect([readFileSync(file, "utf8"), readFileSync(victim, "utf8")]).toEqual(["text", "safe"]);
 	});
 
-	it("say why they cannot be written, and leave nothing behind", async () => {
-		const where = path.join(folder, "taken");
-		mkdirSync(path.join(where, "folder"), { recursive: true });
-		await expect(writeWhole(path.join(where, "folder"), "text")).rejects.toMatchObject({
-			code: "failed",
-			message: expect.stringContaining("it is a folder") as string,
+	it("cannot be where a folder is, or below a file, and the error says so", async () => {
+		const file = path.join(folder, "a file");
+		await writeWhole(file, "text");
+		mkdirSync(path.join(folder, "a folder"));
+		const place = (name: string): Promise<void> => writeWhole(path.join(folder, name), "other");
+		await expect(place("a folder")).rejects.toMatchObject({
+			code: "usage",
+			message: `${path.join(folder, "a folder")} cannot be written: it is a folder`,
 		});
-		await writeWhole(path.join(where, "file"), "text");
-		await expect(writeWhole(path.join(where, "file", "below"), "text")).rejects.toMatchObject({ code: "failed" });
-		expect(readdirSync(where)).toEqual(["file", "folder"]);
+		for (const name of ["a file/x", "a file/x/y"]) {
+			await expect(place(name)).rejects.toMatchObject({
+				code: "usage",
+				message: expect.stringContaining("something on the way to it is no folder") as string,
+			});
+		}
+		await expect(place("x".repeat(300))).rejects.toMatchObject({ code: "usage" });
+		expect(readFileSync(file, "utf8")).toBe("text");
 	});
 
 	it("that lie behind a link of a folder are refused, others are not", () => {
