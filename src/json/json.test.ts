@@ -8,6 +8,7 @@ import {
 	orderedObject,
 	parseJson,
 	parseJsonObject,
+	repeatedKeys,
 	sortedByKey,
 	tabJson,
 	type JsonValue,
@@ -204,6 +205,29 @@ describe("reading", () => {
 				expect(JSON.stringify(parseJson(text, options))).toBe(JSON.stringify(JSON.parse(text)));
 				const odd = `{"1":${text}, "\\u0032" : ${text}}`;
 				expect(JSON.stringify(parseJson(odd, options))).toBe(JSON.stringify(JSON.parse(odd)));
+			}),
+			{ seed },
+		);
+	});
+});
+
+describe("keys that stand twice", () => {
+	test("are told with their places, each in its own object, however they are written", () => {
+		expect(
+			repeatedKeys('{\n "a": {"a": [{"b": 1}, {"b": "\\"a\\":"}]},\n "\\u0061" : 2, "c": ["c", "c"], "a":\n3}'),
+		).toStrictEqual([
+			{ key: "a", line: 3, column: 2, earlier: 2 },
+			{ key: "a", line: 3, column: 33, earlier: 2 },
+		]);
+		expect(repeatedKeys('{"__proto__": 1, "constructor": {}, "__proto__": 2}')).toMatchObject([{ key: "__proto__" }]);
+		expect(repeatedKeys('"a"')).toStrictEqual([]);
+		expect(repeatedKeys(`{${'"a": 1, '.repeat(1000)}"b": 2}`)).toHaveLength(20);
+	});
+
+	test("are none of what was written from a value", () => {
+		fc.assert(
+			fc.property(anyValue, (value) => {
+				expect(repeatedKeys(tabJson(value))).toStrictEqual([]);
 			}),
 			{ seed },
 		);

@@ -48,6 +48,56 @@ export function parseJsonObject(input: Uint8Array | string, options: ParseJsonOp
 	return value as JsonObject;
 }
 
+/** A key that its object has already. */
+export interface RepeatedKey {
+	readonly key: string;
+	/** Where it stands, from 1. */
+	readonly line: number;
+	readonly column: number;
+	/** The line in which it stood first. */
+	readonly earlier: number;
+}
+
+/** More than these help nobody. */
+const maxRepeated = 20;
+
+/** The keys that stand twice in one object of a text, which is JSON that `parseJson` takes; in its order, the first twenty. */
+export function repeatedKeys(text: string): readonly RepeatedKey[] {
+	const found: RepeatedKey[] = [];
+	/** Of each object that is open, the lines of its keys; of a list, null. */
+	const open: (Map<string, number> | null)[] = [];
+	let line = 1;
+	let lineStart = 0;
+	for (let at = 0; at < text.length && found.length < maxRepeated; at++) {
+		const character = text[at]!;
+		if (character === "\n") {
+			line++;
+			lineStart = at + 1;
+		} else if (character === "{") open.push(new Map());
+		else if (character === "[") open.push(null);
+		else if (character === "}" || character === "]") open.pop();
+		else if (character === '"') {
+			const start = at;
+			const end = endOfString(text, start);
+			at = end - 1;
+			const keys = open.at(-1);
+			if (keys === undefined || keys === null || !isKey(text, end)) continue;
+			const key = JSON.parse(text.slice(start, end)) as string;
+			const earlier = keys.get(key);
+			if (earlier === undefined) keys.set(key, line);
+			else found.push({ key, line, column: start - lineStart + 1, earlier });
+		}
+	}
+	return found;
+}
+
+/** Whether the string that ends here is a key: a colon comes next. */
+function isKey(text: string, end: number): boolean {
+	const next = /[^ \t\r\n]/g;
+	next.lastIndex = end;
+	return next.exec(text)?.[0] === ":";
+}
+
 function refused(options: ParseJsonOptions, why: string, cause?: unknown): BrewlineError {
 	return new BrewlineError(options.code ?? "handover", `${options.what} ${why}`, { cause });
 }
