@@ -43,6 +43,11 @@ export async function generateStep(context: Context, options: Options): Promise<
 	if (explain !== undefined && images.length > 1) {
 		throw new BrewlineError("usage", "--explain is about one image", { hint: "Name it with --image." });
 	}
+	if (explain !== undefined && options.output !== undefined) {
+		throw new BrewlineError("usage", "--explain writes no definition: it does not go with --output", {
+			hint: "Leave one of the two out.",
+		});
+	}
 	const output = options.output === undefined ? undefined : outputOf(options.output, names);
 	if (output === undefined && names.length > 1 && !context.json) {
 		throw new BrewlineError("usage", `there are ${names.length} images`, {

@@ -290,6 +290,10 @@ describe("what goes wrong", () => {
 		expect(await run()).toMatchObject(failure(code, message));
 	});
 
+	test("to explain and to write in one", async () => {
+		expect(await run("--explain", "1.2", "--output", "x")).toMatchObject(failure(2, /does not go with --output/));
+	});
+
 	test("a day that is none", async () => {
 		expect(await run("--today", "tomorrow")).toMatchObject(failure(2, /YYYY-MM-DD/));
 	});
