@@ -83,7 +83,9 @@ function copyFor(file: string, force: boolean): string | undefined {
 }
 
 function isExact({ target, templates }: InitResult): boolean {
-	return target?.comparison.equal === true && (templates === undefined || templates.files === templates.equal);
+	const rendered =
+		templates === undefined || (templates.templates !== undefined && templates.files === templates.equal);
+	return target?.comparison.equal === true && rendered;
 }
 
 function readFile(file: string): { readonly text: string; readonly file: string } {

@@ -80,7 +80,7 @@ export async function init(input: InitInput, io: Io): Promise<InitResult> {
 	const templates = await proposeTemplates(tried.config, files, { today: input.today, io });
 	const complete: ImageConfig = {
 		...tried.config,
-		...(templates === undefined ? {} : { templates: templates.templates }),
+		...(templates?.templates === undefined ? {} : { templates: templates.templates }),
 	};
 	notes.push(...notesOn(tried, target.source), ...(templates?.notes ?? []));
 	const text = printConfig(complete, notes);

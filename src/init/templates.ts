@@ -10,7 +10,8 @@ import { inferTexts } from "./tags.ts";
 import { isOfToday } from "./variables.ts";
 
 export interface TemplatesProposal {
-	readonly templates: TemplatesConfig;
+	/** Undefined: they cannot be rendered with what was found. */
+	readonly templates?: TemplatesConfig;
 	/** How many files it renders and copies, and how many of them are as they are committed. */
 	readonly files: number;
 	readonly equal: number;
@@ -61,15 +62,14 @@ export async function proposeTemplates(
 		rules,
 		...(copy.length === 0 ? {} : { copy }),
 	};
-	return await verified({ ...config, templates: proposed }, files, today, sandbox, notes);
+	return await verified({ ...config, templates: proposed }, files, today, { sandbox, io, notes });
 }
 
 async function verified(
 	config: ImageConfig & { readonly templates: TemplatesConfig },
 	files: RepositoryFiles,
 	today: string,
-	sandbox: Sandbox,
-	notes: string[],
+	{ sandbox, io, notes }: { readonly sandbox: Sandbox; readonly io: Io; readonly notes: string[] },
 ): Promise<TemplatesProposal | undefined> {
 	const { templates } = config;
 	try {
@@ -85,8 +85,14 @@ async function verified(
 		}
 		return { templates, files: rendering.files.length, equal, notes };
 	} catch (error) {
-		notes.push(`templates: they cannot be rendered like this: ${printable(messageOf(error), 300)}`);
-		return { templates, files: 0, equal: 0, notes };
+		io.signal.throwIfAborted();
+		// With such rules "brewline render" would do nothing but fail.
+		const why = printable(messageOf(error), 300);
+		return {
+			files: 0,
+			equal: 0,
+			notes: [...notes, `templates: left out, as what was found renders nothing (${why}); see docs/templates.md.`],
+		};
 	}
 }
 

@@ -184,6 +184,16 @@ describe("brewline init", () => {
 		expect(stdout).toContain("Pull, or check out the branch that has it");
 	});
 
+	it("leaves out templates that nothing it finds can render, and says so", async () => {
+		tree.commit({ "Dockerfile.template": `${template}{{ env.unknown | startswith("x") }}\n` });
+		writeFileSync(path.join(root, "app"), published);
+		expect(await init("--published", path.join(root, "app"))).toMatchObject({
+			code: 7,
+			stdout: expect.stringMatching(/to the byte\.[^]*unknown[^]*templates: left out/) as string,
+		});
+		expect(written()).not.toContain("  templates:");
+	});
+
 	it("says tag by tag what no rule gives", async () => {
 		const odd = published.replace("Tags: 1.2.9-bookworm, ", "Tags: 1.2.9-bookworm, odd-one, ");
 		writeFileSync(path.join(root, "app"), odd);
