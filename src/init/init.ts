@@ -10,7 +10,7 @@ import { readWorkTree, textOfFile, type RepositoryFiles } from "../matrix/index.
 import { compareDefinitions, type Comparison } from "./compare.ts";
 import { propose } from "./propose.ts";
 import { readPublished, type Published } from "./published.ts";
-import { momentOf, targetOf, type Moment, type Printed } from "./target.ts";
+import { momentOf, targetOf, type Moment, type Printed, type Target } from "./target.ts";
 import { proposeTemplates, type TemplatesProposal } from "./templates.ts";
 import { printConfig } from "./yaml.ts";
 
@@ -73,7 +73,9 @@ export async function init(input: InitInput, io: Io): Promise<InitResult> {
 		tried = await nearest({ ...input, image }, { published, moment }, io);
 	} catch (error) {
 		if (!(error instanceof BrewlineError) || script === undefined) throw error;
-		notes.push(`No description was found: ${error.message}. The script is kept, as a last resort.`);
+		notes.push(
+			`No description was found: ${error.message}. The script is kept, as a last resort. ${error.hint ?? ""}`.trim(),
+		);
 		const text = printConfig({ image, script }, notes);
 		return { image, text, config: undefined, target: undefined, script: { file: script }, templates: undefined, notes };
 	}
@@ -91,7 +93,10 @@ export async function init(input: InitInput, io: Io): Promise<InitResult> {
 		text,
 		config: complete,
 		target: { source: target.source, comparison: tried.comparison, diff: diffOf(image, published, tried.made) },
-		script: script === undefined ? undefined : againstScript(script, printed, target.source, tried.made, image),
+		script:
+			script === undefined
+				? undefined
+				: await againstScript(input, { script, printed, target, config: tried.config }, io),
 		templates,
 		notes,
 	};
@@ -215,15 +220,23 @@ function diffOf(image: string, before: Published, after: Published): string {
 	return fileDiff(image, { text: before.text }, { text: after.text });
 }
 
-function againstScript(
-	file: string,
-	printed: Printed | undefined,
-	source: string,
-	made: Published,
-	image: string,
-): NonNullable<InitResult["script"]> {
+interface Scripted {
+	readonly script: string;
+	readonly printed: Printed | undefined;
+	readonly target: Target;
+	readonly config: ImageConfig;
+}
+
+/** What a script prints is of what lies here now, whatever the moment that the proposal was learnt from. */
+async function againstScript(
+	{ folder, definitions, architectures, today }: InitInput,
+	{ script: file, printed, target, config }: Scripted,
+	io: Io,
+): Promise<NonNullable<InitResult["script"]>> {
 	if (printed?.error !== undefined) return { file, error: printed.error };
-	if (printed?.text === undefined || source === file) return { file };
+	if (printed?.text === undefined || target.source === file) return { file };
 	const own = readPublished(printed.text, file);
-	return { file, comparison: compareDefinitions(own, made), diff: diffOf(image, own, made) };
+	const { text } = await generate({ config, repository: { folder }, definitions, architectures, today }, io);
+	const made = readPublished(text, config.image);
+	return { file, comparison: compareDefinitions(own, made), diff: diffOf(config.image, own, made) };
 }

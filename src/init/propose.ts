@@ -28,7 +28,7 @@ export function propose(input: ProposeInput): (definitions: Definitions) => Prom
 	const joined = join({ ...input, versions }, published, { image, header: headerOf(published) });
 	if (joined === undefined || joined.entries.length === 0) {
 		throw new BrewlineError("config", "nothing of the definition has its place in this repository", {
-			hint: "Entries without a directory of their own, or of other branches, have to be described by hand: see docs/images.md.",
+			hint: "Entries without a directory of their own, or of other branches, have to be described by hand, as in examples/busybox and examples/hello-world.",
 		});
 	}
 	const dockerfiles = new Map<JoinedEntry, DockerfileFacts>();

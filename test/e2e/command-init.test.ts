@@ -149,7 +149,12 @@ describe("brewline init", () => {
 			]),
 			...dockerfilesOf("1.3", "1.3.7"),
 		});
-		expect(await init("--published", path.join(root, "app"), "--dry-run")).toMatchObject({ code: 0 });
+		// A script prints what it makes of them now.
+		writeFileSync(path.join(root, "printed"), await definitionBy(meant));
+		expect(await init("--published", path.join(root, "app"), "--dry-run", "--run-scripts")).toMatchObject({
+			code: 0,
+			stdout: expect.stringContaining("generate-stackbrew-library.sh prints the same bytes.") as string,
+		});
 	});
 
 	it("goes back to the newest definition that the repository has all commits of, and to the parents of then", async () => {
