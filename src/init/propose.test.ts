@@ -105,6 +105,14 @@ architectures: [ { if: { variant: "alpine*" }, static: [amd64] }, { parents: [fr
 		expect(alike.config).not.toHaveProperty("architectures");
 	});
 
+	it("keeps what only one version may have from prereleases, also where none is published", async () => {
+		const { made, wanted, config } = await proposed(meant);
+		expect(made).toBe(wanted);
+		expect(config).toMatchObject({
+			aliases: { list: ["{full}", "{version}", { alias: "latest", once: true, if: { stable: "true" } }] },
+		});
+	});
+
 	it("leaves out versions of which nothing is published", async () => {
 		const { made, wanted, config } = await proposed(`${meant}versions: { drop: [ { if: { version: "1.2" } } ] }\n`);
 		expect(config).toMatchObject({ versions: { drop: [{ if: { version: "1.2" } }] } });

@@ -156,7 +156,11 @@ function inferAliases(
 	const cut = isComplete(plain) ? plain : learn(rows, candidates, versionVocabulary);
 	const { rules, left } = count(cut) < count(plain) ? cut : plain;
 	const list = rules.map((learnt): AliasRule => {
-		const rule = { ...learnt.rule, ...(isEmpty(learnt.if) ? {} : { if: condition(learnt.if) }) };
+		const { values } = candidates.find((candidate) => candidate.rule === learnt.rule)!;
+		// Where no prerelease is published now, nothing shows that `latest` is not for the next one; nor has one ever had it.
+		const isForAll = isEmpty(learnt.if) && !(learnt.once && onlyStableHave(rows, values));
+		const when = isEmpty(learnt.if) ? { stable: "true" } : learnt.if;
+		const rule = { ...learnt.rule, ...(isForAll ? {} : { if: condition(when) }) };
 		return "alias" in rule && rule.once === undefined && rule.if === undefined ? rule.alias : rule;
 	});
 	const pin = pinsOf(rules, rows, keys, candidates);
@@ -168,6 +172,11 @@ function inferAliases(
 		...(Object.keys(pin).length === 0 ? {} : { pin }),
 		...(extra.length === 0 ? {} : { extra: Object.fromEntries(extra) }),
 	};
+}
+
+function onlyStableHave(rows: readonly Row[], values: (names: Names) => readonly string[]): boolean {
+	const unstable = rows.filter(({ names }) => names["stable"] !== "true");
+	return !unstable.some(({ names, items }) => values(names).some((alias) => items.includes(alias)));
 }
 
 type AddAlias = (rule: OnceRule, cost: number, values: (names: Names) => readonly string[]) => void;
