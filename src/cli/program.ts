@@ -84,6 +84,9 @@ The same in steps that talk through files in the work folder:
 What it works with:
   brewline doctor              whether this machine and its credentials can do that
   brewline inspect list        the tags that the definitions have
+In the repository of an image:
+  brewline init                propose its brewline.yaml from its Dockerfiles and what is published of it
+  brewline generate            its definition; brewline render: its Dockerfiles
 
 A brewline.yaml begins like this; what it leaves out has Docker's values:
 ${exampleConfig}
@@ -402,6 +405,7 @@ Ends with 7 where a definition names what its bases do not have. All definitions
 				`Looks at versions.json, Dockerfiles, templates and the published definition, infers the rules that give the one from the
 other, tries them, and says what it could not explain, tag by tag. Ends with 7 where something is left.
   brewline init                                 compared with what the official library has
+  brewline init --library ../official-images/library   the same, with what a clone's history knows of that time
   brewline init --published ../official-images/library/php --library ../official-images/library
   brewline init --run-scripts --dry-run --diff  compared with what the repository's own script prints`,
 			)
