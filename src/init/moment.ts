@@ -51,7 +51,8 @@ export function missingCommit(line: MainLine, text: string): string | undefined 
 	return namedCommits(text).find((id) => !line.since.has(id));
 }
 
-function namedCommits(text: string): readonly string[] {
+/** The commits of the repository that a definition names; none where it is of a time before there were such fields. */
+export function namedCommits(text: string): readonly string[] {
 	// What stands in front of an architecture's commit is of a branch of its own.
 	return [...text.matchAll(/(?:\/blob\/|^GitCommit: *)([0-9a-f]{40}|[0-9a-f]{64})\b/gm)].map(([, id]) => id!);
 }

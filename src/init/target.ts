@@ -8,7 +8,7 @@ import { printable, type Io } from "../io/index.ts";
 import { readCommit, type RepositoryFiles } from "../matrix/index.ts";
 import { pastDefinitions } from "./history.ts";
 import type { InitInput } from "./init.ts";
-import { mainLineOf, missingCommit, oldestMoment, type MainLine } from "./moment.ts";
+import { mainLineOf, missingCommit, namedCommits, oldestMoment, type MainLine } from "./moment.ts";
 
 /** What a script printed, or why it printed nothing. */
 export interface Printed {
@@ -73,12 +73,16 @@ export async function momentOf(
 ): Promise<Moment> {
 	const line = await mainLineOf(io, { folder });
 	const now = { target, files, definitions: [definitions], notes: [] };
-	const own = oldestMoment(line, target.text);
+	// What names no commit is of no moment but now.
+	const own = namedCommits(target.text).length === 0 ? line.commits.length - 1 : oldestMoment(line, target.text);
+	if (own === undefined) await refuseShallow(io, folder, target);
 	if (target.file !== undefined) {
 		for await (const past of pastDefinitions(io, path.dirname(target.file), path.basename(target.file), open)) {
 			// It was edited since, or another branch has it: then nothing is known of the library of its time.
 			if (own !== undefined && past.text !== target.text) break;
-			const place = oldestMoment(line, past.text);
+			// Before commits were named like this, definitions had another format.
+			if (own === undefined && namedCommits(past.text).length === 0) break;
+			const place = own ?? oldestMoment(line, past.text);
 			if (place === undefined) continue;
 			const state = await stateAt(io, folder, line, place);
 			const notes = own === undefined ? [olderNote(line, target, past)] : [];
@@ -93,6 +97,15 @@ export async function momentOf(
 	}
 	if (own !== undefined) return { ...now, ...(await stateAt(io, folder, line, own)) };
 	return { ...now, notes: [...missingNote(line, target)] };
+}
+
+/** In a clone without its history nothing old can be found, and its last commits look like the first ones. */
+async function refuseShallow(io: Io, folder: string, { source }: Target): Promise<void> {
+	const told = await gitIn(io, { folder }, ["rev-parse", "--is-shallow-repository"]);
+	if (decodeText(told).trim() !== "true") return;
+	throw new BrewlineError("git", `this clone has no history, and so not the commits that ${printable(source)} names`, {
+		hint: "Fetch all of it: git fetch --unshallow, or fetch-depth: 0 for actions/checkout.",
+	});
 }
 
 async function stateAt(

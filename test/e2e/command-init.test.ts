@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -179,6 +180,17 @@ describe("brewline init", () => {
 		// The same from the file itself.
 		const own = await at("--published", path.join(clone.folder, "l", "app"), "--dry-run");
 		expect(own).toMatchObject({ code: 0 });
+	});
+
+	it("says that a clone without its history has to be a whole one", async () => {
+		tree.commit({ later: "" });
+		const shallow = path.join(root, String(place++));
+		execFileSync("git", ["clone", "-q", "--depth", "1", `file://${tree.folder}`, shallow]);
+		writeFileSync(path.join(root, "app"), published);
+		expect(await init(shallow, "--published", path.join(root, "app"))).toMatchObject({
+			code: 4,
+			stderr: expect.stringContaining("git fetch --unshallow") as string,
+		});
 	});
 
 	it("says what to fetch where no definition is of commits that are here", async () => {
