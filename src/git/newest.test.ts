@@ -58,6 +58,9 @@ const queries: readonly PathQuery[] = [
 	{ directory: "c", paths: ["x?2", "nothing"] },
 	{ directory: "", paths: ["nowhere"] },
 	{ directory: "a", paths: ["b"] },
+	{ directory: "a/b", paths: ["../x-*"] },
+	{ directory: "a", paths: ["../c/x*"] },
+	{ directory: "a", paths: ["x\\-1"] },
 ];
 const names = [
 	"a/Dockerfile",
@@ -135,6 +138,22 @@ describe("one walk answers what git answers for each query alone", () => {
 		];
 		expect(await newest(merge, asked)).toEqual([left, right, merge]);
 		expect(await newest(evil, asked)).toEqual([evil, right, evil]);
+	});
+
+	it("follows the first of the parents that are the same", async () => {
+		const base = repository.commit(treeOf({ x: "0" }));
+		const [left, right] = [1, 2].map((seconds) =>
+			repository.commit(treeOf({ x: "1" }), { parents: [base], date: 1_700_000_000 + seconds }),
+		) as [string, string];
+		for (const parents of [
+			[left, right],
+			[right, left],
+		]) {
+			const merge = repository.commit(treeOf({ x: "1", y: "1" }), { parents, date: 1_700_000_003 });
+			const query: PathQuery = { directory: "", paths: ["x"] };
+			expect(await newest(merge, [query])).toEqual([parents[0]]);
+			expect(gitSays(merge, query)).toBe(parents[0]);
+		}
 	});
 
 	it("takes names of any form, and paths that lead out for nothing", async () => {

@@ -44,7 +44,9 @@ export function compilePathspecs(queries: readonly PathQuery[], limit = maxSteps
 			if (at === undefined) literal.set(clean, [query]);
 			else at.push(query);
 			if (!/[*?[\\]/.test(path)) continue;
-			const prefix = directory === "" ? "" : `${directory}/`;
+			let prefix = directory === "" ? "" : `${directory}/`;
+			// What is above the directory is above what stands there as it is.
+			while (!clean.startsWith(prefix)) prefix = prefix.slice(0, prefix.lastIndexOf("/", prefix.length - 2) + 1);
 			patterns.push({ query, prefix, tokens: tokensOf(clean.slice(prefix.length)) });
 		}
 	}
