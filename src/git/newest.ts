@@ -113,7 +113,9 @@ async function listCommits(io: Io, repository: LocalRepository, revision: string
 		revision,
 	];
 	try {
-		const enough = await gitStream(io, repository, args, parser.push, { config: [["log.showRoot", "true"]] });
+		const enough = await gitStream(io, repository, args, (chunk) => parser.push(chunk), {
+			config: [["log.showRoot", "true"]],
+		});
 		if (!enough) parser.done();
 	} catch (error) {
 		if (!(error instanceof BrewlineError) || error.code !== "git" || error.hint !== undefined) throw error;

@@ -13,7 +13,7 @@ export interface LocalRepository {
 }
 
 /** The folder was named by the user, whoever owns it; a program that its configuration names is not started. */
-export const repositoryConfig: GitConfig = [
+const repositoryConfig: GitConfig = [
 	["safe.directory", "*"],
 	// A folder that was committed may look like a repository, with a configuration of its own.
 	["safe.bareRepository", "explicit"],

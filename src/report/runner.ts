@@ -27,7 +27,7 @@ export function textFor(
 }
 
 /** Text, or JSON, of which no line is a command; JSON stays what it says. */
-export function withoutCommands(text: string): string {
+function withoutCommands(text: string): string {
 	return text.replace(commands, (found, blanks: string | undefined) =>
 		found === "##[" ? "#\\u0023[" : `${blanks ?? ""}\\u003a:`,
 	);
