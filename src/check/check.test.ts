@@ -17,6 +17,8 @@ interface World {
 	/** Definitions that are checked, and those that are only there; entries as lines of fields. */
 	readonly checked: Readonly<Record<string, readonly string[]>>;
 	readonly library?: Readonly<Record<string, readonly string[]>>;
+	/** What is published; without it nothing is compared. */
+	readonly published?: Readonly<Record<string, readonly string[]>>;
 	readonly dockerfiles?: Dockerfiles;
 	readonly pins?: Readonly<Record<string, string>> | undefined;
 	readonly pinned?: Readonly<Record<string, readonly string[] | BrewlineError>>;
@@ -30,14 +32,17 @@ async function run(world: World): Promise<Checked> {
 		file: `library/${name}`,
 		text: [head, ...entries.map((entry) => `${entry.replaceAll("; ", "\n")}\n`)].join("\n"),
 	});
+	const { published } = world;
 	const io: CheckIo = {
+		...(published === undefined ? {} : { published: async (name) => text(name, published[name]!) }),
 		find: async (name) => (world.library?.[name] === undefined ? undefined : text(name, world.library[name])),
 		dockerfiles: async (candidates) => {
 			const texts = new Map<SourceCandidate, string>();
 			const errors = new Map<SourceCandidate, BrewlineError>();
 			for (const candidate of candidates) {
 				const found = world.dockerfiles?.[candidate.place.Directory];
-				if (found === undefined) errors.set(candidate, new BrewlineError("git", "it is not there"));
+				const cause = new BrewlineError("git", "it is not there");
+				if (found === undefined) errors.set(candidate, new BrewlineError("git", "app:b (amd64): …", { cause }));
 				else texts.set(candidate, found);
 			}
 			return { texts, errors };
@@ -151,15 +156,34 @@ describe("bases", () => {
 		]);
 		expect(await found({ ...world, checks: { unsupported: [{ ...rule, unless: ["lat*"] }] } })).toEqual([]);
 		expect(await found({ ...world, checks: { unsupported: [{ ...rule, unless: ["2"] }] } })).toEqual(["from app:a 7"]);
+		const shared = [base[0]!.replace("1, latest", "1; SharedTags: s")];
+		const unless = { unsupported: [{ ...rule, unless: ["s"] }] };
+		expect(await found({ ...world, library: { base: shared }, checks: unless })).toEqual([]);
+		const other = { library: { baseline: base }, dockerfiles: { ...scratch, app: "FROM baseline:1" } };
+		expect(await found({ ...world, ...other, checks: { unsupported: [rule] } })).toEqual([]);
+	});
+
+	test("that have an architecture no more explain that it goes", async () => {
+		const { findings } = await run({
+			checked: { app: ["Tags: a; Architectures: amd64; Directory: app"] },
+			library: { base },
+			published: { app: ["Tags: a; Architectures: amd64, arm32v7, arm64v8; Directory: app"] },
+			dockerfiles: scratch,
+			options: { rules: new Set(["from", "architecture-lost", "architecture-ends"]) },
+		});
+		expect(findings.map(({ rule, details }) => [rule, details?.["architectures"], details?.["reason"]])).toEqual([
+			["architecture-ends", ["arm32v7"], "FROM base:1: it has no arm32v7"],
+			["architecture-lost", ["arm64v8"], undefined],
+		]);
 	});
 
 	test("demand the constraints that the configuration says", async () => {
 		const world: World = {
-			checked: { app: ["Tags: a; Constraints: big; Directory: app"] },
+			checked: { app: ["Tags: a; Architectures: amd64, arm64v8; Constraints: big; Directory: app"] },
 			dockerfiles: { app: "FROM example/base:1" },
 		};
 		const rule = { from: "example/*", constraint: "big", reason: "it needs much" };
-		expect((await found(world)).filter((one) => one.startsWith("constraints"))).toEqual(["constraints app:a 7"]);
+		expect((await found(world)).filter((one) => one.startsWith("constraints"))).toEqual(["constraints app:a 8"]);
 		const constraints = async (checks: ProgramInput["checks"]) => {
 			const { findings } = await run({
 				...world,
@@ -198,6 +222,8 @@ describe("what cannot be looked at", () => {
 			["dockerfile", "a", "app/Dockerfile", 2],
 			["dockerfile", "b", "gone/Dockerfile", undefined],
 		]);
+		// Entry and architecture are said already.
+		expect(findings[1]!.message).toBe("it is not there");
 	});
 
 	test("is said of a history; of what was not asked for, nothing is", async () => {
@@ -259,12 +285,21 @@ describe("suppressions", () => {
 		expect(await found({ ...some, ...suppress("from") })).toEqual(all);
 		// Nothing was compared, no history was looked at, and one Dockerfile could not be read.
 		expect(await found({ ...world, ...suppress("tag-vanished") })).toEqual(all);
+		const compared = { whole: true, rules: new Set([...withoutHistory.rules, "tag-vanished" as const]) };
+		expect(await found({ ...world, options: compared, ...suppress("tag-vanished") })).toEqual(all);
+		const published = { ...world, published: world.checked, options: compared };
+		expect(await found({ ...published, ...suppress("tag-vanished") })).toContain(unused.replace("app", "*"));
 		expect(await found({ ...world, ...suppress("commits") })).toEqual(all);
 		expect(await found({ ...world, dockerfiles: scratch, ...suppress("from", ["app"]) })).not.toContain(unused);
 	});
 
 	test.each([
 		["lates", "there is no rule lates", "did you mean latest?"],
+		[
+			"unused-suppression",
+			"unused-suppression cannot be suppressed",
+			"it says that something could not be checked at all",
+		],
 		["definition", "definition cannot be suppressed", "it says that something could not be checked at all"],
 		["\u001b[2J", "there is no rule \\u{1b}[2J", "brewline check --rules lists them"],
 	])("of %j are an error of the configuration", async (rule, message, hint) => {

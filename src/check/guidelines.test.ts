@@ -90,6 +90,9 @@ describe("guidelines", () => {
 		[["case $x in", "a|b) make;; *) true;; esac"], []],
 		[["if make; then true; else false; fi", "&& make install"], []],
 		[["export A=1; make"], []],
+		[["make;"], []],
+		[["set -x;", "make", "-j 4;", "true"], ["set-e 3"]],
+		[["--mount=type=cache,target=/var/lib/apt apt-get update", "&& apt-get install -y --no-install-recommends x"], []],
 	])("RUN %j", (lines, rules) => {
 		expect(found(run(...lines))).toEqual(rules);
 	});
@@ -100,13 +103,21 @@ describe("guidelines", () => {
 			"set-e 4",
 		]);
 		expect(found("FROM a\nRUN <<EOF\nset -e\nmake\ntrue\nEOF\n")).toEqual([]);
+		expect(found("FROM a\nRUN <<EOF\n#!/bin/sh -e\nmake\ntrue\nEOF\n")).toEqual([]);
 	});
 
 	test("a shell may end at the first error by itself; those of Windows are not read", () => {
 		expect(found('FROM a\nSHELL ["bash", "-eo", "pipefail", "-c"]\nRUN make; true')).toEqual([]);
+		expect(found('FROM a\nSHELL ["bash", "-ec"]\nFROM b\nRUN make; true')).toEqual(["set-e 4"]);
 		expect(found('FROM a\nSHELL ["powershell", "-Command"]\nRUN curl -k https://example.com/x; y')).toEqual([]);
 		expect(found("# escape=`\nFROM a\nRUN curl -k https://example.com/x; y")).toEqual([]);
 		expect(found("FROM mcr.microsoft.com/windows/servercore:ltsc2022\nRUN curl -k https://example.com/x")).toEqual([]);
+	});
+
+	test("what another step verifies came over https", () => {
+		const verified = "RUN sha256sum -c sums";
+		expect(found(`FROM a\nRUN wget http://example.com/x\n${verified}`)).toEqual(["download-http 2"]);
+		expect(found(`FROM a\nRUN wget https://example.com/x\n${verified}`)).toEqual([]);
 	});
 
 	test("what an earlier stage leaves behind is not in the image", () => {
@@ -150,6 +161,7 @@ describe("commands of a script", () => {
 		["a b && c || d", ["a b &&0", "c ||0", "d 0"]],
 		["X=1 a; b", ["a ;0", "b 0"]],
 		["'a b' \"c; d\" e\\ f", ["a b c; d e f 0"]],
+		['"a\\"; b" c', ['a"; b c 0']],
 		["a # b; c\nd", ["a ;0", "d 0"]],
 		["a 2>&1 &>x | b &", ["a 2>&1 &>x |0", "b &0"]],
 		["for x in 1 2; do a; done; b", ["a ;1", "b 0"]],

@@ -133,6 +133,7 @@ shell-form: https://example.org/checks#shell-form
 unused-suppression: https://example.org/checks#unused-suppression
 2 errors, 2 warnings; 1 suppressed
 `);
+		expect(textOf({ findings: [from, from, from], suppressed: [] }, plainStyle)).toContain("  and in 2 more places\n");
 		expect(textOf({ findings: [], suppressed: [] }, plainStyle)).toBe("nothing found\n");
 	});
 
@@ -204,6 +205,11 @@ describe("SARIF", () => {
 			},
 		]);
 		expect(results[3]!.locations).toEqual([]);
+	});
+
+	test("says where a file is that is not in the repository", () => {
+		const { results } = logOf({ findings: [{ ...from, at: { file: "/new/a b" } }], suppressed: [] }).runs[0]!;
+		expect(results[0]!.locations).toEqual([{ physicalLocation: { artifactLocation: { uri: "file:///new/a%20b" } } }]);
 	});
 
 	test("links to the web alone", () => {

@@ -89,6 +89,10 @@ describe("aliases", () => {
 		["that are behind", ["8.3.4, 8.3", "8.3.5"], ["alias-not-newest 8.3"]],
 		["that are behind in numbers", ["8.3.9, 8.3", "8.3.10"], ["alias-not-newest 8.3"]],
 		["that are behind by a prerelease alone", ["8.3.4, 8.3", "8.4.0rc1, 8.4-rc", "8.3.5rc1"], []],
+		["of a prerelease, behind its release's", ["1.16, 1.16beta1"], ["prerelease-alias 1.16"]],
+		["of a prerelease that is behind", ["8.4.0rc1, 8.4", "8.4.1"], ["prerelease-alias 8.4"]],
+		["of a prerelease and another version", ["8.4.0rc1, 8.3"], ["alias-of-another-version 8.3"]],
+		["of a release, beside a prerelease's", ["4.0.0-rc1-next, 3.9.0, latest"], []],
 		["of other variants", ["8.3.4-alpine3.20, 8.3-alpine3.20", "8.3.5-alpine3.21, 8.3-alpine3.21", "8.30.1"], []],
 		["of the major", ["8.3.4, 8.3, 8", "8.4.0, 8.4"], ["alias-not-newest 8"]],
 		["that are shared", ["8.3.4-a | 8.3.4, 8.3", "8.3.5-a | 8.3.5"], ["alias-not-newest 8.3"]],
@@ -150,6 +154,24 @@ describe("what is published", () => {
 			["architecture-lost 1-a", "tag-vanished 1-b"],
 		],
 		["an architecture more", ["1 || amd64"], ["1 || amd64, s390x"], []],
+		[
+			"an index of two, both renewed",
+			["1.0-a | s | amd64", "1.0-b | s | s390x"],
+			["2.0-a | s | amd64", "2.0-b | s | s390x"],
+			[],
+		],
+		["a minor series that ends", ["3.14.0, 3", "3.13.1"], ["3.14.1, 3"], ["tag-vanished 3.13.1"]],
+		["a short tag dropped", ["3.13, 3.13-x"], ["3.13.1, 3.13-x"], ["tag-vanished 3.13"]],
+		["an old tag in place of another", ["x1, a", "x2"], ["x2, a"], ["tag-vanished x1"]],
+		["all of the image", ["1, latest", "2"], [], ["tag-vanished 1", "tag-vanished 2"]],
+		["latest without another name", ["latest"], ["1, latest"], []],
+		["latest by date", ["bookworm-20240101, latest"], ["bookworm-20240201, latest"], []],
+		[
+			"a name's version back, by the plain tag",
+			["2.1, 5.0-x, stable"],
+			["2.0, 5.0-x, stable"],
+			["version-backwards stable", "tag-vanished 2.1"],
+		],
 		["entries in another order", ["1", "2, latest"], ["2, latest", "1"], []],
 	])("%s", async (_, before, after, rules) => {
 		expect((await found(before, after)).toSorted()).toEqual(rules.toSorted());
@@ -224,6 +246,7 @@ describe("versions", () => {
 		["3.14.0a2", "3.14.0b1"],
 		["1.2.3-rc.2", "1.2.3-rc.10"],
 		["09.1", "10"],
+		["09.1", "9.2"],
 	])("%s is before %s", (a, b) => {
 		expect(compareVersions(versionOf(a)!, versionOf(b)!)).toBeLessThan(0);
 		expect(compareVersions(versionOf(b)!, versionOf(a)!)).toBeGreaterThan(0);

@@ -102,6 +102,29 @@ describe("text from outside", () => {
 	});
 });
 
+it("names few of many images and people, and says what is new", () => {
+	const changes: SourceChanges = {
+		commits: [],
+		more: 0,
+		security: true,
+		newest: 0,
+		published: 0,
+		page,
+	};
+	const of = (count: number, added: readonly string[]) => {
+		const maintainers = Array.from({ length: 30 }, (_, at) => `P${at} (@p${at})`).join(", ");
+		const definitions = new Map(Array.from({ length: count }, (_, at) => [`x${at}`, definition(maintainers)]));
+		return messageOf({ definitions, added: new Set(added), changes, security: true, branch: "brewline/x" });
+	};
+	expect(of(5, []).title).toBe("Update x0, x1, x2, x3, x4 [security]");
+	expect(of(6, []).title).toBe("Update x0, x1, x2, x3, 2 more [security]");
+	expect([of(2, ["x0"]).title, of(2, ["x0", "x1"]).title]).toEqual([
+		"Update x0, x1 [security]",
+		"Add x0, x1 [security]",
+	]);
+	expect(of(1, []).body.match(/@/g)).toHaveLength(20);
+});
+
 it("says how many commits it leaves out, and stays within what GitHub takes", () => {
 	expect(told(["One"], { more: 7 }).body).toContain("`One`\n- and 7 more\n");
 	const long = told(

@@ -59,10 +59,14 @@ describe("tests/ID.json", () => {
 });
 
 it("of what several steps say of a digest the worst counts, in whichever order", () => {
-	const [a, b] = [sha256Of("a"), sha256Of("b")];
-	const files = [file([made(a), made(b, "skipped")]), file([made(a, "failed")]), file([made(a, "timed-out"), made(b)])];
+	const [a, b, c] = [sha256Of("a"), sha256Of("b"), sha256Of("c")];
+	const files = [
+		file([made(a), made(b, "skipped"), made(c, "skipped")]),
+		file([made(a, "failed")]),
+		file([made(a, "timed-out"), made(b), made(c, "timed-out")]),
+	];
 	for (const some of [files, files.toReversed()]) {
 		const said = verdicts(some);
-		expect([said.get(a)?.result, said.get(b)?.result]).toEqual(["failed", "skipped"]);
+		expect([a, b, c].map((digest) => said.get(digest)?.result)).toEqual(["failed", "skipped", "timed-out"]);
 	}
 });
