@@ -131,7 +131,7 @@ export async function propose(input: ProposeInput, io: Io, options: ProposeOptio
 }
 
 function isText(definition: string): boolean {
-	return definition.isWellFormed() && definition.trim() !== "" && definition.length <= maxDefinition;
+	return definition.isWellFormed() && definition.trim() !== "" && Buffer.byteLength(definition) <= maxDefinition;
 }
 
 /** The library has all of it: what is left of the proposal goes. */

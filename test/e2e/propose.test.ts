@@ -541,6 +541,16 @@ describe("trouble", () => {
 		});
 	});
 
+	test.each([
+		["empty", " \n"],
+		["no text", "Tags: \ud800"],
+		["larger than what is read again", "é".repeat(600_000)],
+	])("a definition that is %s", async (_, text) => {
+		await using w = await libraryWorld();
+		await expect(w.propose(text)).rejects.toMatchObject({ code: "definition" });
+		expect(w.git.requests).toEqual([]);
+	});
+
 	test("a branch that may not be pushed to", async () => {
 		const { w, text } = await published();
 		await using _ = w;
