@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { parseMaintainer } from "../definition/maintainer.ts";
 import { printable } from "../io/printable.ts";
 import type { Definitions, SourceChanges } from "./types.ts";
@@ -18,6 +19,8 @@ export interface MessageInput {
 	readonly changes: SourceChanges;
 	readonly security: boolean;
 	readonly branch: string;
+	/** `digestOfText` of the pull request that is there already; undefined: there is none. */
+	readonly replaced?: string | undefined;
 }
 
 const maxSubject = 200;
@@ -26,12 +29,26 @@ const maxBody = 60_000;
 const maxMentions = 20;
 /** Ends the commit's message: by it a later run knows the branch's commit for its own. */
 export const trailer = "Brewline-Branch";
+/** Stands before that: by it a later run knows that this one was ended before the pull request said what it was to say. */
+const replacing = "Brewline-Replaces";
+
+/** What a pull request says, in a word. */
+export function digestOfText({ title, body }: Pick<Message, "title" | "body">): string {
+	return createHash("sha256")
+		.update(JSON.stringify([title, body]))
+		.digest("hex");
+}
+
+/** What the pull request said before it was to say what is in the message of a commit; undefined: there was none. */
+export function replacedBy(message: string): string | undefined {
+	return new RegExp(`\\n${replacing}: ([0-9a-f]{64})\\n[^\\n]+\\n*$`).exec(message)?.[1];
+}
 
 /**
  * What is said of a proposal. Subjects of commits and names of people are text from outside: in a commit of the library, and in a
  * pull request, none of them mentions anybody, closes an issue, keeps workflows from running or is Markdown.
  */
-export function messageOf({ definitions, added, changes, security, branch }: MessageInput): Message {
+export function messageOf({ definitions, added, changes, security, branch, replaced }: MessageInput): Message {
 	const names = [...definitions.keys()];
 	const verb = names.every((name) => added.has(name)) ? "Add" : "Update";
 	const some = names.length > 5 ? [...names.slice(0, 4), `${names.length - 4} more`] : names;
@@ -53,9 +70,14 @@ export function messageOf({ definitions, added, changes, security, branch }: Mes
 	});
 	const rest = more > 0 ? [`- and ${more} more`] : [];
 	const of = people.map(({ name }) => harmless(name)).join(", ");
+	const trailers = [
+		...(of === "" ? [] : [`Maintainers: ${of}`]),
+		...(replaced === undefined ? [] : [`${replacing}: ${replaced}`]),
+		`${trailer}: ${branch}`,
+	];
 	return {
 		title,
-		text: `${[head, ...lines, ...rest].join("\n")}\n\n${of === "" ? "" : `Maintainers: ${of}\n`}${trailer}: ${branch}\n`,
+		text: `${[head, ...lines, ...rest].join("\n")}\n\n${trailers.join("\n")}\n`,
 		body: bodyOf(head, items, more, people),
 	};
 }

@@ -8,7 +8,7 @@ import { printable } from "../io/printable.ts";
 import type { Io } from "../io/types.ts";
 import { changesBetween } from "./commits.ts";
 import { openGitHub, type GitHub, type GitHubOptions, type PullRequest } from "./github.ts";
-import { messageOf, type Message } from "./message.ts";
+import { digestOfText, messageOf, type Message } from "./message.ts";
 import {
 	maxDefinition,
 	missingIn,
@@ -158,18 +158,31 @@ async function put(scene: Scene, changes: SourceChanges, io: Io, folder: string)
 	const { tip, base, target, published } = repositories;
 	const security = options.security ?? changes.security;
 	const added = new Set([...missing.keys()].filter((name) => published.get(name) === undefined));
-	const message = messageOf({ definitions: missing, added, changes, security, branch });
-	const say = (outcome: Outcome, reason: string, more: Details = {}): Proposal =>
-		result(scene, outcome, reason, { message, security, changes, ...more });
 	const open = pulls.find(({ state }) => state === "open");
 	const [last] = pulls;
+	// GitHub opens none again whose branch was pushed to in the meantime.
+	const closed =
+		open === undefined && last !== undefined && !last.merged && last.commit === tip?.commit ? last : undefined;
+	const replaced = open ?? closed;
+	const message = messageOf({
+		definitions: missing,
+		added,
+		changes,
+		security,
+		branch,
+		replaced: replaced && digestOfText(replaced),
+	});
+	const say = (outcome: Outcome, reason: string, more: Details = {}): Proposal =>
+		result(scene, outcome, reason, { message, security, changes, ...more });
 	const same = tip !== undefined && isSame(tip, scene.wanted, missing, published);
 
 	if (tip?.foreign !== undefined && !same && options.overwrite !== true) {
 		return say("foreign", `${branch} is not touched: ${tip.foreign}`, { commit: tip.commit, url: open?.url });
 	}
 	if (same) {
-		if (open?.base === base.branch || (open === undefined && gitHub === undefined)) {
+		const current =
+			open === undefined ? gitHub === undefined : open.base === base.branch && !isStale(open, message, tip);
+		if (current) {
 			return say("unchanged", "just this is proposed already", { commit: tip.commit, url: open?.url });
 		}
 		if (open === undefined && last?.commit === tip.commit && options.again !== true) {
@@ -189,9 +202,6 @@ async function put(scene: Scene, changes: SourceChanges, io: Io, folder: string)
 	const reason = rolls ? "what was proposed before is now this" : first;
 	if (options.dryRun === true) return say(outcome, reason, { commit: tip?.commit, url: open?.url });
 
-	// GitHub opens none again whose branch was pushed to in the meantime.
-	const closed =
-		open === undefined && last !== undefined && !last.merged && last.commit === tip?.commit ? last : undefined;
 	const reopened = closed === undefined ? undefined : await gitHub?.change(closed.number, { state: "open" });
 	const commit = same ? tip.commit : await push(scene, message, changes, folder);
 	if (gitHub === undefined) return say(outcome, reason, { commit });
@@ -240,6 +250,11 @@ async function pullRequest(
 	throw new BrewlineError("github", `the pull request of ${printable(scene.head)} cannot be opened or changed`, {
 		hint: "look at the branch's pull requests, and run it again",
 	});
+}
+
+/** Whether a pull request still says what the branch's commit was to replace: the run that pushed it was ended before it did. */
+function isStale(open: PullRequest, { title, body }: Message, { replaced }: Tip): boolean {
+	return replaced !== undefined && replaced === digestOfText(open) && (open.title !== title || open.body !== body);
 }
 
 /** Whether the branch has just what is missing, and is made on what the library still has of these definitions. */

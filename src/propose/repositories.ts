@@ -4,7 +4,7 @@ import { defaultBranchOf, openGitBranch, type GitBranch, type GitBranchOptions }
 import type { Objects, TreeEntry } from "../git/objects.ts";
 import { printable } from "../io/printable.ts";
 import type { Io } from "../io/types.ts";
-import { trailer } from "./message.ts";
+import { replacedBy, trailer } from "./message.ts";
 import type { Definitions } from "./types.ts";
 
 export interface RepositoryOptions extends Pick<GitBranchOptions, "rewrite" | "credentials"> {
@@ -26,6 +26,8 @@ export interface Tip {
 	readonly texts: ReadonlyMap<string, string | undefined>;
 	/** The definitions that it changes. */
 	readonly changed: readonly string[];
+	/** What its pull request said before it was pushed (`digestOfText`); undefined: there was none, or nobody knows. */
+	readonly replaced: string | undefined;
 	/** What the definitions were where it was made. */
 	readonly before: ReadonlyMap<string, string | undefined>;
 }
@@ -111,7 +113,7 @@ async function readTip(
 	const [parent] = parents;
 	const texts = await textsAt(objects, commit, folder, names);
 	const none = new Map<string, undefined>();
-	const others = { commit, texts, changed: [], before: none };
+	const others = { commit, texts, changed: [], replaced: undefined, before: none };
 	if (author !== committer || !message.trimEnd().endsWith(`\n${trailer}: ${branch}`)) {
 		return { ...others, foreign: `its last commit is by ${printable(committer.replace(/ <[^<]*$/, ""), 100)}` };
 	}
@@ -128,6 +130,7 @@ async function readTip(
 		foreign: undefined,
 		texts,
 		changed: paths.map((path) => path.slice(prefix.length)),
+		replaced: replacedBy(message),
 		before: await textsAt(objects, parent, folder, names),
 	};
 }

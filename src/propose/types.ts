@@ -51,7 +51,7 @@ export interface Proposal {
 	readonly branch: string;
 	/** The library's default branch, and the commit that it was at. */
 	readonly base: { readonly branch: string; readonly commit: string };
-	/** The commit that the branch is at, or would be in a dry run; null: there is none. */
+	/** The commit that the branch is at, in a dry run now; null: there is none. */
 	readonly commit: string | null;
 	/** The page of the pull request; null: there is none. */
 	readonly url: string | null;

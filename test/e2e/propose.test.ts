@@ -245,6 +245,25 @@ describe("states of the branch and its pull request", () => {
 		expect([w.pushes(), w.api.pulls.length]).toEqual([1, 1]);
 	});
 
+	test("ended between push and a new text for the pull request: the next run says it, and none after people did", async () => {
+		const { w, text } = await published();
+		await using _ = w;
+		await w.propose(text);
+		const next = w.definition(w.change("Update 1.1 to 1.2"));
+		w.fail.api = ({ method }) => (method === "PATCH" ? { status: 403 } : undefined);
+		await expect(w.propose(next)).rejects.toMatchObject({ code: "credentials" });
+		w.fail.api = () => undefined;
+		expect(w.api.pulls[0]!.body).not.toContain("Update 1.1 to 1.2");
+		const at = w.at(branch);
+		expect(await w.propose(next)).toMatchObject({ outcome: "updated", commit: at });
+		expect(w.api.pulls[0]!.body).toContain("Update 1.1 to 1.2");
+		const changes = w.api.changes().length;
+		expect(await w.propose(next)).toMatchObject({ outcome: "unchanged", commit: at });
+		w.api.pulls[0]!.body = "What a maintainer made of it";
+		expect(await w.propose(next)).toMatchObject({ outcome: "unchanged" });
+		expect([w.pushes(), w.api.changes().length]).toEqual([2, changes]);
+	});
+
 	test("the default branch has another name: the pull request follows it", async () => {
 		const { w, text } = await published();
 		await using _ = w;
