@@ -84,9 +84,8 @@ export async function checkDefinitions(
 		const text = await library.definition(image);
 		return text === undefined ? undefined : { name: image, file: `library/${image}`, text };
 	};
-	// Where the library has none, images from outside are not judged.
+	// Where the library has none, images from outside are not judged. No registry is asked: what it pins is taken to have everything.
 	const pins = await library.pins();
-	const architectures = new Set(Object.keys(program.architectures));
 	const ids = Object.keys(rules) as RuleId[];
 	const { findings } = await check(
 		{
@@ -98,8 +97,6 @@ export async function checkDefinitions(
 			published: textOf,
 			explained: explanationsOf(written),
 			dockerfiles: dockerfilesOfGit(io, git),
-			// No registry is asked: what the library pins is taken to be there for all architectures.
-			architecturesOf: async () => await Promise.resolve(architectures),
 			git,
 		},
 		{ program, rules: new Set(ids.filter((id) => merged || rules[id].needs !== "history")) },
