@@ -80,12 +80,11 @@ const unmergedLimit = 30 * 60_000;
 function withPatience(world: Io) {
 	const late = new AbortController();
 	const done = new AbortController();
-	world.clock.sleep(unmergedLimit, done.signal).then(
-		() => {
-			late.abort(new Error("it took too long"));
-		},
-		() => {},
-	);
+	const wait = async (): Promise<void> => {
+		await world.clock.sleep(unmergedLimit, done.signal);
+		late.abort(new Error("it took too long"));
+	};
+	wait().catch(() => {});
 	return {
 		io: { ...world, signal: AbortSignal.any([world.signal, late.signal]) },
 		failureOf: (error: unknown) =>
