@@ -1,5 +1,12 @@
 import { orderedEntries } from "../json/index.ts";
-import { isAttestation, platformString, samePlatform, type Descriptor, type Platform } from "../oci/index.ts";
+import {
+	isAttestation,
+	platformString,
+	referenceDigest,
+	samePlatform,
+	type Descriptor,
+	type Platform,
+} from "../oci/index.ts";
 import type { Build, Builds } from "../builds/types.ts";
 import type { Source, Sources } from "../sources/types.ts";
 
@@ -91,10 +98,16 @@ function shown(platform: Platform): string {
 	return `${platformString(platform)}${release === undefined ? "" : ` ${release}`}`;
 }
 
-/** The first image among these manifests that is not for this platform. */
+/**
+ * The first among these manifests that is not for this platform. What calls itself an attestation must not be what anybody
+ * could pull: clients choose by platform alone, and an image of another architecture, or one that passed no test, would be hidden
+ * in it. Nor is an image about another one, by which it would be sorted.
+ */
 export function foreignTo(platform: Platform, manifests: readonly Descriptor[]): Descriptor | undefined {
-	return manifests.find(
-		(manifest) =>
-			!isAttestation(manifest) && (manifest.platform === undefined || !samePlatform(manifest.platform, platform)),
-	);
+	return manifests.find((manifest) => {
+		const own = manifest.platform;
+		if (isAttestation(manifest)) return own !== undefined && !(own.os === "unknown" && own.architecture === "unknown");
+		const isAbout = Object.hasOwn(manifest.annotations ?? {}, referenceDigest);
+		return isAbout || own === undefined || !samePlatform(own, platform);
+	});
 }
