@@ -3,6 +3,7 @@ import path from "node:path";
 import type { ImageConfig, ScriptedImage } from "../config/index.ts";
 import { BrewlineError, messageOf } from "../errors.ts";
 import { generateAll } from "../generate/index.ts";
+import { gitIn } from "../git/index.ts";
 import { printable } from "../io/index.ts";
 import { tabJson } from "../json/index.ts";
 import { openLibrary, proposalText, propose, proposeOptionsOf, type Proposal } from "../propose/index.ts";
@@ -75,12 +76,37 @@ async function proposeAll(context: Context, options: Options, names: string[]): 
 	const proposals: Proposal[] = [];
 	for (const [index, { image }] of images.entries()) {
 		const text = all?.get(image)?.text ?? (await readDefinition(folder!, image));
+		await warnOfUnpushed(context, image, text);
 		const proposal = await propose({ definitions: new Map([[image, text]]), repository }, io, how[index]!);
 		proposals.push(proposal);
 		if (!json) context.print(`${proposalText(proposal)}\n`);
 	}
 	if (json) context.print(tabJson(proposals));
 	return proposals.some(({ outcome }) => outcome === "foreign") ? 7 : 0;
+}
+
+/** A commit that is only here cannot be built by anybody else. What is known of a remote may be old, so this refuses nothing. */
+async function warnOfUnpushed({ io, folder }: Context, image: string, text: string): Promise<void> {
+	const commits = new Set(text.match(/(?<=^[a-z0-9-]*GitCommit: )[0-9a-f]{40,64}$/gm));
+	if (commits.size === 0) return;
+	try {
+		const remotes = await gitIn(io, { folder }, ["for-each-ref", "--count=1", "refs/remotes"]);
+		if (remotes.length === 0) return;
+		const told = await gitIn(io, { folder }, ["rev-list", "--max-count=10000", ...commits, "--not", "--remotes"]);
+		const [first] = told
+			.toString("latin1")
+			.split("\n")
+			.filter((commit) => commits.has(commit));
+		if (first === undefined) return;
+		io.log({
+			type: "message",
+			level: "warning",
+			text: `${image}: commit ${first.slice(0, 12)} is on no branch of a remote, as far as is known here: push it before its definition is merged`,
+		});
+	} catch (error) {
+		// Commits of another repository, or of none: whoever reads them says so.
+		if (!(error instanceof BrewlineError) || error.code !== "git") throw error;
+	}
 }
 
 /** The images of these names; all of the configuration's, those of scripts too, where none is given. */

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Proposal } from "../../src/propose/index.ts";
@@ -69,6 +69,23 @@ describe("brewline propose", () => {
 		expect((await propose()).stdout).toContain("tool: unchanged");
 	});
 
+	test("warns of a commit that nobody else has yet", async () => {
+		const { w, folder, propose } = await laptop();
+		await using _ = w;
+		const by = ["-c", "user.name=A", "-c", "user.email=a@example.org"];
+		const git = (...args: string[]) => execFileSync("git", [...by, ...args], { cwd: folder, stdio: "pipe" });
+		git("remote", "add", "origin", w.image.directory);
+		git("fetch", "--quiet", "origin");
+		expect((await propose("--dry-run")).stderr).not.toContain("on no branch");
+		appendFileSync(join(folder, "1/Dockerfile"), "# more\n");
+		git("commit", "--quiet", "--all", "--message", "More");
+		const ended = await propose("--dry-run");
+		expect(ended).toMatchObject({
+			code: 0,
+			stderr: expect.stringMatching(/tool: commit [0-9a-f]{12} is on no branch of a remote/),
+		});
+	});
+
 	test("what a script printed is proposed from a folder, and the script is not run for it", async () => {
 		const { w, folder, propose } = await laptop();
 		await using _ = w;
@@ -98,7 +115,7 @@ describe("brewline propose", () => {
 		[["nothing"], 3, "has no image nothing"],
 		[["--min-age", "soon"], 2, "write minutes, hours or days"],
 		[["--token-variable", "NONE"], 5, "or push a branch alone; NONE is not set (--token-variable names another one)"],
-		[["--token-variable", "NONE", "--branch-only"], 5, "contents: write); NONE is not set (--token-variable"],
+		[["--token-variable", "NONE", "--branch-only"], 5, "give a token for it; NONE is not set (--token-variable"],
 		[["--token-variable", "HOME"], 5, "the token is that of HOME"],
 		[["--definitions", "nowhere"], 3, "cannot read the definition nowhere/tool"],
 	] as const)("%j is refused", async (args, code, message) => {
