@@ -251,7 +251,7 @@ function copier(
 			await bringArtifacts(artifacts);
 			if (!same && target.tag !== undefined) await put(target, await source.read(root));
 			const state = same && brought.size === 0 ? "present" : "copied";
-			progress.end(state, amountsText(amounts));
+			progress.end(state, `${amountsText(amounts)}${dryRun ? " (dry run)" : ""}`);
 			return { reference: printReference(target), state, ...amounts };
 		} catch (cause) {
 			const error = asError(cause);

@@ -45,6 +45,7 @@ describe("copy", () => {
 		const targets = [`${other.host}/a:1`, `${other.host}/a:latest`];
 		const dry = await place.brewline(["copy", source, ...targets, "--dry-run"]);
 		expect(dry).toMatchObject({ code: 0, stdout: expect.stringMatching(/^would copy .*\nwould copy .*\n$/) });
+		expect(dry.stderr.match(/^✔ copied .* \(dry run\)$/gm)).toHaveLength(2);
 		expect(await client.headManifest(parseReference(targets[0]!))).toBeUndefined();
 		const first = await place.brewline(["copy", source, ...targets]);
 		const [one, two] = first.stdout.split("\n");
