@@ -38,7 +38,7 @@ const maxRedirects = 5;
 
 /**
  * Definitions at an address, to which the image's name is added: `https://…/library/`. An answer of 404 or 410 is
- * that there is none; any other but 200 is an error.
+ * that there is none; any other but 200 is an error of the other side, as where a clone cannot be had.
  */
 export function definitionsAt(io: Io, address: string): Definitions {
 	const base = new URL(address.endsWith("/") ? address : `${address}/`);
@@ -63,7 +63,7 @@ function checkName(image: string): string {
 
 async function fetchText(io: Io, url: URL): Promise<string | undefined> {
 	const ending = new AbortController();
-	const late = new BrewlineError("failed", `${printable(url.href)} did not answer within ${timeLimit / 1000} s`);
+	const late = new BrewlineError("git", `${printable(url.href)} did not answer within ${timeLimit / 1000} s`);
 	const done = new AbortController();
 	const timer = io.clock.sleep(timeLimit, done.signal).then(
 		() => ending.abort(late),
@@ -75,7 +75,7 @@ async function fetchText(io: Io, url: URL): Promise<string | undefined> {
 		if (ending.signal.aborted) throw late;
 		if (error instanceof BrewlineError) throw error;
 		io.signal.throwIfAborted();
-		throw new BrewlineError("failed", `${printable(url.href)} cannot be read: ${printable(messageOf(error))}`, {
+		throw new BrewlineError("git", `${printable(url.href)} cannot be read: ${printable(messageOf(error))}`, {
 			cause: error,
 			hint: "Name a folder instead, if the network is not to be had: --library FOLDER, for check --published FOLDER.",
 		});
@@ -96,7 +96,7 @@ async function follow(io: Io, from: URL, signal: AbortSignal): Promise<string | 
 			const isSafe = next?.protocol === "https:" || (next?.protocol === "http:" && url.protocol === "http:");
 			if (next === undefined || !isSafe || redirects >= maxRedirects) {
 				throw new BrewlineError(
-					"failed",
+					"git",
 					`${printable(from.href)} leads to ${printable(location)}, which is not followed`,
 				);
 			}
@@ -106,7 +106,7 @@ async function follow(io: Io, from: URL, signal: AbortSignal): Promise<string | 
 		if (answer.status !== 200) {
 			answer.body.destroy();
 			if (answer.status === 404 || answer.status === 410) return undefined;
-			throw new BrewlineError("failed", `${printable(url.href)} answered ${answer.status}`);
+			throw new BrewlineError("git", `${printable(url.href)} answered ${answer.status}`);
 		}
 		const chunks: Buffer[] = [];
 		let size = 0;
