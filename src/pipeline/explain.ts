@@ -4,7 +4,7 @@ import { pairOf, type Plan } from "../plan/index.ts";
 import { untestedOf, type Untested } from "../publish/index.ts";
 import type { SourceEntry, Sources } from "../sources/index.ts";
 import { reasonsIn } from "./report.ts";
-import { select } from "./select.ts";
+import { requireImage, select } from "./select.ts";
 import { computeBuilds, computePlan, computeSources, openLookups } from "./steps.ts";
 import { knownTests } from "./tests.ts";
 import type { Workspace } from "./workspace.ts";
@@ -39,6 +39,7 @@ export interface ExplainedParent {
 
 /** Explains all that a reference names. Reads the registry and the state, writes nothing. */
 export async function explain(workspace: Workspace, reference: string, arch?: string): Promise<readonly Explanation[]> {
+	requireImage(workspace.program.library, reference);
 	const dry = { ...workspace, dryRun: true };
 	const sources = await computeSources(dry);
 	const selected = select(sources, reference, arch);

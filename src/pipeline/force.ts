@@ -3,7 +3,7 @@ import { BrewlineError } from "../errors.ts";
 import { printable } from "../io/index.ts";
 import { decisionOf, type Forced, timeOf, titleOf } from "../plan/index.ts";
 import type { ForcedBuild, State } from "../state/index.ts";
-import { select } from "./select.ts";
+import { requireImage, select } from "./select.ts";
 import { computeBuilds, computeSources, openLookups } from "./steps.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -41,6 +41,7 @@ export async function force(workspace: Workspace, request: ForceRequest): Promis
 			hint: "name its repository in the configuration: program.state.repository",
 		});
 	}
+	requireImage(workspace.program.library, request.reference);
 	// The next plan compares what is there with what was known: nothing of that is written over here.
 	const dry = { ...workspace, dryRun: true };
 	const sources = await computeSources(dry);

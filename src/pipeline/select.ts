@@ -1,3 +1,5 @@
+import { fileNames } from "../definition/index.ts";
+import { nearest } from "../definition/text.ts";
 import { BrewlineError } from "../errors.ts";
 import { printable } from "../io/index.ts";
 import { orderedEntries } from "../json/index.ts";
@@ -12,6 +14,21 @@ export interface Selected {
 	readonly tag: string;
 }
 
+/** Refuses a name that no definition has, before anything is fetched for it. */
+export function requireImage(library: string, reference: string): void {
+	const names = fileNames(library);
+	const name = reference.split(":")[0]!;
+	if (names.includes(name)) return;
+	const near = nearest(name, names);
+	throw nothingUnder(reference, near === undefined ? undefined : `did you mean ${printable(near)}?`);
+}
+
+function nothingUnder(reference: string, hint?: string): BrewlineError {
+	return new BrewlineError("reference", `nothing is defined under ${printable(reference)}`, {
+		hint: hint ?? "write NAME or NAME:TAG as the definitions have them: brewline inspect list",
+	});
+}
+
 /**
  * What `IMAGE` or `IMAGE:TAG` names, on one architecture or all, in the order of the sources. Throws `reference` where that is
  * nothing.
@@ -24,17 +41,9 @@ export function select(sources: Sources, reference: string, arch?: string): read
 			.map(([name, { tags }]) => ({ sourceId, arch: name, tag: tags.find(matches) ?? tags[0]! })),
 	);
 	if (found.length > 0) return found;
-	const elsewhere = arch === undefined ? [] : select(sources, reference);
-	throw new BrewlineError(
-		"reference",
-		arch === undefined
-			? `nothing is defined under ${printable(reference)}`
-			: `${printable(reference)} is not defined for ${printable(arch)}`,
-		{
-			hint:
-				arch === undefined
-					? "write NAME or NAME:TAG as the definitions have them: brewline inspect list"
-					: `it is for ${[...new Set(elsewhere.map((one) => one.arch))].join(", ")}`,
-		},
-	);
+	if (arch === undefined) throw nothingUnder(reference);
+	const elsewhere = select(sources, reference);
+	throw new BrewlineError("reference", `${printable(reference)} is not defined for ${printable(arch)}`, {
+		hint: `it is for ${[...new Set(elsewhere.map((one) => one.arch))].join(", ")}`,
+	});
 }

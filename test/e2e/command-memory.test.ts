@@ -119,6 +119,17 @@ describe("a forced build", () => {
 });
 
 describe("explain", () => {
+	it("fetches nothing for a name that nothing has", async () => {
+		const mistyped = await place.brewline("explain importd:1");
+		expect(mistyped).toEqual({
+			code: 3,
+			stdout: "",
+			stderr: "reference: nothing is defined under importd:1\n  did you mean imported?\n",
+		});
+		const unknown = await place.brewline("explain imported:2");
+		expect(unknown.stderr).toContain("nothing is defined under imported:2\n  write NAME or NAME:TAG");
+	});
+
 	it("says of each image why it is built or not, where it is, and what it stands on", async () => {
 		const before = await succeed("explain imported:latest amd64");
 		expect(before.stdout).toMatch(
