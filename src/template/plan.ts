@@ -257,9 +257,13 @@ function place(entry: MatrixEntry, name: string, where: string): string {
 
 /** Relative, without `..`, and nothing that belongs to git itself. */
 function isPath(path: string): boolean {
-	return (
-		isRepositoryPath(path) && !/[\p{Cc}\\]/u.test(path) && !path.split("/").some((part) => /^\.git[. ]*$/i.test(part))
-	);
+	return isRepositoryPath(path) && !/[\p{Cc}\\]/u.test(path) && !path.split("/").some(isOfGit);
+}
+
+/** Also by names under which some file systems have the same folder: letters that do not count, a short name, a stream. */
+function isOfGit(part: string): boolean {
+	const [name = ""] = part.replace(/\p{Default_Ignorable_Code_Point}/gu, "").split(":");
+	return /^(?:\.git[. ]*|git~\d+)$/i.test(name);
 }
 
 function add<Item extends { readonly path: string }>(
