@@ -125,7 +125,13 @@ async function generatedHere(context: Context, place: string): Promise<Checkable
 	const { architectures, defaultArchitecture } = program;
 	const generated = await generateAll(
 		images,
-		{ repository: { folder }, definitions, architectures: Object.keys(architectures), defaultArchitecture },
+		{
+			repository: { folder },
+			configuration: path.basename(context.file),
+			definitions,
+			architectures: Object.keys(architectures),
+			defaultArchitecture,
+		},
 		io,
 	);
 	const here = Object.fromEntries(images.map(({ header }) => [`${header.repository}.git`, folder]));

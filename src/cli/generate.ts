@@ -58,6 +58,7 @@ export async function generateStep(context: Context, options: Options): Promise<
 	const printed = await printedBy(context, scripts, options.allowScript === true);
 	const input = {
 		repository: { folder: context.folder },
+		configuration: path.basename(context.file),
 		definitions: firstOf(
 			async (image) => await Promise.resolve(printed.get(image)),
 			parentsOf(context, () => definitionsAt(io, officialLibrary)),
@@ -83,16 +84,10 @@ export async function generateStep(context: Context, options: Options): Promise<
 		}
 	}
 	if (context.json) {
-		const scripted = [...printed].map(([image, text]) => ({ image, text, entries: [], left: [], parents: [] }));
+		const nothing = { entries: [], left: [], parents: [], uncommitted: [], warnings: [] };
+		const scripted = [...printed].map(([image, text]) => ({ image, text, ...nothing }));
 		context.print(tabJson({ images: [...scripted, ...done.values()] }));
 	} else if (output === undefined) context.print(encodeText(texts.map(([, text]) => text).join("")));
-	for (const { image, left } of done.values()) {
-		for (const { what, reason, rule } of left) {
-			// What names a version that is gone is easily overlooked, and takes an alias away.
-			const level = rule.startsWith("aliases.") ? "warning" : "debug";
-			io.log({ type: "message", level, text: `${image}: without ${what}: ${reason} (${rule})` });
-		}
-	}
 	return 0;
 }
 

@@ -66,6 +66,7 @@ async function proposeAll(context: Context, options: Options, names: string[]): 
 					context.images,
 					{
 						repository,
+						configuration: path.basename(context.file),
 						definitions: parentsOf(context, () => (image) => library.definition(image)),
 						architectures: Object.keys(program.architectures),
 						defaultArchitecture: program.defaultArchitecture,

@@ -30,6 +30,9 @@ export async function renderStep(context: Context, options: Options, versions: s
 		...(versions.length === 0 ? {} : { versions }),
 		...(options.today === undefined ? {} : { today: options.today }),
 	});
+	for (const { message, at, hint } of rendered.warnings) {
+		io.log({ type: "message", level: "warning", text: message, at, hint });
+	}
 	if (context.json) {
 		context.print(tabJson(asData(rendered)));
 		return options.check === true && rendered.changes.length > 0 ? 1 : 0;

@@ -17,10 +17,10 @@ import {
 import { architecturesOf, type FoundArchitecture } from "./architectures.ts";
 import { withArchitecture } from "./rules.ts";
 import { tagsOf } from "./tags.ts";
-import type { ComposeInput, Generated, GeneratedEntry, TagReason } from "./types.ts";
+import type { Composed, ComposeInput, GeneratedEntry, TagReason } from "./types.ts";
 
 /** The definition, from all that the survey asked for. The same input gives the same bytes. Pure. */
-export function compose(input: ComposeInput): Generated {
+export function compose(input: ComposeInput): Composed {
 	const { config } = input;
 	const matrix = buildMatrix(input, input.survey.dockerfiles);
 	const answers = input.commits[Symbol.iterator]();

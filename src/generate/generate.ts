@@ -8,10 +8,11 @@ import { BrewlineError } from "../errors.ts";
 import { gitIn, newestCommits, type LocalRepository } from "../git/index.ts";
 import type { Io } from "../io/index.ts";
 import { printable } from "../io/printable.ts";
-import { dayOf, readCommit, readWorkTree, type RepositoryFiles } from "../matrix/index.ts";
+import { dayOf, readCommit, readWorkTree, type RepositoryFiles, versionsWarnings } from "../matrix/index.ts";
 import { openSandbox, type Sandbox, type SandboxOptions } from "../sandbox/index.ts";
 import type { Definitions } from "./definitions.ts";
 import type { Generated, SurveyInput } from "./types.ts";
+import { uncommittedOf } from "./uncommitted.ts";
 
 export interface GenerateInput {
 	readonly config: ImageConfig;
@@ -27,6 +28,8 @@ export interface GenerateInput {
 	readonly today: string;
 	/** Where the repository's own data is evaluated, for who generates many definitions; default: one of its own. */
 	readonly sandbox?: Sandbox;
+	/** The configuration's path in the work tree, where it is in there: it is told if it is not committed. */
+	readonly configuration?: string;
 	/** What the repository's own data may use while it is evaluated. */
 	readonly limits?: Pick<SandboxOptions, "timeLimit" | "memoryLimit">;
 	/** The commits of branches, where they are not to be those that the repository has now. */
@@ -60,7 +63,15 @@ export async function generate(input: GenerateInput, io: Io): Promise<Generated>
 		readDefinitions(input.definitions, found.parents),
 		existingObjects(io, local, found.objects),
 	]);
-	return await sandbox.run("compose", { ...asked, survey: found, head, commits, definitions, existing });
+	const { untracked = new Set<string>() } = files;
+	const composed = await sandbox.run("compose", { ...asked, survey: found, head, commits, definitions, existing });
+	return {
+		...composed,
+		uncommitted: isWorkTree
+			? uncommittedOf({ config, configuration: input.configuration, composed, survey: found, changed, untracked })
+			: [],
+		warnings: versionsWarnings(config, files),
+	};
 }
 
 async function readDefinitions(definitions: Definitions, images: readonly string[]): Promise<Map<string, string>> {

@@ -1,7 +1,7 @@
 import type { ImageConfig } from "../config/index.ts";
 import type { DockerfileFacts } from "../dockerfile/index.ts";
 import type { PathQuery } from "../git/index.ts";
-import type { Left, RepositoryFiles } from "../matrix/index.ts";
+import type { FileWarning, Left, RepositoryFiles } from "../matrix/index.ts";
 
 /** What is known before git and other definitions are asked. All of it is plain data, fit to be given to a worker. */
 export interface SurveyInput {
@@ -72,7 +72,8 @@ export interface GeneratedEntry {
 	readonly commit?: string;
 }
 
-export interface Generated {
+/** What is computed of a definition from what was asked for. */
+export interface Composed {
 	readonly image: string;
 	/** The definition, to the byte. */
 	readonly text: string;
@@ -81,4 +82,13 @@ export interface Generated {
 	readonly left: readonly Left[];
 	/** The images that entries are built from, with their tags, as far as they gave architectures. */
 	readonly parents: readonly string[];
+}
+
+export interface Generated extends Composed {
+	/**
+	 * Files of a work tree that it is made from, and that are not as in the newest commit: what it says of them is not in the
+	 * commits that it names. Sorted.
+	 */
+	readonly uncommitted: readonly string[];
+	readonly warnings: readonly FileWarning[];
 }

@@ -24,4 +24,4 @@ export {
 export { gitIn, gitStream, type LocalRepository } from "./repository.ts";
 export { checkCount, checkTotal, readSnapshot, type SnapshotFile, type SnapshotLimits } from "./snapshot.ts";
 export { newestCommits } from "./newest.ts";
-export type { PathQuery } from "./pathspec.ts";
+export { compilePathspecs, type PathQuery } from "./pathspec.ts";

@@ -1,7 +1,8 @@
-import { BrewlineError } from "../errors.ts";
+import type { ImageConfig } from "../config/index.ts";
+import { BrewlineError, type Location } from "../errors.ts";
 import { printable } from "../io/printable.ts";
-import { orderedKeys, parseJsonObject, type JsonObject, type JsonValue } from "../json/index.ts";
-import { textOfFile, type RepositoryFiles } from "./files.ts";
+import { orderedKeys, parseJsonObject, repeatedKeys, type JsonObject, type JsonValue } from "../json/index.ts";
+import { largestFile, textOfFile, type RepositoryFiles } from "./files.ts";
 import { expand, type Scope, type Value } from "./scope.ts";
 
 /** The largest `versions.json` of 2026 has 150 KB. */
@@ -10,13 +11,7 @@ const maxBytes = 4 * 1024 * 1024;
 /** The versions of a file by key, in its order, without those that are null. */
 export function readVersionsFile(files: RepositoryFiles, path: string): ReadonlyMap<string, JsonValue> {
 	const text = textOfFile(files, path);
-	if (text === undefined) {
-		const isThere = files.files.has(path);
-		const problem = isThere ? "cannot be read: it is too large, or a link" : "is missing, or git ignores it,";
-		throw new BrewlineError("config", `${printable(path)} ${problem} in ${printable(files.source)}`, {
-			hint: "Name the file in versions.file, or list the versions in versions.list.",
-		});
-	}
+	if (text === undefined) throw unreadable(files, path);
 	const data = parseVersions(text, path);
 	return new Map(
 		orderedKeys(data)
@@ -28,6 +23,48 @@ export function readVersionsFile(files: RepositoryFiles, path: string): Readonly
 /** All that is in the text of a versions' file. */
 export function parseVersions(text: string, path: string): JsonObject {
 	return parseJsonObject(text, { what: path, maxBytes, code: "config" });
+}
+
+function unreadable({ files, source }: RepositoryFiles, path: string): BrewlineError {
+	const file = files.get(path);
+	if (file === undefined) {
+		return new BrewlineError("config", `${printable(path)} is missing, or git ignores it, in ${printable(source)}`, {
+			hint: "Name the file in versions.file, or list the versions in versions.list.",
+		});
+	}
+	const at = { file: path };
+	if (file.mode === "link") {
+		return new BrewlineError("config", `${printable(path)} is a link, which is not followed`, {
+			at,
+			hint: "Commit the file itself, or name the one that it leads to in versions.file.",
+		});
+	}
+	return new BrewlineError(
+		"config",
+		`${printable(path)} is larger than the ${largestFile} bytes that are read of a file`,
+		{
+			at,
+			hint: "Take out what neither the definition nor a template needs, or name a smaller file in versions.file.",
+		},
+	);
+}
+
+/** What is doubtful in a file of the repository. */
+export interface FileWarning {
+	readonly message: string;
+	readonly at: Location;
+	readonly hint: string;
+}
+
+/** What of the file of the versions is never read: of a key that stands twice in one object, the last one counts. */
+export function versionsWarnings({ versions }: ImageConfig, files: RepositoryFiles): readonly FileWarning[] {
+	if (versions?.directories === true) return [];
+	const file = versions?.file ?? "versions.json";
+	return repeatedKeys(textOfFile(files, file) ?? "{}").map(({ key, line, column, earlier }) => ({
+		message: `the key "${printable(key, 100)}" stands twice in one object: what it has in line ${earlier} is not read`,
+		at: { file, line, column },
+		hint: "Take one of the two out, or rename it; jq takes the last one too, and says nothing.",
+	}));
 }
 
 /** What is at a path of the data, whose parts are templates; undefined: nothing, or null. */

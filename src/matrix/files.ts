@@ -1,3 +1,6 @@
+/** Bytes of the largest file that is read. What is larger is no text that anything is made from. */
+export const largestFile = 1024 * 1024;
+
 /** A file of a repository, as far as the engine reads it. */
 export interface RepositoryFile {
 	readonly mode: "file" | "executable" | "link";
@@ -14,6 +17,8 @@ export interface RepositoryFiles {
 	readonly files: ReadonlyMap<string, RepositoryFile>;
 	/** Where they are from, for messages: a folder, or a repository with a commit. */
 	readonly source: string;
+	/** Those that git does not have yet; of a commit, none. */
+	readonly untracked?: ReadonlySet<string>;
 }
 
 /** The text of a regular file; undefined where there is none, or only a link, or one that is too large. */

@@ -7,6 +7,7 @@ import {
 	readFileSync,
 	readlinkSync,
 	realpathSync,
+	statSync,
 } from "node:fs";
 import path from "node:path";
 import posix from "node:path/posix";
@@ -14,11 +15,12 @@ import { decodeText } from "../definition/index.ts";
 import { BrewlineError } from "../errors.ts";
 import { checkCount, checkTotal, gitIn, readSnapshot, type SnapshotLimits } from "../git/index.ts";
 import type { Io } from "../io/index.ts";
+import { printable } from "../io/printable.ts";
 import { compareCodePoints } from "../json/index.ts";
-import type { RepositoryFile, RepositoryFiles } from "./files.ts";
+import { largestFile, type RepositoryFile, type RepositoryFiles } from "./files.ts";
 
-/** Much more than any image repository has; what is larger is no text that anything is made from. */
-const limits: SnapshotLimits = { maxFile: 1024 * 1024, maxTotal: 64 * 1024 * 1024, maxFiles: 50_000 };
+/** Much more than any image repository has. */
+const limits: SnapshotLimits = { maxFile: largestFile, maxTotal: 64 * 1024 * 1024, maxFiles: 50_000 };
 
 /** The files of a commit, of any repository on this machine: its folder, or the one of a bare repository. */
 export async function readCommit(io: Io, gitDirectory: string, commit: string): Promise<RepositoryFiles> {
@@ -38,9 +40,24 @@ export async function readCommit(io: Io, gitDirectory: string, commit: string): 
  * link, neither as a file nor as a folder.
  */
 export async function readWorkTree(io: Io, folder: string): Promise<RepositoryFiles> {
+	if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) {
+		throw new BrewlineError("usage", `${printable(folder)} is no folder`, {
+			hint: "Name the work tree of the image's repository.",
+		});
+	}
 	const root = realpathSync(folder);
-	const listed = await gitIn(io, { folder: root }, ["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
-	const names = [...new Set(decodeText(listed).split("\0").filter(Boolean))].sort(compareCodePoints);
+	const listed = await gitIn(io, { folder: root }, [
+		"ls-files",
+		"-z",
+		"-t",
+		"--cached",
+		"--others",
+		"--exclude-standard",
+	]);
+	// Each name comes with a letter and a blank in front: ? where git does not have it.
+	const lines = decodeText(listed).split("\0").filter(Boolean);
+	const untracked = new Set(lines.flatMap((line) => (line.startsWith("? ") ? [line.slice(2)] : [])));
+	const names = [...new Set(lines.map((line) => line.slice(2)))].sort(compareCodePoints);
 	checkCount(names.length, limits);
 	const files = new Map<string, RepositoryFile>();
 	const folders = new Map<string, boolean>([["", true]]);
@@ -66,7 +83,7 @@ export async function readWorkTree(io: Io, folder: string): Promise<RepositoryFi
 		checkTotal(total, limits);
 		files.set(name, file);
 	}
-	return { files, source: folder };
+	return { files, source: folder, untracked };
 }
 
 function readOne(file: string): RepositoryFile | undefined {

@@ -3,7 +3,7 @@ import { BrewlineError } from "../errors.ts";
 import { printable } from "../io/printable.ts";
 import { compareCodePoints, type JsonValue } from "../json/index.ts";
 import { readVersionsFile } from "./data.ts";
-import { textOfFile, type RepositoryFiles } from "./files.ts";
+import type { RepositoryFiles } from "./files.ts";
 import { compareKeys, compareVersions } from "./order.ts";
 
 const maxVersions = 1000;
@@ -30,7 +30,7 @@ export function readVersions(config: ImageConfig, files: RepositoryFiles): Reado
 function listVersions(versions: VersionsConfig, files: RepositoryFiles): ReadonlyMap<string, JsonValue | undefined> {
 	if (versions.list !== undefined) {
 		const path = versions.file ?? "versions.json";
-		const known = textOfFile(files, path) === undefined ? undefined : readVersionsFile(files, path);
+		const known = files.files.has(path) ? readVersionsFile(files, path) : undefined;
 		return new Map(versions.list.map((key) => [key, known?.get(key)]));
 	}
 	if (versions.directories === true) {

@@ -1,6 +1,6 @@
 import type { ImageConfig } from "../config/index.ts";
 import type { Io } from "../io/types.ts";
-import { dayOf, readWorkTree } from "../matrix/index.ts";
+import { dayOf, type FileWarning, readWorkTree, versionsWarnings } from "../matrix/index.ts";
 import { openSandbox, type Sandbox } from "../sandbox/index.ts";
 import { type Change, changesTo } from "./changes.ts";
 import type { Rendering } from "./rendering.ts";
@@ -27,6 +27,8 @@ export interface Rendered {
 	}[];
 	/** What was not as it would be rendered, in the order of the paths. */
 	readonly changes: readonly Change[];
+	/** What is doubtful in the files of the versions; each once. */
+	readonly warnings: readonly FileWarning[];
 }
 
 /**
@@ -68,8 +70,12 @@ async function renderIn(
 		const given = versions === undefined ? {} : { versions };
 		renderings.push(await sandbox.run("render", { config, files, today, ...given }));
 	}
+	const warnings = new Map(
+		described.flatMap((config) => versionsWarnings(config, files).map((one) => [JSON.stringify(one), one] as const)),
+	);
 	return {
 		images: described.map(({ image }, index) => ({ image, files: renderings[index]!.files.length })),
 		changes: changesTo(files, renderings),
+		warnings: [...warnings.values()],
 	};
 }

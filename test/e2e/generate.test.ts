@@ -175,7 +175,9 @@ describe("brewline generate", () => {
 			"1.2/second/debian/Dockerfile": "FROM app:1.2-alpine\n",
 		});
 		expect(await run()).toMatchObject(failure(2, /there are 2 images\n {2}Name one with --image/));
-		expect((await run("--output", "out/")).stderr).toBe("");
+		expect((await run("--output", "out/")).stderr).toMatch(
+			/^warning second: there is no 1\.2\/second\/alpine\/Docker.*\n.*\n$/,
+		);
 		expect(readFileSync(path.join(tree.folder, "out/second"), "utf8")).toContain("Architectures: amd64, arm32v6\n");
 		expect(await run("--image", "third")).toMatchObject(failure(3, /no image third/));
 		expect(await run("--output", "one")).toMatchObject(failure(2, /one is no folder/));
@@ -235,7 +237,45 @@ describe("a work tree", () => {
 		writeFileSync(path.join(secret, "versions.json"), versionsFile([["1.2", "6.6.6"]]));
 		rmSync(path.join(tree.folder, "versions.json"));
 		symlinkSync(path.join(secret, "versions.json"), path.join(tree.folder, "versions.json"));
-		expect(await run()).toMatchObject(failure(2, /versions\.json cannot be read: it is too large, or a link/));
+		expect(await run()).toMatchObject(failure(2, /versions\.json is a link, which is not followed/));
+	});
+
+	it("that is not as it was committed is told once, with the files that matter", async () => {
+		tree.write({ "README.md": "y\n", "new.txt": "", "1.2/debian/new.sh": "" });
+		expect(await run()).toMatchObject({ code: 0, stderr: "" });
+		tree.write({ "versions.json": versionsFile([["1.2", "1.2.4"]]), "1.2/debian/start.sh": "3\n" });
+		const ended = await run();
+		expect(ended).toMatchObject({ code: 0, stdout: expect.stringContaining("1.2.4") as string });
+		expect(ended.stderr).toBe(
+			"warning 1.2/debian/start.sh and versions.json are not as in the newest commit: the definition is made from what is here, and names commits that do not have it\n  Commit them, and generate once more.\n",
+		);
+		const { images } = JSON.parse((await run("--json")).stdout) as { readonly images: readonly Generated[] };
+		expect(images).toMatchObject([{ uncommitted: ["1.2/debian/start.sh", "versions.json"], warnings: [] }]);
+		tree.git("checkout", "--quiet", ".");
+		tree.git("rm", "--quiet", "--cached", "versions.json");
+		writeFileSync(path.join(tree.folder, "other.yaml"), configuration);
+		const other = await brewline(["--library", library, "--config", "other.yaml", "generate"], { cwd: tree.folder });
+		expect(other.stderr).toMatch(/^warning other\.yaml and versions\.json are not as in the newest commit: .*\n.*\n$/);
+	});
+
+	it("without some Dockerfiles, or with keys that stand twice, is doubtful too", async () => {
+		tree.commit({
+			"1.2/alpine/Dockerfile": null,
+			"versions.json": '{\n  "1.2": { "version": "1.2.3" },\n  "1.2": { "version": "1.2.5", "x": 1, "x": 2 }\n}\n',
+		});
+		const { stdout, stderr } = await run();
+		expect(stdout).toContain("Tags: 1.2.5, 1.2");
+		expect(stderr.split("\n")).toEqual([
+			expect.stringMatching(/^warning versions\.json:3:3: the key "1\.2" stands twice .* line 2 is not read$/),
+			expect.stringMatching(/^ {2}Take one of the two out/),
+			expect.stringMatching(/^warning versions\.json:3:40: the key "x" stands twice .* line 3 is not read$/),
+			expect.any(String),
+			expect.stringMatching(
+				/^warning app: there is no 1\.2\/alpine\/Dockerfile: .* is left out \(requireDockerfile\)$/,
+			),
+			expect.stringMatching(/^ {2}Add what is missing/),
+			"",
+		]);
 	});
 
 	it("starts no program that its configuration names", async () => {
@@ -288,6 +328,30 @@ describe("what goes wrong", () => {
 	])("%s: %j", async (file, content, code, message) => {
 		tree.commit({ [file]: content });
 		expect(await run()).toMatchObject(failure(code, message));
+	});
+
+	test("versions that are more than is read", async () => {
+		const large = versionsFile([["1.2", { version: "1.2.3", x: "x".repeat(1024 * 1024) }]]);
+		tree.commit({ "versions.json": large });
+		expect(await run()).toMatchObject(
+			failure(2, /versions\.json is larger than the 1048576 bytes that are read of a file\n {2}Take out what/),
+		);
+		// Nor are they passed over where their names stand in the configuration.
+		tree.commit({ "brewline.yaml": `${configuration}  versions: { list: ["1.2"] }\n` });
+		expect(await run()).toMatchObject(failure(2, /versions\.json is larger than/));
+	});
+
+	test("a place where no file can be", async () => {
+		mkdirSync(path.join(tree.folder, "out/app"), { recursive: true });
+		expect(await run("--output", "out")).toMatchObject(
+			failure(2, /out\/app cannot be written: it is a folder\n {2}Name/),
+		);
+		expect(await run("--output", "brewline.yaml/app")).toMatchObject(failure(2, /on the way to it is no folder/));
+		const inside = async (...args: readonly string[]): Promise<Ended> => await brewline(args, { cwd: tree.folder });
+		expect(await inside("init", "nowhere", "--dry-run")).toMatchObject(failure(2, /nowhere is no folder/));
+		expect(await inside("--work", "brewline.yaml", "check", "--published", library)).toMatchObject(
+			failure(2, /on the way to it is no folder/),
+		);
 	});
 
 	test("to explain and to write in one", async () => {

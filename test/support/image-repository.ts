@@ -87,7 +87,7 @@ export function composed(
 		existing: found.objects.map(asked.existing ?? (() => true)),
 		definitions: new Map(Object.entries(asked.definitions ?? {})),
 	});
-	return { ...generated, survey: found };
+	return { ...generated, uncommitted: [], warnings: [], survey: found };
 }
 
 /** A definition of a parent: `["1.0, latest", "amd64, s390x"]` for each entry. */

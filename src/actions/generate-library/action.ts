@@ -58,7 +58,8 @@ export const action: Action<typeof inputs> = {
 			if (steps.has("propose") && idle === undefined) for (const image of images) optionsOf(image, given["dry-run"]);
 			await using library = openLibrary(io, optionsOf(images[0], true));
 			const folder = path.dirname(path.resolve(given.config));
-			const repository: Repository = { program, images, folder, library, temporary };
+			const configuration = path.basename(given.config);
+			const repository: Repository = { program, images, folder, configuration, library, temporary };
 			const done = await take(
 				steps,
 				{ ...repository, idle, output: given.output, dryRun: given["dry-run"], optionsOf },
@@ -132,7 +133,12 @@ async function take(steps: ReadonlySet<Step>, work: Work, io: Io): Promise<Done>
 	let done: Done = {};
 	try {
 		if (steps.has("render-check")) {
-			done = { rendered: (await render(images, folder, io, { write: false })).changes };
+			const { changes, warnings } = await render(images, folder, io, { write: false });
+			// Generating says them too.
+			for (const { message, at, hint } of steps.has("generate") ? [] : warnings) {
+				io.log({ type: "message", level: "warning", text: message, at, hint });
+			}
+			done = { rendered: changes };
 		}
 		if (steps.has("generate")) done = { ...done, definitions: await writeDefinitions(work, io, output) };
 		const { definitions = [] } = done;

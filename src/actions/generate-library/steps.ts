@@ -22,6 +22,8 @@ export interface Repository {
 	readonly images: readonly ImageConfig[];
 	/** Of the configuration, and so of the repository. */
 	readonly folder: string;
+	/** The configuration's name in it. */
+	readonly configuration: string;
 	readonly library: Library;
 	/** Where git objects are kept; nothing of it is needed afterwards. */
 	readonly temporary: string;
@@ -38,12 +40,13 @@ export interface Written extends Generated {
 
 /** Generates all definitions and writes them into a folder, each as a file by the name of its image. */
 export async function writeDefinitions(
-	{ program, images, folder, library }: Repository,
+	{ program, images, folder, configuration, library }: Repository,
 	io: Io,
 	output: string,
 ): Promise<readonly Written[]> {
 	const input = {
 		repository: { folder },
+		configuration,
 		definitions: (image: string) => library.definition(image),
 		architectures: Object.keys(program.architectures),
 		defaultArchitecture: program.defaultArchitecture,
