@@ -176,6 +176,10 @@ function withSplit(layout: Layout, places: readonly Place[]): Layout {
 		const isSuite = variants.every((variant) => /^(?:alpine|[a-z]+\/)/.test(variant));
 		return renamed(layout, "path", isSuite ? "^(?<suite>[^/]+)/(?<kind>[^/]+)$" : "^(?<outer>[^/]+)/(?<inner>[^/]+)$");
 	}
+	// `alpine` and `alpine/management`: what lies below a variant is something added to it.
+	if (depths.size > 1 && variants.every((variant) => variants.includes(variant.split("/")[0]!))) {
+		return renamed(layout, "path", "^(?<variant>[^/]+)(?:/(?<added>.+))?$");
+	}
 	if (depths.size > 1) return renamed(layout, "path", "^(?<dir>.*/)?(?<variant>[^/]+)$");
 	if (variants.every((variant) => /^[a-z]+-./.test(variant))) {
 		const kinds = new Set(variants.map((variant) => variant.split("-")[0]));

@@ -6,9 +6,12 @@ import {
 	parentDefinition,
 	type TestFiles,
 } from "../../test/support/image-repository.ts";
+import type { ImageConfig } from "../config/index.ts";
+import { nodeIo } from "../io/index.ts";
 import { compareDefinitions } from "./compare.ts";
 import { propose } from "./propose.ts";
 import { readPublished } from "./published.ts";
+import { proposeTemplates } from "./templates.ts";
 
 const definitions = {
 	os: parentDefinition(["trixie", "amd64, arm32v5, arm64v8, s390x"]),
@@ -41,7 +44,7 @@ const library: TestFiles = {
 async function proposed(
 	meant: string,
 	files: TestFiles = library,
-): Promise<{ readonly made: string; readonly wanted: string; readonly config: object }> {
+): Promise<{ readonly made: string; readonly wanted: string; readonly config: ImageConfig }> {
 	const wanted = composed(imageConfig(meant), files, { definitions }).text;
 	const proposed = propose({
 		image: "app",
@@ -111,6 +114,33 @@ architectures: [ { if: { variant: "alpine*" }, static: [amd64] }, { parents: [fr
 		expect(config).toMatchObject({
 			aliases: { list: ["{full}", "{version}", { alias: "latest", once: true, if: { stable: "true" } }] },
 		});
+	});
+
+	it("takes what lies below a variant for something added to it, for tags and for templates", async () => {
+		const nested = ["os", "os/extra", "small", "small/extra"];
+		const template = "FROM {{ env.variant }}\nENV V {{ .version }}\n";
+		const committed: TestFiles = {
+			"versions.json": { "1.3": { version: "1.3.0" }, "1.2": { version: "1.2.4" } },
+			"Dockerfile.template": template,
+			...Object.fromEntries(
+				[["1.3", "1.3.0"] as const, ["1.2", "1.2.4"] as const].flatMap(([version, full]) =>
+					nested.map((path) => [`${version}/${path}/Dockerfile`, `FROM ${path.split("/")[0]}\nENV V ${full}\n`]),
+				),
+			),
+		};
+		const { made, wanted, config } = await proposed(
+			`
+aliases: { list: ["{full}", "{version}"] }
+matrix: { variant: [os, small], added: ["", extra] }
+tags: [ { suffix: "{added}", if: { variant: os } }, { suffix: "{variant}", if: { added: "", not: { variant: os } } }, { suffix: "{added}-{variant}", if: { added: extra, variant: small } } ]
+architectures: [ { static: [amd64, arm64v8] } ]
+`,
+			committed,
+		);
+		expect(made).toBe(wanted);
+		expect(config).toMatchObject({ split: { path: "^(?<variant>[^/]+)(?:/(?<added>.+))?$" } });
+		const found = await proposeTemplates(config, filesOf(committed), { today: "2026-01-02", io: nodeIo() });
+		expect(found).toMatchObject({ files: 8, equal: 8, templates: { env: { variant: "{variant}" } } });
 	});
 
 	it("leaves out versions of which nothing is published", async () => {

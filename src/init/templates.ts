@@ -56,8 +56,8 @@ export async function proposeTemplates(
 	const vars = windowsVars(config, env, places);
 	const proposed: TemplatesConfig = {
 		...(vars === undefined ? {} : { vars }),
-		...(Object.keys(env).length === 0 || isUsual(env) ? {} : { env }),
-		...(trial.header === undefined || trial.header === usualHeader ? {} : { header: trial.header }),
+		...(Object.keys(env).length === 0 || isUsual(env, config) ? {} : { env }),
+		...(trial.header === usualHeader ? {} : { header: trial.header ?? "" }),
 		...(strays.length > 0 ? { clean: false } : {}),
 		rules,
 		...(copy.length === 0 ? {} : { copy }),
@@ -200,9 +200,10 @@ async function renderOne(
 	return texts === undefined ? undefined : header + texts[0]!;
 }
 
-function isUsual(env: Readonly<Record<string, string>>): boolean {
+/** Whether that is what templates see where nothing is said: the version, and the axes of the matrix. */
+function isUsual(env: Readonly<Record<string, string>>, { matrix = {} }: ImageConfig): boolean {
 	return Object.entries(env).every(
-		([name, text]) => (name === "version" || name === "variant") && text === `{${name}}`,
+		([name, text]) => (name === "version" || Object.hasOwn(matrix, name)) && text === `{${name}}`,
 	);
 }
 
