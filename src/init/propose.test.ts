@@ -116,6 +116,24 @@ architectures: [ { if: { variant: "alpine*" }, static: [amd64] }, { parents: [fr
 		});
 	});
 
+	it("does so beside versions that it leaves out by name", async () => {
+		const versions = { tip: { version: "tip" }, "1.3": { version: "1.3.0" }, "1.2": { version: "1.2.4" } };
+		const { made, wanted, config } = await proposed(
+			`
+aliases: { list: ["{full}", "{version}", { alias: "{seriesMajor}", once: true, if: { not: { version: tip } } }] }
+versions: { order: file }
+tags: [""]
+architectures: [ { static: [amd64, arm64v8] } ]
+`,
+			{
+				"versions.json": versions,
+				...Object.fromEntries(Object.keys(versions).map((version) => [`${version}/Dockerfile`, "FROM scratch\n"])),
+			},
+		);
+		expect(made).toBe(wanted);
+		expect(config.aliases.list.at(-1)).toMatchObject({ alias: "{seriesMajor}", once: true, if: { stable: "true" } });
+	});
+
 	it("takes what lies below a variant for something added to it, for tags and for templates", async () => {
 		const nested = ["os", "os/extra", "small", "small/extra"];
 		const template = "FROM {{ env.variant }}\nENV V {{ .version }}\n";

@@ -158,9 +158,9 @@ function inferAliases(
 	const list = rules.map((learnt): AliasRule => {
 		const { values } = candidates.find((candidate) => candidate.rule === learnt.rule)!;
 		// Where no prerelease is published now, nothing shows that `latest` is not for the next one; nor has one ever had it.
-		const isForAll = isEmpty(learnt.if) && !(learnt.once && onlyStableHave(rows, values));
-		const when = isEmpty(learnt.if) ? { stable: "true" } : learnt.if;
-		const rule = { ...learnt.rule, ...(isForAll ? {} : { if: condition(when) }) };
+		const isOpen = learnt.once && Object.keys(learnt.if).every((name) => name.startsWith("!"));
+		const when = isOpen && onlyStableHave(rows, values) ? { stable: "true", ...learnt.if } : learnt.if;
+		const rule = { ...learnt.rule, ...(isEmpty(when) ? {} : { if: condition(when) }) };
 		return "alias" in rule && rule.once === undefined && rule.if === undefined ? rule.alias : rule;
 	});
 	const pin = pinsOf(rules, rows, keys, candidates);
