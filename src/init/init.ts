@@ -12,6 +12,7 @@ import { propose } from "./propose.ts";
 import { readPublished, type Published } from "./published.ts";
 import { momentOf, targetOf, type Moment, type Printed, type Target } from "./target.ts";
 import { proposeTemplates, type TemplatesProposal } from "./templates.ts";
+import { suffixesOfToday } from "./variables.ts";
 import { printConfig } from "./yaml.ts";
 
 export interface InitInput {
@@ -208,6 +209,11 @@ function notesOn({ config, comparison, generated }: Tried, source: string): read
 	} else if (bytesOnly) notes.push(`This says the same as ${printable(source)}, in other bytes.`);
 	else notes.push(`This gives ${printable(source)} to the byte.`);
 	if (Object.keys(config.aliases.extra ?? {}).length > 0) notes.push("aliases.extra: no rule was found for these.");
+	const fleeting = suffixesOfToday(config);
+	if (fleeting.length > 0) {
+		const listed = fleeting.map((suffix) => JSON.stringify(suffix)).join(", ");
+		notes.push(`tags: these are of today, and have to be changed with the next release: ${printable(listed)}.`);
+	}
 	if ((config.excludeArchitectures ?? []).length > 0) notes.push("excludeArchitectures: write down why.");
 	for (const drop of config.versions?.drop ?? [])
 		notes.push(`versions.drop: nothing of ${JSON.stringify(drop.if)} is published.`);

@@ -88,6 +88,15 @@ export function isOfToday(value: string): boolean {
 	return /[0-9]/.test(value) || value.split(/[/-]/).some((part) => suites.test(part));
 }
 
+/** Suffixes that name a release of today in plain words: somebody has to change them with the next one. */
+export function suffixesOfToday({
+	tags,
+	sharedTags = [],
+}: Pick<ImageConfig, "tags" | "sharedTags">): readonly string[] {
+	const suffixes = [...tags, ...sharedTags].map((rule) => (typeof rule === "string" ? rule : rule.suffix));
+	return [...new Set(suffixes.filter((suffix) => isOfToday(suffix.replaceAll(/\{\w+\}/g, ""))))];
+}
+
 function groupsOf(split: string | undefined): readonly string[] {
 	return [...(split ?? "").matchAll(/\?<(\w+)>/g)].map(([, name]) => name!);
 }
