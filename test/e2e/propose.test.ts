@@ -196,6 +196,8 @@ describe("states of the branch and its pull request", () => {
 		publish(w, text, { parents: [w.at("main")!, w.at(branch)!] });
 		const proposal = await w.propose(w.definition(w.change("Update 1.1 to 1.2")));
 		expect(proposal).toMatchObject({ outcome: "proposed", commits: { length: 1 }, url: expect.stringContaining("/2") });
+		// What was merged is not opened again.
+		expect(w.api.changes()).toEqual(["POST pulls", "POST pulls"]);
 		expect(facts(w.library, branch)[0]).toBe(w.at("main"));
 	});
 
@@ -241,7 +243,7 @@ describe("states of the branch and its pull request", () => {
 			message: expect.stringContaining("Not yet"),
 		});
 		w.fail.api = () => undefined;
-		expect(await w.propose(text, { minAge: week })).toMatchObject({ outcome: "proposed", commit: w.at(branch) });
+		expect(await w.propose(text, { minAge: 52 * week })).toMatchObject({ outcome: "proposed", commit: w.at(branch) });
 		expect([w.pushes(), w.api.pulls.length]).toEqual([1, 1]);
 	});
 
@@ -284,6 +286,7 @@ describe("states of the branch and its pull request", () => {
 
 describe("somebody else's commits on the branch", () => {
 	const files = (text: string) => ({ "README.md": "the library\n", "library/tool": text });
+	const ours = { branch, message: `Update tool\n\nBrewline-Branch: ${branch}` };
 	const cases: Readonly<Record<string, (w: LibraryWorld, text: string) => void>> = {
 		"on top of ours": (w, text) => w.commit(files(`${text}# mended\n`), { branch }),
 		"in place of ours": (w, text) =>
@@ -292,7 +295,23 @@ describe("somebody else's commits on the branch", () => {
 		"our own message with another file": (w, text) =>
 			w.commit(
 				{ ...files(text), "library/other": "Maintainers: Other (@other)\n", ".github": "x" },
-				{ branch, parents: [w.at("main")!], message: `Update tool\n\nBrewline-Branch: ${branch}` },
+				{ ...ours, parents: [w.at("main")!] },
+			),
+		"our own message with a file in a folder": (w, text) =>
+			w.commit(
+				{ ...files(text), "library/other": "Maintainers: Other (@other)\n", "library/tool.d/x": "x" },
+				{ ...ours, parents: [w.at("main")!] },
+			),
+		"our own message on a merge": (w, text) =>
+			w.commit(files(text), { ...ours, parents: [w.at("main")!, w.at(branch)!] }),
+		"our own commit, mended": (w, text) =>
+			w.commit(
+				{
+					"README.md": "the library\n",
+					"library/other": "Maintainers: Other (@other)\n",
+					"library/tool": `${text}# mended\n`,
+				},
+				{ ...ours, parents: [w.at("main")!], by: bot, committer: { name: "A Person", email: "person@example.org" } },
 			),
 		"a root": (w, text) => w.commit(files(text), { branch, parents: [] }),
 	};
@@ -370,6 +389,18 @@ describe("how often", () => {
 		expect(await w.propose(third, { minAge: week })).toMatchObject({ outcome: "proposed" });
 	});
 
+	test("not before a week is over since people closed the last one", async () => {
+		const { w, text } = await published();
+		await using _ = w;
+		await w.propose(text);
+		w.io.clock.advance(5 * day);
+		Object.assign(w.api.pulls[0]!, { state: "closed", closed: w.io.clock.now() });
+		w.io.clock.advance(3 * day);
+		const next = w.definition(w.change("Update 1.1 to 1.2"));
+		const wait = { outcome: "waits", after: "2026-01-13T00:00:00.000Z" };
+		expect(await w.propose(next, { minAge: week })).toMatchObject(wait);
+	});
+
 	test("where no proposal is known, counted from the newest commit that the library has", async () => {
 		await using w = await libraryWorld();
 		const first = w.change("First", { time: w.io.clock.now() / 1000 - 24 * 3600 });
@@ -412,6 +443,25 @@ describe("a fork", () => {
 		publish(w, text);
 		expect(await w.propose(text, from(w))).toMatchObject({ outcome: "published" });
 		expect([w.at(branch, w.fork), w.api.pulls[0]!.state]).toEqual([undefined, "closed"]);
+	});
+
+	test("whose default branch has another name than the library's: neither is pushed to", async () => {
+		const { w, text } = await published();
+		await using _ = w;
+		w.library.git("branch", "-m", "main", "trunk");
+		for (const name of ["main", "trunk"])
+			await expect(w.propose(text, { ...from(w), branch: name })).rejects.toMatchObject({ code: "usage" });
+		expect(w.pushes()).toBe(0);
+	});
+
+	test("of the library's own owner is named, since the owner does not tell it", async () => {
+		const { w, text } = await published();
+		await using _ = w;
+		makeRepository(join(dirname(w.library.directory), "proposals.git"));
+		w.fail.api = ({ method }) => (method === "POST" ? { status: 422 } : undefined);
+		const fork = `${w.git.url}/official/proposals.git`;
+		await expect(w.propose(text, { fork })).rejects.toMatchObject({ code: "github" });
+		expect(w.api.requests.at(-1)?.body).toMatchObject({ head: `official:${branch}`, head_repo: "proposals" });
 	});
 
 	test("with commits of its own on its default branch, and an empty one", async () => {

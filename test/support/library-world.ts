@@ -19,6 +19,8 @@ export interface CommitOptions {
 	/** Unix seconds. */
 	readonly time?: number;
 	readonly by?: { readonly name: string; readonly email: string };
+	/** Default: who it is by. */
+	readonly committer?: { readonly name: string; readonly email: string };
 	readonly branch?: string;
 	/** Default: what the branch is at. */
 	readonly parents?: readonly string[];
@@ -96,16 +98,16 @@ export async function libraryWorld(options: { readonly auth?: boolean | "pushes"
 		return found === "" ? undefined : found;
 	};
 	const commit: LibraryWorld["commit"] = (files, more = {}, repository = library) => {
-		const { message = "Change", time: when = time, by = person, branch: name = "main" } = more;
-		const current = at(name, repository);
+		const { message = "Change", time: when = time, by = person, branch: target = "main" } = more;
+		const current = at(target, repository);
 		const parents = more.parents ?? (current === undefined ? [] : [current]);
-		const who = `${by.name} <${by.email}> ${when} +0000`;
+		const [author, committer] = [by, more.committer ?? by].map(({ name, email }) => `${name} <${email}> ${when} +0000`);
 		const lines = parents.map((parent) => `parent ${parent}\n`).join("");
 		const id = repository.object(
 			"commit",
-			`tree ${treeOf(repository, files)}\n${lines}author ${who}\ncommitter ${who}\n\n${message}\n`,
+			`tree ${treeOf(repository, files)}\n${lines}author ${author}\ncommitter ${committer}\n\n${message}\n`,
 		);
-		repository.ref(`refs/heads/${name}`, id);
+		repository.ref(`refs/heads/${target}`, id);
 		return id;
 	};
 	commit({ "README.md": "the library\n", "library/other": "Maintainers: Other (@other)\n" });
