@@ -48,6 +48,15 @@ describe("a body", () => {
 		expect(asked).toEqual(["3 after 0", "5 after 1", "6 after 2"]);
 	});
 
+	test("goes on in the middle of a piece of what comes from the beginning again", async () => {
+		const body = Readable.from(
+			["01234", "56789"].map((piece) => Buffer.from(piece)),
+			{ objectMode: false },
+		);
+		const { whole } = reading(part(0, "012", reset), [{ body, at: 0 }]);
+		expect(await textOf(whole)).toBe(content.toString());
+	});
+
 	test("that broke before anybody read it goes on, too, however it broke", async () => {
 		for (const error of [undefined, reset]) {
 			const first = part(0, "0123456789", "whole");
