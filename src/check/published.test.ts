@@ -177,6 +177,15 @@ describe("what is published", () => {
 		expect((await found(before, after)).toSorted()).toEqual(rules.toSorted());
 	});
 
+	test("a shared tag is compared by architecture, in whatever order its entries are", async () => {
+		const linux = "2.2-a | 2.2, 2 | amd64";
+		const windows = (version: string): string => `${version}-b | ${version}, 2 | windows-amd64`;
+		const back = async (before: readonly string[], after: readonly string[]): Promise<readonly string[]> =>
+			(await found(before, after)).filter((rule) => rule.startsWith("version-backwards"));
+		expect(await back([linux, windows("2.1")], [windows("2.1"), linux])).toEqual([]);
+		expect(await back([linux, windows("2.2")], [linux, windows("2.1")])).toEqual(["version-backwards 2"]);
+	});
+
 	test("an architecture that goes with a reason is a note", async () => {
 		const lost = await findings(["1 || amd64, s390x, riscv64"], ["1 || amd64"], (image, tag, arch) =>
 			image === "app" && tag === "1" && arch === "s390x" ? "upstream ends it" : undefined,

@@ -55,11 +55,19 @@ interface Moved {
 }
 
 function backwards({ image, before, after }: Change): readonly Draft[] {
-	const moved = [...after].flatMap(([tag, [entry]]): Moved[] => {
-		const [was] = before.get(tag) ?? [];
-		const [old, version] = [was, entry].map((one) => one && versionBehind(one, tag));
-		if (old === undefined || version === undefined || compareVersions(version, old) >= 0) return [];
-		return [{ tag, entry: entry!, old, version }];
+	const moved = [...after].flatMap(([tag, entries]) => {
+		// Under a shared tag each architecture has an entry of its own, and not always of the same version.
+		const was = firstByArchitecture(before.get(tag) ?? []);
+		const pairs = new Map<MergedEntry, MergedEntry>();
+		for (const [arch, entry] of firstByArchitecture(entries)) {
+			const old = was.get(arch);
+			if (old !== undefined && !pairs.has(entry)) pairs.set(entry, old);
+		}
+		return [...pairs].flatMap(([entry, before]): Moved[] => {
+			const [old, version] = [before, entry].map((one) => versionBehind(one, tag));
+			if (old === undefined || version === undefined || compareVersions(version, old) >= 0) return [];
+			return [{ tag, entry, old, version }];
+		});
 	});
 	return [...Map.groupBy(moved, ({ entry }) => entry)].map(([entry, group]): Draft => {
 		const { tag, old, version } = group[0]!;
@@ -74,6 +82,14 @@ function backwards({ image, before, after }: Change): readonly Draft[] {
 			details: { tags, from: shown(old), to: shown(version) },
 		};
 	});
+}
+
+function firstByArchitecture(entries: readonly MergedEntry[]): ReadonlyMap<string, MergedEntry> {
+	const first = new Map<string, MergedEntry>();
+	for (const entry of entries) {
+		for (const arch of entry.Architectures) if (!first.has(arch)) first.set(arch, entry);
+	}
+	return first;
 }
 
 function latest({ image, before, after, selection }: Change): readonly Draft[] {
