@@ -8,6 +8,7 @@ import { init, type InitResult } from "../init/index.ts";
 import { printable, printableLines, writeWhole } from "../io/index.ts";
 import { tabJson } from "../json/index.ts";
 import type { Context } from "./context.ts";
+import { dayOf } from "../matrix/index.ts";
 import { parentsOf } from "./generate.ts";
 
 interface Options {
@@ -40,7 +41,7 @@ export async function initStep(context: Context, options: Options, [folder = "."
 			definitions: parentsOf(context, () => definitionsAt(io, officialLibrary)),
 			runScripts: options.runScripts === true,
 			architectures: Object.keys(program.architectures),
-			today: options.today ?? new Date(io.clock.now()).toISOString().slice(0, 10),
+			today: dayOf(io, options.today),
 			...(isFolder ? { library: path.resolve(library) } : {}),
 			...(options.image === undefined ? {} : { image: options.image }),
 			...(options.published === undefined ? {} : { published: readFile(options.published) }),

@@ -142,8 +142,8 @@ it("the day is the one that is given, or the clock's in UTC", () => {
 	const clock = { now: () => Date.UTC(2026, 0, 2, 23, 59, 59, 999), sleep: async () => {} };
 	const io = { ...nodeIo(), clock };
 	expect([dayOf(io), dayOf(io, "2024-02-29")]).toEqual(["2026-01-02", "2024-02-29"]);
-	for (const day of ["", "today", "2026-1-2", "2026-13-01", "2026-01-02T00:00"]) {
-		expect(() => dayOf(io, day)).toThrow("today must be a day: YYYY-MM-DD");
+	for (const day of ["", "today", "2026-1-2", "2026-13-01", "2026-02-30", "2026-01-02T00:00"]) {
+		expect(() => dayOf(io, day)).toThrow("today must be a day, YYYY-MM-DD, and not ");
 	}
 });
 

@@ -149,7 +149,7 @@ describe("a work tree", () => {
 		for (const today of ["tomorrow", "2026-13-01", "2026-1-2", ""]) {
 			await expect(run(root, { today })).rejects.toMatchObject({
 				code: "usage",
-				message: "today must be a day: YYYY-MM-DD",
+				message: `today must be a day, YYYY-MM-DD, and not ${today}`,
 			});
 		}
 	});
