@@ -299,3 +299,14 @@ describe("what is in the way", () => {
 		});
 	});
 });
+
+test("a key that stands twice is told, and its last value is taken", async () => {
+	const root = makeWorkTree();
+	const versions =
+		'{\n"2": { "version": "2.1", "variants": ["a"] },\n"2": { "version": "2.2", "variants": ["a"] }\n}\n';
+	writeFileSync(path.join(root, "versions.json"), versions);
+	const { changes, warnings } = await render(config, root, io);
+	expect(warnings).toMatchObject([{ at: { file: "versions.json", line: 3, column: 1 } }]);
+	expect(warnings[0]!.message).toBe('the key "2" stands twice in one object: what it has in line 2 is not read');
+	expect(changes.find((change) => change.path === "2/a/Dockerfile")?.after?.text).toContain("ENV V v2.2\n");
+});
