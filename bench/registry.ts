@@ -55,7 +55,7 @@ export async function copying(
 		["imagetools", "6.7 s"],
 	];
 	const contenders = [contender(...cli("copy", small, target)), ...peers.flatMap(([, , ...measured]) => measured)];
-	const [ours, ...theirs] = await measure(contenders, Math.min(runs, 3));
+	const [ours, ...theirs] = await measure(contenders, runs);
 	const quickest = Math.min(...theirs.map(({ seconds }) => seconds));
 	const others = peers.map(([name, recorded, ...measured]) =>
 		measured.length === 0 ? `${name}: ${recorded}, recorded, not measured now` : `${name}: ${figure(theirs.shift()!)}`,
