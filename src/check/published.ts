@@ -86,7 +86,11 @@ function backwards({ image, before, after }: Change): readonly Draft[] {
 
 function firstByArchitecture(entries: readonly MergedEntry[]): ReadonlyMap<string, MergedEntry> {
 	const first = new Map<string, MergedEntry>();
+	// Mostly they have one of a few lists.
+	const lists = new Set<readonly string[]>();
 	for (const entry of entries) {
+		if (lists.has(entry.Architectures)) continue;
+		lists.add(entry.Architectures);
 		for (const arch of entry.Architectures) if (!first.has(arch)) first.set(arch, entry);
 	}
 	return first;
