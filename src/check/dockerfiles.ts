@@ -1,17 +1,23 @@
 import { readDockerfile, resolveFroms, type Dockerfile } from "../dockerfile/index.ts";
 import { forArchitecture, type Selection } from "../definition/index.ts";
 import { BrewlineError } from "../errors.ts";
-import type { GitStore } from "../git/index.ts";
+import type { GitRepository, GitStore } from "../git/index.ts";
 import type { Io } from "../io/index.ts";
 import type { Platform } from "../oci/index.ts";
 import type { SourceCandidate } from "../sources/index.ts";
 import { dockerfileName, maxDockerfile, withCommits } from "../sources/fetched.ts";
+import { entrypointFile, type EntrypointScript } from "./entrypoint.ts";
 import type { CheckedEntry, Draft } from "./types.ts";
+
+/** Bytes. What is longer is no script that anybody reads. */
+const maxScript = 256 * 1024;
 
 /** Dockerfiles by what asks for them; `errors` of those that cannot be had. */
 export interface DockerfileTexts {
 	readonly texts: ReadonlyMap<SourceCandidate, Uint8Array | string>;
 	readonly errors: ReadonlyMap<SourceCandidate, BrewlineError>;
+	/** The scripts that images start with, where they are known. */
+	readonly entrypoints?: ReadonlyMap<SourceCandidate, EntrypointScript>;
 }
 
 export type ReadDockerfiles = (candidates: readonly SourceCandidate[]) => Promise<DockerfileTexts>;
@@ -20,16 +26,44 @@ export type ReadDockerfiles = (candidates: readonly SourceCandidate[]) => Promis
 export function dockerfilesOfGit(io: Io, git: Pick<GitStore, "repository">): ReadDockerfiles {
 	return async (candidates) => {
 		const texts = new Map<SourceCandidate, Uint8Array>();
+		const entrypoints = new Map<SourceCandidate, EntrypointScript>();
 		const read = new Map<string, Promise<Uint8Array>>();
+		const scripts = new Map<string, Promise<EntrypointScript | undefined>>();
 		const errors = await withCommits(candidates, io, git, async (candidate, repository) => {
 			const { GitRepo, GitCommit, Directory, File } = candidate.place;
 			const key = JSON.stringify([GitRepo, GitCommit, Directory, File]);
 			const text = read.get(key) ?? repository.readFile(GitCommit, Directory, File, maxDockerfile);
 			read.set(key, text);
 			texts.set(candidate, await text);
+			const script = scripts.get(key) ?? readScript(repository, candidate.place, await text);
+			scripts.set(key, script);
+			const entrypoint = await script;
+			if (entrypoint !== undefined) entrypoints.set(candidate, entrypoint);
 		});
-		return { texts, errors };
+		return { texts, errors, entrypoints };
 	};
+}
+
+async function readScript(
+	repository: Pick<GitRepository, "readFile">,
+	{ GitCommit, Directory, File }: SourceCandidate["place"],
+	dockerfile: Uint8Array,
+): Promise<EntrypointScript | undefined> {
+	const path = entrypointFile(decode(dockerfile), dockerfileName(Directory, File));
+	if (path === undefined) return undefined;
+	try {
+		const name = path.replace(/^(?:\.?\/)+/, "");
+		const text = await repository.readFile(GitCommit, Directory, name, maxScript);
+		return { file: dockerfileName(Directory, name), text: decode(text) };
+	} catch (error) {
+		// The build says what is missing; what cannot be read here is not judged.
+		if (error instanceof BrewlineError && error.code !== "cancelled") return undefined;
+		throw error;
+	}
+}
+
+function decode(bytes: Uint8Array): string {
+	return new TextDecoder("utf-8").decode(bytes);
 }
 
 /** A Dockerfile that entries of the library name, as it stands in its repository. */
@@ -37,6 +71,7 @@ export interface ReadText {
 	readonly candidate: SourceCandidate;
 	readonly file: string;
 	readonly text: string;
+	readonly entrypoint?: EntrypointScript;
 }
 
 export interface Gathered {
@@ -67,7 +102,7 @@ export async function gather(
 	);
 	const candidates = found.flatMap((one) => [...one.candidates.values()]);
 	// No Dockerfile: what is imported is there already, and stands on nothing.
-	const { texts, errors } = await read(candidates.filter(({ place }) => place.Builder !== "oci-import"));
+	const { texts, errors, entrypoints } = await read(candidates.filter(({ place }) => place.Builder !== "oci-import"));
 	const parsed = new Map<string, Dockerfile | BrewlineError>();
 	const places: ReadText[] = [];
 	const drafts = new Map<string, Draft>();
@@ -115,8 +150,9 @@ export async function gather(
 				dockerfile = attempt(() => readDockerfile(content, file));
 				parsed.set(key, dockerfile);
 				if (!(dockerfile instanceof BrewlineError)) {
-					const text = typeof content === "string" ? content : new TextDecoder("utf-8").decode(content);
-					places.push({ candidate, file, text });
+					const text = typeof content === "string" ? content : decode(content);
+					const entrypoint = entrypoints?.get(candidate);
+					places.push({ candidate, file, text, ...(entrypoint === undefined ? {} : { entrypoint }) });
 				}
 			}
 			const readable = dockerfile;

@@ -34,6 +34,14 @@ describe("guidelines", () => {
 		["FROM a\nADD --checksum=sha256:00 https://example.com/x.tar.gz /", []],
 		['FROM a\nADD ["http://example.com/x", "/"]', ["add-url 2"]],
 		["FROM a\nADD x.tar.gz /", []],
+		["FROM a\nADD --checksum=sha256:00 https://example.com/x-latest.tar.gz /", ["version-unpinned 2"]],
+		["FROM a\nADD latest/x.tar.gz /", []],
+		["FROM a\nRUN git clone https://example.com/x.git", ["version-unpinned 2"]],
+		["FROM a\nRUN git clone -b main https://example.com/x.git", ["version-unpinned 2"]],
+		["FROM a\nRUN git clone --branch=HEAD https://example.com/x.git", ["version-unpinned 2"]],
+		["FROM a\nRUN git clone --depth 1 --branch v1.2 https://example.com/x.git", []],
+		["FROM a\nRUN git clone --revision=refs/tags/v1 https://example.com/x.git", []],
+		["FROM a\nRUN git clone https://example.com/x.git && git -C x checkout $COMMIT", []],
 		["FROM a\nCOPY . /app", ["copy-all 2"]],
 		["FROM a\nCOPY --chown=1 ./ /app", ["copy-all 2"]],
 		['FROM a\nADD [".", "/app"]', ["copy-all 2"]],
@@ -95,6 +103,29 @@ describe("guidelines", () => {
 		[["--mount=type=cache,target=/var/lib/apt apt-get update", "&& apt-get install -y --no-install-recommends x"], []],
 	])("RUN %j", (lines, rules) => {
 		expect(found(run(...lines))).toEqual(rules);
+	});
+
+	test("what a server has as its newest is taken by no name of a version", () => {
+		const fetched = (url: string): readonly string[] => found(run(`curl -fsSL ${url} | sha256sum -c x`));
+		expect(fetched("https://example.com/a/releases/latest/download/x")).toEqual(["version-unpinned 2"]);
+		expect(fetched("https://example.com/a/latest")).toEqual(["version-unpinned 2"]);
+		expect(fetched("https://example.com/x-latest.tar.gz?a")).toEqual(["version-unpinned 2"]);
+		expect(fetched("https://example.com/a/v1.2/latestish-1.2.tar.gz")).toEqual([]);
+	});
+
+	test("an entrypoint has to exec what it starts; the same one is told once for an image", () => {
+		const starting = (text: string, name = "app") => ({
+			candidate: { ...candidate, name },
+			file: "1/Dockerfile",
+			text: "FROM a\n",
+			entrypoint: { file: "1/start.sh", text },
+		});
+		const [bad, good] = [starting("#!/bin/sh\napp\n"), starting('#!/bin/sh\nexec "$@"\n')];
+		const drafts = checkGuidelines([good, bad, bad, starting("#!/bin/sh\napp\n", "other")]);
+		expect(drafts.map(({ rule, image, source }) => [rule, image, source?.file, source?.line])).toEqual([
+			["entrypoint-exec", "app", "1/start.sh", 1],
+			["entrypoint-exec", "other", "1/start.sh", 1],
+		]);
 	});
 
 	test("heredocs are scripts, and their lines are told", () => {

@@ -1,5 +1,6 @@
 import { readInstructions, type Instruction } from "../dockerfile/index.ts";
 import type { ReadText } from "./dockerfiles.ts";
+import { passesOn } from "./entrypoint.ts";
 import type { RuleId } from "./rules.ts";
 import { type Command, commandsOf } from "./shell.ts";
 import type { Draft } from "./types.ts";
@@ -30,14 +31,16 @@ const mostOfARule = 20;
 
 /** What of the review guidelines a program can see in Dockerfiles. */
 export function checkGuidelines(texts: readonly ReadText[]): readonly Draft[] {
-	return texts.flatMap(({ candidate, file, text }) => {
+	const scripts = new Set<string>();
+	return texts.flatMap((read) => {
+		const { candidate, file, text } = read;
 		const { name, tags, at, place } = candidate;
 		const steps = stepsOf(text, file);
 		const anywhere = steps.some(({ verifies }) => verifies);
 		const found = steps.flatMap((step) =>
 			guidelines.flatMap((guideline) => guideline(step, anywhere).map((one) => ({ step, ...one }))),
 		);
-		return [...Map.groupBy(found, ({ rule }) => rule).values()].flatMap((group) =>
+		const drafts = [...Map.groupBy(found, ({ rule }) => rule).values()].flatMap((group) =>
 			group.slice(0, mostOfARule).map(({ step, near = "", ...one }): Draft => {
 				const nearest = [near, near.split(" ")[0]!].flatMap((words) => {
 					const index = words === "" ? -1 : step.lines.findIndex((line) => line.includes(words));
@@ -53,7 +56,28 @@ export function checkGuidelines(texts: readonly ReadText[]): readonly Draft[] {
 				};
 			}),
 		);
+		return [...drafts, ...entrypoint(read, scripts)];
 	});
+}
+
+/** `known`: the scripts that were looked at, since the directories of an image mostly have the same one. */
+function entrypoint({ candidate, entrypoint: script }: ReadText, known: Set<string>): readonly Draft[] {
+	const { name, tags, at, place } = candidate;
+	if (script === undefined || passesOn(script.text)) return [];
+	const key = `${name} ${script.text}`;
+	if (known.has(key)) return [];
+	known.add(key);
+	return [
+		{
+			rule: "entrypoint-exec",
+			image: name,
+			tag: tags[0]!,
+			at,
+			source: { repository: place.GitRepo, commit: place.GitCommit, file: script.file, line: 1 },
+			message: "the entrypoint starts its program without exec: the shell stays process 1, and passes no signals on",
+			fix: 'End it with exec "$@".',
+		},
+	];
 }
 
 function stepsOf(text: string, file: string): readonly Step[] {
@@ -111,6 +135,7 @@ type Guideline = (step: Step, verified: boolean) => readonly Found[];
 
 const guidelines: readonly Guideline[] = [
 	addsUrl,
+	unpinned,
 	copiesAll,
 	apt,
 	gpg,
@@ -134,6 +159,38 @@ function addsUrl({ name, flags, rest }: Step): readonly Found[] {
 			near: url,
 		},
 	];
+}
+
+/** Names of what moves: a branch, or what a server has as its newest. */
+const moving = /^(?:master|main|trunk|develop|dev|HEAD)$/;
+const newest = /\/latest(?:[/?#]|$)|[-_.]latest(?:[-_./?#]|$)/;
+
+function unpinned({ name, rest, commands, script }: Step): readonly Found[] {
+	const fix = "Name the version, and the checksum of what it is.";
+	const found: Found[] = [];
+	const urls = [
+		...(name === "add" ? [rest] : []),
+		...commands.filter(({ words }) => words[0] === "curl" || words[0] === "wget").flatMap(({ words }) => words),
+	].flatMap((text) => /https?:\/\/[^\s"'`)]+/.exec(text)?.[0] ?? []);
+	for (const url of urls.filter((one) => newest.test(one))) {
+		const message = `${url} is whatever is the newest on that day`;
+		found.push({ rule: "version-unpinned", message, fix, near: url });
+	}
+	for (const { words } of commands) {
+		if (words[0] !== "git" || !words.includes("clone")) continue;
+		const at = words.findIndex((word) => /^(?:-b|--branch|--revision)$/.test(word));
+		const joined = words.map((word) => /^--(?:branch|revision)=(.*)$/.exec(word)?.[1]).find((one) => one !== undefined);
+		const wanted = joined ?? (at < 0 ? undefined : words[at + 1]);
+		if (wanted !== undefined && !moving.test(wanted)) continue;
+		if (/\bgit\b[^;&|]{0,200}\b(?:checkout|switch|reset)\b/.test(script)) continue;
+		found.push({
+			rule: "version-unpinned",
+			message: `git clone takes ${wanted ?? "the default branch"} as it is on that day`,
+			fix: "Clone a tag (--branch v1.2.3), or check out a commit.",
+			near: "clone",
+		});
+	}
+	return found;
 }
 
 function copiesAll({ name, flags, rest }: Step): readonly Found[] {

@@ -142,6 +142,12 @@ export const rules = {
 		why: "A rebuild gives the same or fails; what an address gives tomorrow is not known.",
 		needs: "dockerfiles",
 	},
+	"version-unpinned": {
+		severity: "warning",
+		summary: "A step takes the newest version of something, whichever that is.",
+		why: "A rebuild gives the same version, or fails: the tag says which one is in the image, and caches keep what was taken first.",
+		needs: "dockerfiles",
+	},
 	"copy-all": {
 		severity: "warning",
 		summary: "`COPY` or `ADD` takes the whole directory.",
@@ -206,6 +212,12 @@ export const rules = {
 		severity: "warning",
 		summary: "`CMD` or `ENTRYPOINT` is written in shell form.",
 		why: "The program is not process 1, and never sees the signal that ends the container.",
+		needs: "dockerfiles",
+	},
+	"entrypoint-exec": {
+		severity: "warning",
+		summary: "The script that is the entrypoint starts its program without `exec`.",
+		why: "The shell stays process 1, and the program never sees the signal that asks it to end.",
 		needs: "dockerfiles",
 	},
 	healthcheck: {

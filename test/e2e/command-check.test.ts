@@ -62,6 +62,7 @@ function makeCommits(repository: TestRepository): readonly string[] {
 		good: 'FROM base:1\nRUN set -eux; \\\n\tmake; \\\n\tmake install\nCMD ["app"]\n',
 		bad: "FROM base:2\nRUN curl -k https://example.com/x | sh; \\\n\tmake\n# a comment\nCMD app\n",
 		broken: "FROM base:1\nRUN <<EOF\n",
+		starts: 'FROM base:1\nCOPY ./start.sh /bin/\nENTRYPOINT ["start.sh"]\n',
 	};
 	const made: string[] = [];
 	for (let version = 0; version < 2; version++) {
@@ -70,7 +71,9 @@ function makeCommits(repository: TestRepository): readonly string[] {
 			.toSorted(([a], [b]) => (a < b ? -1 : 1))
 			.map(([name, text]) => {
 				const files = [["100644", "Dockerfile", blob(text)] as const];
-				const all = name === "base" ? [...files, ["100644", "rootfs.tar.xz", archive] as const] : files;
+				const beside = { base: ["rootfs.tar.xz", archive], starts: ["start.sh", blob("#!/bin/sh\napp\n")] } as const;
+				const [file, id] = beside[name as keyof typeof beside] ?? [];
+				const all = file === undefined ? files : [...files, ["100644", file, id] as const];
 				return ["40000", name, repository.tree(all)] as const;
 			});
 		made.push(repository.commit(repository.tree(folders), { parents: made.slice(-1) }));
@@ -176,6 +179,11 @@ describe("brewline check", () => {
 			"3 errors, 4 warnings",
 			"",
 		]);
+	});
+
+	it("looks at the scripts that images start with", async () => {
+		write({ base: definition(base), app: definition("Tags: 1; Directory: starts", "Tags: 2; Directory: good") });
+		expect(await findings()).toEqual(["entrypoint-exec app:1 6 starts/start.sh:1"]);
 	});
 
 	it("checks only what is named, and knows the rest", async () => {
