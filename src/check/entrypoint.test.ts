@@ -11,6 +11,7 @@ test.each([
 	['COPY a/x /x\nCOPY b/x /x\nENTRYPOINT ["/y"]\nENTRYPOINT ["/x"]', "b/x"],
 	['COPY x /\nENTRYPOINT ["/x"]\nFROM b\nCOPY x /', undefined],
 	['AS one\nCOPY x /\nENTRYPOINT ["/x"]\nFROM one', "x"],
+	['AS one\nCOPY a/x /\nENTRYPOINT ["/x"]\nFROM one AS two\nCOPY b/x /\nFROM two', "b/x"],
 	['COPY --from=b x /\nENTRYPOINT ["/x"]', undefined],
 	['COPY *.sh /\nENTRYPOINT ["/x.sh"]', undefined],
 	["COPY x.sh /\nENTRYPOINT /x.sh", undefined],

@@ -10,35 +10,38 @@ export interface EntrypointScript {
 }
 
 interface Stage {
+	/** The one that it stands on; undefined: an image, of which nothing is known. */
+	readonly below: Stage | undefined;
 	/** By the name of the file in the image: its path in the directory of the Dockerfile. */
-	readonly copied: ReadonlyMap<string, string>;
-	readonly entrypoint: readonly string[];
+	readonly copied: Map<string, string>;
+	entrypoint: readonly string[] | undefined;
 }
 
 /**
  * The path, in the directory of a Dockerfile, of the file that its `ENTRYPOINT` starts, also by way of `tini` or a shell;
- * undefined: that is no file of the directory.
+ * undefined: that is no file of the directory. Takes time linear in the length of the text.
  */
 export function entrypointFile(text: string, file: string): string | undefined {
-	const { copied, entrypoint } = lastStage(text, file);
-	return entrypoint.map((word) => copied.get(posix.basename(word))).find((path) => path !== undefined);
+	const stages: Stage[] = [];
+	for (let stage = lastStage(text, file); stage !== undefined; stage = stage.below) stages.push(stage);
+	const words = stages.find(({ entrypoint }) => entrypoint !== undefined)?.entrypoint ?? [];
+	// What a stage copies covers what those below it have by that name.
+	const copied = new Map(stages.toReversed().flatMap((stage) => [...stage.copied]));
+	return words.map((word) => copied.get(posix.basename(word))).find((path) => path !== undefined);
 }
 
-function lastStage(text: string, file: string): Stage {
-	const stages = new Map<string, Stage>();
-	let name: string | undefined;
-	let stage: Stage = { copied: new Map(), entrypoint: [] };
-	for (const instruction of instructionsOf(text, file)) {
-		const { rest, flags } = instruction;
-		if (instruction.name === "from") {
-			if (name !== undefined) stages.set(name, stage);
+function lastStage(text: string, file: string): Stage | undefined {
+	const named = new Map<string, Stage>();
+	let stage: Stage | undefined;
+	for (const { name, rest, flags } of instructionsOf(text, file)) {
+		if (name === "from") {
 			const [from, , as] = rest.toLowerCase().split(/\s+/);
-			stage = stages.get(from ?? "") ?? { copied: new Map(), entrypoint: [] };
-			name = as;
-		} else if (instruction.name === "entrypoint") {
-			stage = { ...stage, entrypoint: wordsOf(rest) ?? [] };
-		} else if (instruction.name === "copy" && !flags.some((flag) => flag.startsWith("--from="))) {
-			stage = { ...stage, copied: new Map([...stage.copied, ...copies(wordsOf(rest) ?? rest.split(/\s+/))]) };
+			stage = { below: named.get(from ?? ""), copied: new Map(), entrypoint: undefined };
+			if (as !== undefined) named.set(as, stage);
+		} else if (stage !== undefined && name === "entrypoint") {
+			stage.entrypoint = wordsOf(rest) ?? [];
+		} else if (stage !== undefined && name === "copy" && !flags.some((flag) => flag.startsWith("--from="))) {
+			for (const [known, path] of copies(wordsOf(rest) ?? rest.split(/\s+/))) stage.copied.set(known, path);
 		}
 	}
 	return stage;

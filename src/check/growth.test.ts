@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { defineProgram } from "../config/index.ts";
 import type { SourceCandidate } from "../sources/index.ts";
 import { check, type DefinitionText } from "./check.ts";
+import { entrypointFile } from "./entrypoint.ts";
 import { type RuleId, rules } from "./rules.ts";
 import { versionBehind } from "./versions.ts";
 
@@ -19,12 +20,13 @@ const entries = (count: number, entry: (index: number) => string): string => lis
 interface World {
 	readonly text: string;
 	readonly published?: string;
+	readonly dockerfile?: string;
 }
 
 const program = defineProgram({});
 const wanted = new Set((Object.keys(rules) as RuleId[]).filter((id) => rules[id].needs !== "history"));
 
-async function run({ text, published }: World): Promise<number> {
+async function run({ text, published, dockerfile = "FROM scratch\n" }: World): Promise<number> {
 	const definition = (content: string): DefinitionText => ({ name: "app", file: "library/app", text: content });
 	const before = process.cpuUsage();
 	const { findings } = await check(
@@ -33,7 +35,7 @@ async function run({ text, published }: World): Promise<number> {
 			find: async () => await Promise.resolve(undefined),
 			dockerfiles: async (candidates) =>
 				await Promise.resolve({
-					texts: new Map(candidates.map((one): [SourceCandidate, string] => [one, "FROM scratch\n"])),
+					texts: new Map(candidates.map((one): [SourceCandidate, string] => [one, dockerfile])),
 					errors: new Map(),
 				}),
 			git: {
@@ -59,12 +61,34 @@ test.each<readonly [what: string, world: (count: number) => World]>([
 		"entries of one build with a finding for each",
 		(count) => ({ text: head() + entries(count, (i) => `Tags: latest${i}\n`) }),
 	],
+	[
+		"clones of git in a Dockerfile",
+		(count) => ({
+			text: `${head()}Tags: 1\n`,
+			dockerfile: `FROM a\nRUN ${list(count, (i) => `git clone x${i}`, "; ")}\n`,
+		}),
+	],
 ])("the time to check %s grows with their number", async (_, world) => {
 	const [small, large] = [world(8_000), world(32_000)];
 	await run(small);
 	const least = async (one: World): Promise<number> => Math.min(await run(one), await run(one), await run(one));
 	const first = await least(small);
 	expect((await least(large)) / first).toBeLessThan(9);
+});
+
+test.each([
+	["files that are copied", (i: number) => `COPY a${i} b${i}`],
+	["stages that stand on one another", (i: number) => `FROM s${i} AS s${i + 1}\nCOPY a${i} /`],
+])("the time to find an entrypoint grows with the number of %s", (_, line) => {
+	const time = (count: number): number => {
+		const text = `FROM a AS s0\nCOPY x /\n${list(count, line, "\n")}\nENTRYPOINT ["none", "x"]\n`;
+		const before = process.cpuUsage();
+		expect(entrypointFile(text, "Dockerfile")).toBe("x");
+		return process.cpuUsage(before).user;
+	};
+	time(4_000);
+	const first = Math.min(time(4_000), time(4_000), time(4_000));
+	expect(Math.min(time(16_000), time(16_000)) / first).toBeLessThan(9);
 });
 
 test("the time to find the version behind tags that have none grows with their number", () => {

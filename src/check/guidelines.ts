@@ -176,13 +176,14 @@ function unpinned({ name, rest, commands, script }: Step): readonly Found[] {
 		const message = `${url} is whatever is the newest on that day`;
 		found.push({ rule: "version-unpinned", message, fix, near: url });
 	}
-	for (const { words } of commands) {
-		if (words[0] !== "git" || !words.includes("clone")) continue;
+	const clones = commands.filter(({ words }) => words[0] === "git" && words.includes("clone"));
+	// What is checked out afterwards is looked for once, however many there are.
+	if (clones.length === 0 || /\bgit\b[^;&|]{0,200}\b(?:checkout|switch|reset)\b/.test(script)) return found;
+	for (const { words } of clones) {
 		const at = words.findIndex((word) => /^(?:-b|--branch|--revision)$/.test(word));
 		const joined = words.map((word) => /^--(?:branch|revision)=(.*)$/.exec(word)?.[1]).find((one) => one !== undefined);
 		const wanted = joined ?? (at < 0 ? undefined : words[at + 1]);
 		if (wanted !== undefined && !moving.test(wanted)) continue;
-		if (/\bgit\b[^;&|]{0,200}\b(?:checkout|switch|reset)\b/.test(script)) continue;
 		found.push({
 			rule: "version-unpinned",
 			message: `git clone takes ${wanted ?? "the default branch"} as it is on that day`,
