@@ -11,6 +11,7 @@ import {
 	definition,
 	type Ended,
 	mainFile,
+	nextSecond,
 	openCommandWorld,
 	type Place,
 	runProgram,
@@ -246,6 +247,7 @@ describe("a leg whose push fails for good", () => {
 				notes: ["arm64v8: missing: not built yet"],
 			})),
 		);
+		await nextSecond();
 		const shown = await place.brewline("run");
 		expect(shown.code).toBe(1);
 		expect(shown.stdout).toMatch(

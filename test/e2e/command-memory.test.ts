@@ -1,13 +1,12 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { setTimeout as wait } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { QueueRecord } from "../../src/builds/index.ts";
 import { nodeIo } from "../../src/io/index.ts";
 import { type Explanation, force, openWorkspace, type Workspace } from "../../src/pipeline/index.ts";
 import { type Report, reportSchema } from "../../src/report/index.ts";
-import { type CommandWorld, type Ended, openCommandWorld, type Place } from "../support/command.ts";
+import { type CommandWorld, type Ended, nextSecond, openCommandWorld, type Place } from "../support/command.ts";
 import { makeRepository } from "../support/git-repository.ts";
 
 // What is remembered between runs, and what people decide, by the commands as a user starts them.
@@ -168,9 +167,7 @@ describe("tries", () => {
 			{ count: 1, identifier: "imported:1.0", reason: "this content was never built" },
 		]);
 
-		// Tries are told apart by the second in which they end, as the records of the existing system have it.
-		const second = Math.floor(Date.now() / 1000);
-		while (Math.floor(Date.now() / 1000) === second) await wait(20);
+		await nextSecond();
 		// The second try comes at once, the third after an hour.
 		expect(reportOf(await place.brewline("run --json")).builds.map(({ state }) => state)).toEqual([
 			"present",
