@@ -81,6 +81,18 @@ describe("retries", () => {
 		expect(io.clock.slept).toEqual([400_500, 400_500]);
 	});
 
+	test("patience ends as soon with a registry that says each time that it takes the next request soon", async () => {
+		await using server = await scripted((_, response) => reply(response, 429, { "retry-after": "1" }));
+		const io = testIo();
+		const start = io.clock.now();
+		const client = createRegistryClient(io, { retry: { ...middle, patience: 300_000 } });
+		await expect(client.getManifest(parseReference(`${server.host}/name:tag`))).rejects.toMatchObject({
+			message: expect.stringContaining("429"),
+		});
+		expect(io.clock.now() - start).toBeLessThanOrEqual(300_000);
+		expect(server.requests.length).toBeGreaterThan(10);
+	});
+
 	test("Retry-After is obeyed on 503 too, and nobody waits for a year", async () => {
 		await using server = await scripted((_, response, number) =>
 			reply(response, 503, { "retry-after": number === 1 ? "9" : "99999999" }),

@@ -87,7 +87,10 @@ export async function retrying<T>(
 		const answer = answerOf(failure);
 		let delay: number;
 		if (answer?.status === 429) {
-			delay = answer.retryAfter ?? backOff(policy, throttled);
+			// As the limiter does it, whose waiting is not seen here: one that says again and again that the next may go soon is not
+			// believed.
+			const least = throttled === 0 ? 0 : backOff(policy, throttled - 1);
+			delay = answer.retryAfter === undefined ? backOff(policy, throttled) : Math.max(answer.retryAfter, least);
 			// Two requests that were told the same must not come back in the same moment.
 			delay += Math.round((policy.random ?? Math.random)() * 1000);
 			throttled++;
