@@ -3,6 +3,7 @@ import { createReadStream } from "node:fs";
 import { mkdir, open, readdir, readFile, rename, rm, stat, type FileHandle } from "node:fs/promises";
 import path from "node:path";
 import { Readable } from "node:stream";
+import { isRunning } from "../../io/command.ts";
 
 /** The few things that a registry does with files, in memory or in a folder. Paths are relative, with `/`. */
 export interface Files {
@@ -26,6 +27,31 @@ export interface Growing {
 	append(chunk: Uint8Array): Promise<void>;
 	/** Ends it; with `keep`, its content is on the disk when this is done. */
 	close(keep: boolean): Promise<void>;
+}
+
+/** Files that are not complete lie here. */
+const unfinished = "uploads";
+
+/**
+ * The path of a file that is not complete, by the process that writes it: what that leaves behind where it is killed is told from
+ * what others in the same folder are at.
+ */
+export function unfinishedFile(id: string): string {
+	return `${unfinished}/${process.pid}-${id}`;
+}
+
+/**
+ * Makes a folder ready for a registry: nobody can go on with what is left of a process that has ended, and nothing else is touched.
+ * A file of our own process is of one that was killed under the same number, as in containers all are.
+ */
+export async function clearUnfinished(root: string): Promise<void> {
+	const folder = path.join(root, unfinished);
+	await mkdir(folder, { recursive: true });
+	for (const name of await readdir(folder)) {
+		const [, pid] = /^(\d+)-[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/.exec(name) ?? [];
+		if (pid === undefined || (Number(pid) !== process.pid && isRunning(Number(pid)))) continue;
+		await rm(path.join(folder, name), { force: true });
+	}
 }
 
 /** Files in a map: by path, their content in pieces, which are never changed. */
@@ -98,7 +124,7 @@ export function folderFiles(root: string): Files {
 		read: (file, start, end) =>
 			end < start ? Readable.from([], { objectMode: false }) : createReadStream(absolute(file), { start, end }),
 		write: async (file, bytes) => {
-			const aside = absolute(`uploads/${randomUUID()}`);
+			const aside = absolute(unfinishedFile(randomUUID()));
 			const handle = await openNew(aside);
 			try {
 				await handle.writeFile(bytes);

@@ -1,7 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { mkdir, rm } from "node:fs/promises";
-import path from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { BrewlineError, messageOf } from "../../errors.ts";
@@ -10,7 +8,7 @@ import type { Log } from "../../io/types.ts";
 import { createAccess, type Access, type RegistryAuth } from "./access.ts";
 import { cancelUpload, continueUpload, deleteBlob, finishUpload, getBlob, startUpload, uploadStatus } from "./blobs.ts";
 import { damaged, type Fault, type Incoming } from "./faults.ts";
-import { folderFiles, memoryFiles, type Files } from "./files.ts";
+import { clearUnfinished, folderFiles, memoryFiles, type Files } from "./files.ts";
 import { deleteManifest, getManifest, listReferrers, putManifest } from "./manifests.ts";
 import { json, refuse, type Reply } from "./reply.ts";
 import { routeOf, type Route } from "./routes.ts";
@@ -54,8 +52,7 @@ export interface RunningRegistry {
  */
 export async function startRegistry(options: RegistryServerOptions = {}): Promise<RunningRegistry> {
 	const { directory } = options;
-	// Nobody can go on with uploads of a server that has ended.
-	if (directory !== undefined) await emptyFolder(path.join(directory, "uploads"));
+	if (directory !== undefined) await prepare(directory);
 	const store = createStore(options.files ?? (directory === undefined ? memoryFiles() : folderFiles(directory)));
 	const access = createAccess(options.auth);
 	const log = options.log ?? (() => {});
@@ -114,14 +111,11 @@ export async function startRegistry(options: RegistryServerOptions = {}): Promis
 	};
 }
 
-async function emptyFolder(folder: string): Promise<void> {
+async function prepare(directory: string): Promise<void> {
 	try {
-		await rm(folder, { recursive: true, force: true });
-		await mkdir(folder, { recursive: true });
+		await clearUnfinished(directory);
 	} catch (cause) {
-		throw new BrewlineError("registry", `cannot keep a registry in ${path.dirname(folder)}: ${messageOf(cause)}`, {
-			cause,
-		});
+		throw new BrewlineError("registry", `cannot keep a registry in ${directory}: ${messageOf(cause)}`, { cause });
 	}
 }
 

@@ -463,6 +463,35 @@ describe("in a folder", () => {
 		await server.close();
 	});
 
+	test("a server that cannot start takes no upload away from the one that runs there", async () => {
+		const directory = path.join(folder, "twice");
+		const script = `
+			import { startRegistry } from ${JSON.stringify(path.join(import.meta.dirname, "index.ts"))};
+			const server = await startRegistry({ directory: ${JSON.stringify(directory)} });
+			console.log(server.url);`;
+		const child = spawn(process.execPath, ["--input-type=module", "--eval", script]);
+		const gone = once(child, "exit");
+		const [line] = (await once(child.stdout, "data")) as [Buffer];
+		const first = { url: line.toString().trim() };
+		const { headers } = await ask(first, "POST", "/v2/name/blobs/uploads/");
+		await ask(first, "PATCH", headers.get("location")!, "half");
+		await expect(startRegistry({ directory, port: Number(new URL(first.url).port) })).rejects.toMatchObject({
+			message: expect.stringContaining("EADDRINUSE"),
+		});
+		const end = `${headers.get("location")!}?digest=${sha256("half")}`;
+		expect((await ask(first, "PUT", end)).status).toBe(201);
+		child.kill("SIGKILL");
+		await gone;
+	});
+
+	test("what others keep in the folder stays", async () => {
+		const directory = path.join(folder, "others");
+		await mkdir(path.join(directory, "uploads/2024"), { recursive: true });
+		await writeFile(path.join(directory, "uploads/thesis.txt"), "precious");
+		await (await startRegistry({ directory })).close();
+		expect(await readdir(path.join(directory, "uploads"))).toEqual(["2024", "thesis.txt"]);
+	});
+
 	test("of a blob that was to come at once and broke off nothing is kept", async () => {
 		const directory = path.join(folder, "broken");
 		const server = await startRegistry({ directory });

@@ -1,7 +1,7 @@
 import { createHash, randomUUID, type Hash } from "node:crypto";
 import type { Readable } from "node:stream";
 import { tryParseDigest } from "../../oci/index.ts";
-import type { Files, Growing } from "./files.ts";
+import { type Files, type Growing, unfinishedFile } from "./files.ts";
 
 export interface StoredManifest {
 	readonly mediaType: string;
@@ -109,7 +109,7 @@ export function createStore(files: Files): Store {
 
 		startUpload: async (repository) => {
 			const id = randomUUID();
-			const file = `uploads/${id}`;
+			const file = unfinishedFile(id);
 			const growing = await files.create(file);
 			const upload = { id, repository, size: 0, busy: false, file, growing, hash: createHash("sha256") };
 			uploads.set(id, upload);
