@@ -159,7 +159,9 @@ async function handle(store: Store, request: IncomingMessage, url: URL, route: R
 		if (method === "DELETE") return deleteManifest(store, route.repository, route.reference);
 	}
 	if (route.kind === "blob") {
-		if (method === "GET") return getBlob(store, route.repository, route.digest, request.headers.range);
+		// A range is of GET alone (RFC 9110, 14.2).
+		const range = request.method === "GET" ? request.headers.range : undefined;
+		if (method === "GET") return getBlob(store, route.repository, route.digest, range);
 		if (method === "DELETE") return deleteBlob(store, route.repository, route.digest);
 	}
 	if (route.kind === "uploads" && method === "POST") {
@@ -185,7 +187,7 @@ async function listTags(store: Store, repository: string, url: URL): Promise<Rep
 	if (all === undefined) return refuse(404, "NAME_UNKNOWN", "repository name not known to registry");
 	const last = url.searchParams.get("last");
 	const asked = url.searchParams.get("n");
-	if (asked !== null && !/^\d{1,6}$/.test(asked)) return refuse(400, "PAGINATION_NUMBER_INVALID", "n is no number");
+	if (asked !== null && !/^\d{1,15}$/.test(asked)) return refuse(400, "PAGINATION_NUMBER_INVALID", "n is no number");
 	const rest = last === null ? all : all.filter((tag) => tag > last);
 	const tags = asked === null ? rest : rest.slice(0, Number(asked));
 	const next = new URLSearchParams({ n: asked ?? "", last: tags.at(-1) ?? "" });

@@ -137,10 +137,9 @@ function readManifest(bytes: Uint8Array): ReadManifest | string {
 		return "not JSON";
 	}
 	if (typeof value !== "object" || value === null || Array.isArray(value)) return "not an object";
-	const { schemaVersion, mediaType, artifactType, annotations, manifests, config, layers, subject } = value as Record<
-		string,
-		unknown
-	>;
+	// Go writes null where a list is empty, and reads it so.
+	const present = Object.fromEntries(Object.entries(value).filter(([, member]) => member !== null));
+	const { schemaVersion, mediaType, artifactType, annotations, manifests, config, layers, subject } = present;
 	if (schemaVersion !== 2) return "schemaVersion is not 2";
 	if (!isText(mediaType) || !isText(artifactType)) return "mediaType and artifactType are texts";
 	if (manifests === undefined && config === undefined) return "neither an index nor a manifest";
