@@ -16,6 +16,8 @@ export interface RegistryAnswer {
 	readonly wrongCredentials?: boolean;
 	/** A token server's, which knows nothing of what is there. */
 	readonly ofTokenServer?: boolean;
+	/** Of another host that the registry sent us to, which knows nothing of who we are: none of our credentials goes there. */
+	readonly ofStorage?: boolean;
 }
 
 const answers = Symbol("brewline.registry.answer");
@@ -114,10 +116,11 @@ const missingCodes = ["BLOB_UNKNOWN", "MANIFEST_UNKNOWN", "NAME_UNKNOWN"];
 
 /**
  * Whether an answer is the kind by which registries hide what is not there, or not for us: 401 and 403 (docs/design.md).
- * Credentials that are refused as such are none.
+ * Credentials that are refused as such are none, and neither is what storage says of the address that a registry made.
  */
 export function saysDenied(answer: RegistryAnswer): boolean {
-	return (answer.status === 401 || answer.status === 403) && answer.wrongCredentials !== true;
+	if (answer.wrongCredentials === true || answer.ofStorage === true) return false;
+	return answer.status === 401 || answer.status === 403;
 }
 
 /** Whether an answer says that a thing is not there (spec/publish.md): 404, or the codes for it whatever the status. */

@@ -784,10 +784,39 @@ describe("redirects of reads", () => {
 		const credentials = () => Promise.resolve({ username: "u", password: "p", origin: "test" });
 		const client = createRegistryClient(testIo(), { credentials });
 		await expect(client.getManifest(parseReference(`${home.host}/name`))).rejects.toMatchObject({
-			code: "credentials",
+			code: "registry",
+			message: expect.stringContaining(`${elsewhere.host}, where ${home.host} sends us`),
 		});
 		expect(elsewhere.headers.map(({ authorization }) => authorization)).toEqual([undefined]);
 	});
+
+	test.each([401, 403])(
+		"a %i from another host hides nothing of the registry's, and is no fault of a login",
+		async (status) => {
+			await using storage = await scripted((_, response) => reply(response, status, {}, "Request has expired"));
+			await using home = await scripted((request, response) => {
+				const { url } = storage;
+				if (request.headers.authorization === undefined)
+					reply(response, 401, { "www-authenticate": 'Basic realm="x"' });
+				else if (request.method === "POST") reply(response, 202, { location: `${url}/upload` });
+				else reply(response, 307, { location: `${url}/blob` });
+			});
+			const credentials = () => Promise.resolve({ username: "u", password: "p", origin: "config.json" });
+			const client = createRegistryClient(testIo(), { credentials, hides: () => true });
+			const repository = parseReference(`${home.host}/name`);
+			const content = Buffer.from("content");
+			const failure = {
+				code: "registry",
+				message: expect.stringMatching(
+					new RegExp(`${storage.host}, where ${home.host} sends us.*HTTP ${status} .*expired`),
+				),
+				hint: expect.not.stringContaining("docker login"),
+			};
+			await expect(client.getBlob(repository, describing(content))).rejects.toMatchObject(failure);
+			await expect(client.hasBlob(repository, describing(content).digest)).rejects.toMatchObject({ code: "registry" });
+			await expect(client.putBlob(repository, describing(content), sourceOf(content))).rejects.toMatchObject(failure);
+		},
+	);
 
 	test("not without end, and not without an address", async () => {
 		await using server = await scripted((request, response) =>

@@ -1,7 +1,7 @@
 import { pipeline, type Readable } from "node:stream";
 import { BrewlineError, messageOf } from "../errors.ts";
 import { printable } from "../io/printable.ts";
-import type { HttpResponse, Io } from "../io/types.ts";
+import type { Io } from "../io/types.ts";
 import {
 	canonicalReference,
 	isDigest,
@@ -24,7 +24,7 @@ import { resumed, type Part } from "./resume.ts";
 import { backOff, retrying, type RetryPolicy } from "./retry.ts";
 import { addTaggedReferrer, asReferrer, listedReferrers, referrersAnswer, taggedReferrers } from "./referrers.ts";
 import { listTags, readListPage, type ListPage } from "./tags.ts";
-import { createTransport, type Ask } from "./transport.ts";
+import { createTransport, type Answered, type Ask } from "./transport.ts";
 import type { BlobSource, ReadOptions, RegistryClient, RegistryManifest } from "./types.ts";
 import {
 	checkStatedDigest,
@@ -96,7 +96,7 @@ export function createRegistryClient(
 	}
 
 	/** One read that has to be answered by one of these statuses. */
-	async function read(ask: Ask, doing: string, ...statuses: readonly number[]): Promise<HttpResponse> {
+	async function read(ask: Ask, doing: string, ...statuses: readonly number[]): Promise<Answered> {
 		const response = await transport.ask(ask);
 		if (statuses.includes(response.status)) return response;
 		throw await transport.failure(ask, response, doing);

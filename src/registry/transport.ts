@@ -22,12 +22,15 @@ export interface Ask {
 	readonly paced?: boolean;
 }
 
+/** An answer, and the host that it is from where that is not the registry's own. */
+export type Answered = HttpResponse & { readonly from?: string };
+
 /** One request with authentication and redirects; retries are around it (retry.ts). */
 export interface Transport {
 	/** The answer, whatever its status; a broken connection is the error of `io.http`. */
-	ask(ask: Ask): Promise<HttpResponse>;
+	ask(ask: Ask): Promise<Answered>;
 	/** Reads an answer that is not the one hoped for into an error. `doing`: `reading alpine:3 from docker.io`. */
-	failure(ask: Ask, response: HttpResponse, doing: string): Promise<BrewlineError>;
+	failure(ask: Ask, response: Answered, doing: string): Promise<BrewlineError>;
 }
 
 const maxRedirects = 5;
@@ -41,7 +44,7 @@ export function createTransport(
 	limiter: Limiter,
 	userAgent: string,
 ): Transport {
-	async function ask(request: Ask): Promise<HttpResponse> {
+	async function ask(request: Ask): Promise<Answered> {
 		const url = new URL(request.path, request.endpoint.origin);
 		if (url.origin !== request.endpoint.origin) return follow(request, (await send(request, url)).response, url);
 		const release = await authorizer.scout(request.endpoint);
@@ -106,7 +109,7 @@ export function createTransport(
 	}
 
 	/** Redirects of reads, by hand: credentials go to the registry's own origin and nowhere else. */
-	async function follow(request: Ask, first: HttpResponse, from: URL): Promise<HttpResponse> {
+	async function follow(request: Ask, first: HttpResponse, from: URL): Promise<Answered> {
 		let response = first;
 		let url = from;
 		for (let count = 0; isRedirect(request, response); count++) {
@@ -119,15 +122,24 @@ export function createTransport(
 			const authorization = own ? await authorizer.authorize(request.endpoint, request.scopes) : undefined;
 			({ response } = await send(request, url, authorization));
 		}
-		return response;
+		return url.origin === request.endpoint.origin ? response : { ...response, from: url.host };
 	}
 
-	async function failure(request: Ask, response: HttpResponse, doing: string): Promise<BrewlineError> {
-		const answer = await readAnswer(response, io.clock.now());
+	async function failure(request: Ask, response: Answered, doing: string): Promise<BrewlineError> {
+		const { from } = response;
+		const answer = {
+			...(await readAnswer(response, io.clock.now())),
+			...(from === undefined ? {} : { ofStorage: true }),
+		};
 		if (isStream(request.body)) response.body.destroy();
+		const limited = answer.status === 429 ? rateLimitHint : undefined;
+		if (from !== undefined) {
+			const where = `${printable(from, 200)}, where ${request.endpoint.name} sends us`;
+			const hint = "That address is only good for a while: run it again, and see that no proxy refuses it.";
+			return answerError("registry", `${doing} failed at ${where}`, answer, limited ?? hint);
+		}
 		if (answer.status !== 401 && answer.status !== 403) {
-			const hint = answer.status === 429 ? rateLimitHint : undefined;
-			return answerError("registry", `${doing} failed`, answer, hint);
+			return answerError("registry", `${doing} failed`, answer, limited);
 		}
 		const credential = await authorizer.credential(request.endpoint);
 		const which = credential === undefined ? "without credentials" : `with the credentials from ${credential.origin}`;
