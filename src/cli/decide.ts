@@ -88,7 +88,17 @@ export function forceStep(
 }
 
 function decider({ io }: Context, { by }: { by?: string }): string {
-	return by ?? io.env["GITHUB_ACTOR"] ?? userInfo().username;
+	const named = by ?? io.env["GITHUB_ACTOR"];
+	if (named !== undefined) return named;
+	try {
+		return userInfo().username;
+	} catch (cause) {
+		// In containers that are run under a number alone.
+		throw new BrewlineError("usage", "who decides is not known: this system has no name for who runs this", {
+			cause,
+			hint: "name who it is: --by NAME",
+		});
+	}
 }
 
 interface DecisionFlags {

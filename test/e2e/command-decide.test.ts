@@ -190,6 +190,21 @@ describe("a bad day", () => {
 		expect((await succeed("decisions")).stdout).toBe("nothing is decided\n");
 	});
 
+	it("who has no name on this system has to give one", async () => {
+		const nameless = `
+			import os from "node:os";
+			import { syncBuiltinESMExports } from "node:module";
+			os.userInfo = () => { throw new Error("uv_os_get_passwd returned ENOENT"); };
+			syncBuiltinESMExports();`;
+		const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(nameless)}` };
+		const args = ["hold", "hello", "--reason", "x"];
+		expect(await place.brewline(args, { env })).toMatchObject({
+			code: 2,
+			stderr: expect.stringContaining("this system has no name for who runs this\n  name who it is: --by NAME"),
+		});
+		expect((await place.brewline([...args, "--by", "me"], { env })).code).toBe(0);
+	});
+
 	it("a tag goes without a platform that is not built, where that was decided", async () => {
 		await succeed("run");
 		await nextVersion();
