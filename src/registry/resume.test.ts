@@ -48,6 +48,25 @@ describe("a body", () => {
 		expect(asked).toEqual(["3 after 0", "5 after 1", "6 after 2"]);
 	});
 
+	test("goes on as long as each brings a good part, however often it breaks; with less it ends", async () => {
+		const long = (at: number, bytes: number): Part => {
+			async function* pieces(): AsyncGenerator<Buffer> {
+				yield Buffer.alloc(bytes);
+				await soon();
+				throw reset;
+			}
+			return { body: Readable.from(pieces(), { objectMode: false }), at };
+		};
+		const mebibyte = 1024 * 1024;
+		const size = 8 * mebibyte;
+		const again = (position: number): Promise<Part> => Promise.resolve(long(position, mebibyte));
+		const { whole } = reading(long(0, mebibyte), [], { size, again });
+		expect((await Array.fromAsync(whole)).reduce((sum, { length }) => sum + length, 0)).toBe(size);
+
+		const few = (position: number): Promise<Part> => Promise.resolve(long(position, mebibyte - 1));
+		await expect(reading(long(0, mebibyte), [], { size, again: few }).whole.toArray()).rejects.toThrow("broke off");
+	});
+
 	test("goes on in the middle of a piece of what comes from the beginning again", async () => {
 		const body = Readable.from(
 			["01234", "56789"].map((piece) => Buffer.from(piece)),

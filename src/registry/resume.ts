@@ -14,13 +14,16 @@ export interface Resuming {
 	readonly size: number;
 	/** For messages: `reading sha256:… of ghcr.io/org/name`. */
 	readonly doing: string;
-	/** Bodies at most. */
+	/** Bodies at most, but for those that bring a good part (`worthwhile`). */
 	readonly tries: number;
 	readonly pace: () => Pace;
 	readonly signal: AbortSignal;
 	/** Another body, from there on or from before it, after the one before broke off. */
 	readonly again: (position: number, failures: number) => Promise<Part>;
 }
+
+/** Bytes: a body that brings so many is none of those that are counted. Proxies cut the largest layers every few minutes. */
+const worthwhile = 1024 * 1024;
 
 /**
  * The whole of what comes in parts: where one breaks off, or comes in too slowly, another goes on. The pieces are handed on as
@@ -29,6 +32,8 @@ export interface Resuming {
 export function resumed(first: Part, resuming: Resuming): Readable {
 	const { size, doing, tries, signal } = resuming;
 	let position = 0;
+	/** Where the last one broke off. */
+	let broken = 0;
 	let failures = 0;
 	let body: Readable | undefined;
 	let pace = resuming.pace();
@@ -90,12 +95,14 @@ export function resumed(first: Part, resuming: Resuming): Readable {
 	/** A body that ends early without an error is as cut off as one that breaks. */
 	const goOn = async (error: unknown): Promise<void> => {
 		if (whole.destroyed) return;
-		failures++;
-		if (error === undefined && (position >= size || failures >= tries)) {
+		failures = position - broken >= worthwhile ? 1 : failures + 1;
+		broken = position;
+		// With all of it there, it does not matter how the connection ended.
+		if (position >= size || (error === undefined && failures >= tries)) {
 			whole.push(null);
 		} else if (error !== undefined && (!isConnectionError(error) || signal.aborted || failures >= tries)) {
-			const broken = `${doing} broke off after ${position} of ${size} bytes`;
-			whole.destroy(error instanceof BrewlineError ? error : new BrewlineError("registry", broken, { cause: error }));
+			const text = `${doing} broke off after ${position} of ${size} bytes`;
+			whole.destroy(error instanceof BrewlineError ? error : new BrewlineError("registry", text, { cause: error }));
 		} else {
 			try {
 				const part = await resuming.again(position, failures - 1);
