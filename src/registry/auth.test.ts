@@ -183,7 +183,7 @@ describe("tokens", () => {
 
 	test("service and scopes are ours to say, of a mount both", async () => {
 		await using server = await scripted((request, response) => {
-			if (request.url?.startsWith("/token") === true) reply(response, 200, {}, `{"access_token":"t"}`);
+			if (request.url?.startsWith("/token") === true) reply(response, 200, {}, `{"token":"","access_token":"t"}`);
 			else if (request.headers.authorization === "Bearer t") reply(response, 201);
 			else
 				reply(response, 401, {

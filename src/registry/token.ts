@@ -139,7 +139,8 @@ export async function readToken(
 	const { bytes, more } = await readLimited(response.body, maxTokenAnswer);
 	if (more) throw new BrewlineError("registry", `${what}: the answer is longer than ${maxTokenAnswer} bytes`);
 	const body = parseJsonObject(bytes, { what: `${what}: the answer`, maxBytes: maxTokenAnswer, code: "registry" });
-	const value = body["token"] ?? body["access_token"];
+	// Some state both, one of them empty.
+	const value = body["token"] || body["access_token"];
 	if (typeof value !== "string" || !tokenGrammar.test(value)) {
 		throw new BrewlineError("registry", `${what}: the answer has no token`);
 	}
