@@ -36,6 +36,7 @@ export async function copyStep(
 		context.json
 			? tabJson({
 					...result,
+					dryRun,
 					targets: result.targets.map(({ error, ...target }) =>
 						error === undefined ? target : { ...target, errors: failuresOf(error) },
 					),

@@ -46,6 +46,11 @@ describe("copy", () => {
 		const dry = await place.brewline(["copy", source, ...targets, "--dry-run"]);
 		expect(dry).toMatchObject({ code: 0, stdout: expect.stringMatching(/^would copy .*\nwould copy .*\n$/) });
 		expect(dry.stderr.match(/^✔ copied .* \(dry run\)$/gm)).toHaveLength(2);
+		const dryJson = await place.brewline(["copy", source, ...targets, "--dry-run", "--json"]);
+		expect(JSON.parse(dryJson.stdout)).toMatchObject({
+			dryRun: true,
+			targets: [{ state: "copied" }, { state: "copied" }],
+		});
 		expect(await client.headManifest(parseReference(targets[0]!))).toBeUndefined();
 		const first = await place.brewline(["copy", source, ...targets]);
 		const [one, two] = first.stdout.split("\n");

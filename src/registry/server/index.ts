@@ -91,7 +91,14 @@ export async function startRegistry(options: RegistryServerOptions = {}): Promis
 
 	await new Promise<void>((resolve, reject) => {
 		server.once("error", (error) => {
-			reject(new BrewlineError("registry", `cannot start a registry: ${error.message}`, { cause: error }));
+			const taken = (error as NodeJS.ErrnoException).code === "EADDRINUSE";
+			const hint = "Something else listens there: end it, or choose another port; 0 is one that is free.";
+			reject(
+				new BrewlineError("registry", `cannot start a registry: ${error.message}`, {
+					cause: error,
+					...(taken ? { hint } : {}),
+				}),
+			);
 		});
 		server.listen(options.port ?? 0, options.host ?? "127.0.0.1", resolve);
 	});

@@ -530,7 +530,10 @@ describe("in a folder", () => {
 
 	test("a folder that is none is an error, and a port that is taken", async () => {
 		const one = await startRegistry();
-		await expect(startRegistry({ port: one.port })).rejects.toMatchObject({ code: "registry" });
+		await expect(startRegistry({ port: one.port })).rejects.toMatchObject({
+			code: "registry",
+			hint: expect.stringContaining("choose another port"),
+		});
 		await one.close();
 		await expect(startRegistry({ directory: "/dev/null/x" })).rejects.toMatchObject({ code: "registry" });
 	});
