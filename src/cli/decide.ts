@@ -187,14 +187,18 @@ export function releaseStep(
 	flags: { all?: boolean; by?: string; dryRun?: boolean },
 	args: string[],
 ): Promise<number> {
-	return inWorkspace(context, flags.dryRun === true, async (workspace) => {
+	const dryRun = flags.dryRun === true;
+	return inWorkspace(context, dryRun, async (workspace) => {
 		const ended = await release(workspace, subject(args, flags), decider(context, flags));
+		const what = ended.join(", ");
 		context.print(
 			context.json
-				? tabJson({ ended })
+				? tabJson({ ended, dryRun })
 				: ended.length === 0
 					? "nothing of the kind was decided: brewline decisions lists what was\n"
-					: `ended: ${ended.join(", ")}\n`,
+					: dryRun
+						? `would end: ${what}; nothing was written\n`
+						: `ended: ${what}\n`,
 		);
 		return ended.length === 0 ? 7 : 0;
 	});

@@ -51,6 +51,9 @@ export async function force(workspace: Workspace, request: ForceRequest): Promis
 		Object.values(output.builds).map((build) => [`${build.build.sourceId} ${build.build.arch}`, build]),
 	);
 	const known = (await workspace.memory.read())?.decisions.forced ?? {};
+	const will = workspace.dryRun
+		? "would be built again by the next plan; nothing was written"
+		: "is built again by the next plan";
 	const outcomes = selected.map(({ sourceId, arch, tag }): ForcedOutcome => {
 		const build = byPair.get(`${sourceId} ${arch}`);
 		if (build === undefined) {
@@ -66,7 +69,7 @@ export async function force(workspace: Workspace, request: ForceRequest): Promis
 			const note = decision === undefined ? "is not built yet: it is planned anyway" : decidedBefore(decision);
 			return { tag, arch, buildId: null, note };
 		}
-		return { tag, arch, buildId: build.buildId, note: "is built again by the next plan" };
+		return { tag, arch, buildId: build.buildId, note: will };
 	});
 	const replaced = outcomes.flatMap(({ buildId }) => (buildId === null ? [] : [output.builds[buildId]!]));
 	const when = timeOf(Math.floor(workspace.io.clock.now() / 1000));

@@ -85,6 +85,11 @@ describe("a bad day", () => {
 			notes: [expect.stringMatching(/^held by Somebody, .*Z: upstream withdrew it$/)],
 		});
 		expect((await succeed("decisions")).stdout).toMatch(/hello is held, by Somebody, .*: upstream withdrew it\n/);
+		expect((await succeed("release hello --dry-run")).stdout).toBe("would end: a hold; nothing was written\n");
+		expect(JSON.parse((await succeed("release hello --dry-run --json")).stdout)).toEqual({
+			ended: ["a hold"],
+			dryRun: true,
+		});
 		expect((await succeed("release hello")).stdout).toBe("ended: a hold\n");
 		expect((await place.brewline("release hello")).code).toBe(7);
 

@@ -105,7 +105,10 @@ describe("a forced build", () => {
 			stdout: "imported:latest amd64: is not built yet: it is planned anyway\n",
 		});
 		await succeed("run");
-		expect((await decide("x", "--dry-run")).code).toBe(0);
+		expect(await decide("x", "--dry-run")).toMatchObject({
+			code: 0,
+			stdout: "imported:latest amd64: would be built again by the next plan; nothing was written\n",
+		});
 		expect(remembered("decisions.json").forced).toEqual({});
 		const unknown = await place.brewline("force nothing --reason x");
 		expect(unknown.code).toBe(3);
