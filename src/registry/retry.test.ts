@@ -56,6 +56,18 @@ describe("retries", () => {
 		});
 	});
 
+	test("a registry that speaks plain HTTP where TLS is expected is an error that says how to do that", async () => {
+		await using server = await scripted((_, response) => reply(response, 200, {}, "{}"));
+		const io = testIo();
+		const http: typeof io.http = (request) =>
+			io.http({ ...request, url: new URL(request.url.pathname, server.url.replace("http:", "https:")) });
+		const client = createRegistryClient({ ...io, http });
+		await expect(client.getManifest(parseReference("registry.internal:5000/name:tag"))).rejects.toMatchObject({
+			code: "registry",
+			hint: expect.stringContaining("program.registries.plainHttp"),
+		});
+	});
+
 	test("429 is waited out as long as the registry asks, in seconds or until a date", async () => {
 		const io = testIo();
 		await using server = await scripted((_, response, number) => {

@@ -135,7 +135,9 @@ function explained(error: unknown, what: string, tries: number): unknown {
 		cause: error,
 		hint: isCertificateError(error)
 			? "If an authority of your own vouches for it, name the file with its certificate in NODE_EXTRA_CA_CERTS."
-			: "Check that the registry is up and can be reached from here, also through the proxy that is set.",
+			: isPlainAnswer(error)
+				? "It does not speak TLS there. If it is to be spoken to in plain HTTP, say so: program.registries.plainHttp."
+				: "Check that the registry is up and can be reached from here, also through the proxy that is set.",
 	});
 }
 
@@ -143,4 +145,9 @@ function explained(error: unknown, what: string, tries: number): unknown {
 function isCertificateError(error: unknown): boolean {
 	const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
 	return typeof code === "string" && /SELF_SIGNED|LEAF_SIGNATURE|ISSUER_CERT/.test(code);
+}
+
+/** What OpenSSL makes of an answer in plain text. */
+function isPlainAnswer(error: unknown): boolean {
+	return error instanceof Error && /SSL routines:.*wrong version number/.test(error.message);
 }
