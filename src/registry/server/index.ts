@@ -91,12 +91,10 @@ export async function startRegistry(options: RegistryServerOptions = {}): Promis
 
 	await new Promise<void>((resolve, reject) => {
 		server.once("error", (error) => {
-			const taken = (error as NodeJS.ErrnoException).code === "EADDRINUSE";
-			const hint = "Something else listens there: end it, or choose another port; 0 is one that is free.";
 			reject(
 				new BrewlineError("registry", `cannot start a registry: ${error.message}`, {
 					cause: error,
-					...(taken ? { hint } : {}),
+					hint: "End what listens there, or choose another port; 0 is one that is free.",
 				}),
 			);
 		});

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { request as httpRequest } from "node:http";
@@ -494,6 +494,8 @@ describe("in a folder", () => {
 		const directory = path.join(folder, "others");
 		await mkdir(path.join(directory, "uploads/2024"), { recursive: true });
 		await writeFile(path.join(directory, "uploads/thesis.txt"), "precious");
+		// In a container the server has the number of the one that was killed there before.
+		await writeFile(path.join(directory, `uploads/${process.pid}-${randomUUID()}`), "half");
 		await (await startRegistry({ directory })).close();
 		expect(await readdir(path.join(directory, "uploads"))).toEqual(["2024", "thesis.txt"]);
 	});
