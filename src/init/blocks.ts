@@ -27,6 +27,12 @@ export function blocksOf(tags: readonly string[], first: string): readonly Block
 	return blocks;
 }
 
+/** The same for tags that are written alias by alias, with all suffixes of each. */
+export function mixedBlocksOf(tags: readonly string[], first: string): readonly Block[] | undefined {
+	const place = ({ suffix }: Block): number => tags.indexOf(suffix === "" ? first : `${first}-${suffix}`);
+	return sortedBlocksOf(tags, first)?.toSorted((a, b) => place(a) - place(b));
+}
+
 /** The same for tags that were sorted afterwards: a tag belongs to the longest suffix that it ends in. */
 export function sortedBlocksOf(tags: readonly string[], first: string): readonly Block[] | undefined {
 	const suffixes = tags

@@ -2,6 +2,7 @@ import type { ImageConfig, Variable } from "../config/index.ts";
 import type { Entry } from "../definition/index.ts";
 import type { JsonObject, JsonValue } from "../json/index.ts";
 import { buildMatrix, joinPath, type MatrixEntry, type RepositoryFiles } from "../matrix/index.ts";
+import { dockerfileReader } from "../matrix/variables.ts";
 import type { Names, Vocabulary } from "./conditions.ts";
 import { layoutsOf, type Layout } from "./layout.ts";
 import type { Published } from "./published.ts";
@@ -80,20 +81,25 @@ function withFull({ files, versions }: Repository, layout: Layout, { entries }: 
 		}
 	}
 	for (const key of keys) layouts.push({ ...layout, versions: { ...layout.versions, full: key } });
-	const names = new Set<string>();
+	const found = new Map<string, { readonly env: string; readonly capture?: string }>();
+	const dockerfile = dockerfileReader(files);
 	for (const entry of entries) {
-		const text = files.files.get(`${entry.Directory}/Dockerfile`)?.text ?? "";
-		for (const [, name, value] of text.matchAll(/^ENV\s+([A-Z][A-Z0-9_]*)[ \t=]+"?([^\s"]+)/gm)) {
-			if (isAliased(entry, value)) names.add(name!);
+		for (const [env, value] of dockerfile(`${entry.Directory}/Dockerfile`)?.environment ?? []) {
+			if (isAliased(entry, value)) found.set(env, { env });
+			else if (/^v[0-9]/.test(value) && isAliased(entry, value.slice(1)))
+				found.set(`${env} v`, { env, capture: "^v(.+)" });
 		}
 	}
-	for (const env of names) {
-		const own = { dockerfile: "{directory}/Dockerfile", env };
-		for (const [first] of Map.groupBy(entries, ({ Directory }) => Directory.split("/").slice(1).join("/"))) {
-			const full = { dockerfile: first === "" ? "{version}/Dockerfile" : `{version}/${first}/Dockerfile`, env };
-			layouts.push({ ...layout, versions: { ...layout.versions, full, entryFull: own } });
-			break;
-		}
+	const known = layout.versions?.list ?? [...(versions?.keys() ?? [])];
+	const first = entries[0]?.Directory ?? "";
+	const key = known.find((one) => first.startsWith(`${one}/`) || first === one) ?? first.split("/")[0]!;
+	for (const variable of found.values()) {
+		const full = {
+			dockerfile: joinPath("{version}", joinPath(first.slice(key.length + 1), "Dockerfile")),
+			...variable,
+		};
+		const entryFull = { dockerfile: "{directory}/Dockerfile", ...variable };
+		layouts.push({ ...layout, versions: { ...layout.versions, full, entryFull } });
 	}
 	return layouts;
 }

@@ -27,10 +27,12 @@ interface Place {
 /** Which version a directory is of: the longest key that it is, or begins with. */
 function placesOf({ versions, files }: LayoutInput): readonly (Place | undefined)[] {
 	const keys = versions === undefined ? undefined : [...versions.keys()].toSorted((a, b) => b.length - a.length);
+	// Several images in one repository: `app/1.2`, `app/1.3`.
+	const depth = files.every(({ directory }) => /^[^/0-9][^/]*\/[0-9]/.test(directory)) ? 2 : 1;
 	return files.map(({ directory }) => {
 		const key =
 			keys === undefined
-				? directory.split("/")[0]
+				? directory.split("/").slice(0, depth).join("/")
 				: keys.find((version) => directory === version || directory.startsWith(`${version}/`));
 		return key === undefined || key === "" || key === "."
 			? undefined
@@ -80,7 +82,8 @@ function namedFiles({ files }: LayoutInput, versions: Layout): Layout | undefine
 
 function versionsOf({ versions, files }: LayoutInput, places: readonly Place[]): Layout {
 	const keys = [...new Set(places.map(({ version }) => version))];
-	const all = versions === undefined ? keys.toSorted() : [...versions.keys()];
+	const isListed = versions === undefined && !files.every(({ directory }) => /^[0-9]/.test(directory));
+	const all = isListed ? keys : versions === undefined ? keys.toSorted() : [...versions.keys()];
 	const order = (["version-desc", "file", "name", "name-desc"] as const).find(
 		(each) =>
 			orderVersions(all, each)
@@ -88,12 +91,7 @@ function versionsOf({ versions, files }: LayoutInput, places: readonly Place[]):
 				.join("\n") === keys.join("\n"),
 	);
 	const ordered = order === "version-desc" ? {} : { order: order ?? keys };
-	const listed =
-		versions !== undefined
-			? {}
-			: files.every(({ directory }) => /^[0-9]/.test(directory))
-				? { directories: true as const }
-				: { list: keys };
+	const listed = isListed ? { list: keys } : versions === undefined ? { directories: true as const } : {};
 	const chosen = { ...listed, ...ordered };
 	return Object.keys(chosen).length === 0 ? {} : { versions: chosen };
 }

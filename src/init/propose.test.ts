@@ -161,6 +161,126 @@ architectures: [ { static: [amd64, arm64v8] } ]
 		expect(found).toMatchObject({ files: 8, equal: 8, templates: { env: { variant: "{variant}" } } });
 	});
 
+	it("reads full versions from what Dockerfiles set, wherever in an ENV, and with a v before them", async () => {
+		const dockerfile = (value: string): string => `FROM os:trixie\nENV APP_HOME=/app \\\n    APP_VERSION=${value}\n`;
+		const rules = `
+versions: { directories: true, full: { dockerfile: "{version}/Dockerfile", env: APP_VERSION, capture: "([0-9].*)" } }
+aliases: { list: ["{full}", "{version}"] }
+tags: [""]
+`;
+		for (const [prefix, capture] of [
+			["", {}],
+			["v", { capture: "^v(.+)" }],
+		] as const) {
+			const { made, wanted, config } = await proposed(rules, {
+				"1.3/Dockerfile": dockerfile(`${prefix}1.3.0`),
+				"1.2/Dockerfile": dockerfile(`${prefix}1.2.4`),
+			});
+			expect(made).toBe(wanted);
+			expect(config.versions).toMatchObject({
+				full: { dockerfile: "{version}/Dockerfile", env: "APP_VERSION", ...capture },
+			});
+			expect(config.aliases).toEqual({ list: ["{full}", "{version}"] });
+		}
+	});
+
+	it("takes the folder that several images of a repository lie in for a part of the versions", async () => {
+		const { made, wanted, config } = await proposed(
+			`
+versions: { list: [app/1.3, app/1.2], order: file, full: { dockerfile: "{version}/Dockerfile", env: V } }
+aliases: { list: ["{full}", "{basename}", { alias: latest, once: true }] }
+matrix: { variant: ["", slim] }
+tags: ["{variant}"]
+`,
+			Object.fromEntries(
+				["1.3", "1.2"].flatMap((version) =>
+					["", "/slim"].map((variant) => [
+						`app/${version}${variant}/Dockerfile`,
+						`FROM os:trixie\nENV V ${version}.1\n`,
+					]),
+				),
+			),
+		);
+		expect(made).toBe(wanted);
+		expect(config.versions).toMatchObject({
+			list: ["app/1.3", "app/1.2"],
+			full: { dockerfile: "{version}/Dockerfile", env: "V" },
+		});
+	});
+
+	it("keeps the order of versions that no file has in their list alone", async () => {
+		const { made, wanted, config } = await proposed(
+			`versions: { list: [jdk8, jdk8-small, jdk11], order: file }\naliases: { list: ["{version}"] }\ntags: [""]\n`,
+			Object.fromEntries(["jdk8", "jdk8-small", "jdk11"].map((name) => [`${name}/Dockerfile`, "FROM os:trixie\n"])),
+		);
+		expect(made).toBe(wanted);
+		expect(config.versions).toEqual({ list: ["jdk8", "jdk8-small", "jdk11"], order: "file" });
+	});
+
+	it("makes no alias of two parts of one version that are equal by chance", async () => {
+		const { config } = await proposed(
+			`versions: { directories: true }\naliases: { list: ["{version}"], extra: { "2.11": [2.11.2] } }\ntags: [""]\n`,
+			{ "2.11/Dockerfile": "FROM os:trixie\n" },
+		);
+		expect(config.aliases).toEqual({ list: ["{version}"], extra: { "2.11": ["2.11.2"] } });
+	});
+
+	it("gives latest to one version, also where there is but one", async () => {
+		const { made, wanted, config } = await proposed(`aliases: { list: ["{full}", latest] }\ntags: [""]\n`, {
+			"versions.json": { "6": { version: "6.1.0" } },
+			"6/Dockerfile": "FROM os:trixie\n",
+		});
+		expect(made).toBe(wanted);
+		expect(config.aliases.list.at(-1)).toEqual({ alias: "latest", once: true, if: { stable: "true" } });
+	});
+
+	it("finds the rules of tags that are written alias by alias", async () => {
+		const files: TestFiles = {
+			"versions.json": { "6": { version: "6.1.0", variants: ["trixie", "small3.24"] } },
+			"6/trixie/Dockerfile": "FROM os:trixie\n",
+			"6/small3.24/Dockerfile": "FROM small:3.24\n",
+		};
+		const rules = `
+aliases: { list: ["{full}", "{version}", latest] }
+matrix: { variant: [ { path: variants } ] }
+tags: ["{variant}", { suffix: "", if: { variant: trixie } }, { suffix: small, if: { variant: "small*" } }]
+`;
+		const bySuffix = composed(imageConfig(rules), files, { definitions }).text;
+		const byAlias = bySuffix
+			.replace(/^Tags: 6.1.0-trixie.*/m, "Tags: 6.1.0-trixie, 6.1.0, 6-trixie, 6, trixie, latest")
+			.replace(/^Tags: 6.1.0-small.*/m, "Tags: 6.1.0-small3.24, 6.1.0-small, 6-small3.24, 6-small, small3.24, small");
+		const config = await propose({
+			image: "app",
+			files: filesOf(files),
+			today: "2026-01-02",
+			published: readPublished(byAlias, "app"),
+		})(async (image) => await Promise.resolve((definitions as Record<string, string>)[image]));
+		expect(composed(config, files, { definitions }).text).toBe(bySuffix);
+	});
+
+	it("has fields that stand in every entry once, in the header", async () => {
+		const rules = `aliases: { list: ["{version}"] }\ntags: [""]\nheader: { repository: "https://git.example.com/app", self: a, comment: "", maintainers: ["A (@a)"], fields: { GitFetch: refs/heads/main } }\n`;
+		const files: TestFiles = {
+			"versions.json": { "2": {}, "1": {} },
+			"2/Dockerfile": "FROM os:trixie\n",
+			"1/Dockerfile": "FROM os:trixie\n",
+		};
+		const wanted = composed(imageConfig(rules), files, { definitions }).text;
+		const inEntries = wanted
+			.replace(/^GitRepo.*\nGitFetch.*\n/m, "")
+			.replaceAll(/^Directory.*$/gm, "$&\nGitRepo: https://git.example.com/app.git\nGitFetch: refs/heads/main");
+		const published = readPublished(inEntries, "app");
+		const config = await propose({ image: "app", files: filesOf(files), today: "2026-01-02", published })(
+			async (image) => await Promise.resolve((definitions as Record<string, string>)[image]),
+		);
+		expect(config.header).toMatchObject({
+			repository: "https://git.example.com/app",
+			fields: { GitFetch: "refs/heads/main" },
+		});
+		const made = readPublished(composed(config, files, { definitions }).text, "app");
+		expect(compareDefinitions(published, made)).toMatchObject({ differences: [], bytesOnly: true });
+	});
+
 	it("leaves out versions of which nothing is published", async () => {
 		const { made, wanted, config } = await proposed(`${meant}versions: { drop: [ { if: { version: "1.2" } } ] }\n`);
 		expect(config).toMatchObject({ versions: { drop: [{ if: { version: "1.2" } }] } });

@@ -1,6 +1,6 @@
 import type { Condition, ImageConfig, SuffixRule } from "../config/index.ts";
 import type { Entry } from "../definition/index.ts";
-import { blocksOf, sortedBlocksOf, type Block } from "./blocks.ts";
+import { blocksOf, mixedBlocksOf, sortedBlocksOf, type Block } from "./blocks.ts";
 import type { LearntCondition, Names, Vocabulary } from "./conditions.ts";
 import { interpolate, learn, matches, type Candidate, type LearntRule, type Row } from "./learn.ts";
 import { templatesOf } from "./texts.ts";
@@ -39,7 +39,9 @@ export function inferTags(input: TagsInput): TagRules {
 	const plain = takeApart(input.entries, blocksOf, input.versionNames);
 	const bySuffix = sorted ? takeApart(input.entries, sortedBlocksOf, input.versionNames) : [];
 	const tagSort = plain.length < bySuffix.length;
-	const taken = tagSort ? bySuffix : plain;
+	// Tags may be written alias by alias, each with all suffixes: then the rules are the same, although their order is not.
+	const byAlias = tagSort || areEven(plain) ? [] : takeApart(input.entries, mixedBlocksOf, input.versionNames);
+	const taken = tagSort ? bySuffix : areEven(byAlias) && byAlias.length >= plain.length ? byAlias : plain;
 	const aliases = aliasesByVersion(taken);
 	const suffixRules = (blocks: (one: Taken) => readonly Block[]): readonly SuffixRule[] =>
 		inferSuffixes(taken, blocks, aliases, input);
@@ -51,6 +53,16 @@ export function inferTags(input: TagsInput): TagRules {
 		...(sharedTags.length === 0 ? {} : { sharedTags: [...sharedTags] }),
 		...(tagSort ? { tagSort } : {}),
 	};
+}
+
+/** Whether each entry puts the same aliases to all of its suffixes. */
+function areEven(taken: readonly Taken[]): boolean {
+	return (
+		taken.length > 0 &&
+		taken.every(
+			({ tags, sharedTags }) => new Set([...tags, ...sharedTags].map(({ aliases }) => aliases.join())).size <= 1,
+		)
+	);
 }
 
 /**
@@ -140,14 +152,16 @@ function inferAliases(
 	});
 	const candidates: Candidate<OnceRule>[] = [];
 	const add: AddAlias = (rule, cost, values) => {
-		candidates.push({ rule, cost, values });
+		// A text without names would be given to the next version too.
+		const isOnly = rows.length === 1 && "alias" in rule && !rule.alias.includes("{");
+		if (!isOnly) candidates.push({ rule, cost, values });
 		candidates.push({ rule: { ...rule, once: true }, once: true, cost: cost + 0.5, values });
 		// Not every alias that stands still means a pin.
 		candidates.push({ rule: { ...rule, once: true }, once: true, pinned: true, cost: cost + 3, values });
 	};
 	for (const [template, cost] of costsOf(rows, versionNames)) {
 		// A number of today's is no rule: it is told of its version alone.
-		if (/[0-9]/.test(template.replaceAll(/\{\w+\}/g, ""))) continue;
+		if (/[0-9]/.test(template.replaceAll(/\{\w+\}/g, "")) || isChance(template)) continue;
 		add({ alias: template }, cost, (names) => valueOf(template, names));
 	}
 	// `1.2.3, 1.2` is plainer as two rules than as what is cut off: that is for what no others give.
@@ -155,7 +169,7 @@ function inferAliases(
 	addTruncations(add);
 	const cut = isComplete(plain) ? plain : learn(rows, candidates, versionVocabulary);
 	const { rules, left } = count(cut) < count(plain) ? cut : plain;
-	const list = rules.map((learnt): AliasRule => {
+	const all = rules.map((learnt): AliasRule => {
 		const { values } = candidates.find((candidate) => candidate.rule === learnt.rule)!;
 		// Where no prerelease is published now, nothing shows that `latest` is not for the next one; nor has one ever had it.
 		const isOpen = learnt.once && Object.keys(learnt.if).every((name) => name.startsWith("!"));
@@ -163,6 +177,8 @@ function inferAliases(
 		const rule = { ...learnt.rule, ...(isEmpty(when) ? {} : { if: condition(when) }) };
 		return "alias" in rule && rule.once === undefined && rule.if === undefined ? rule.alias : rule;
 	});
+	// Rules that differed in what they had to explain alone say the same.
+	const list = [...new Map(all.map((rule) => [JSON.stringify(rule), rule])).values()];
 	const pin = pinsOf(rules, rows, keys, candidates);
 	const extra = keys.flatMap((key, index) =>
 		left[index]!.length === 0 ? [] : [[key, [...left[index]!]] as [string, string[]]],
@@ -173,6 +189,17 @@ function inferAliases(
 		...(extra.length === 0 ? {} : { extra: Object.fromEntries(extra) }),
 	};
 }
+
+/** Parts of one version say nothing beside each other: `2.11.2` is no `{version}.{major}`, although it may look like it today. */
+function isChance(template: string): boolean {
+	const names = [...template.matchAll(/\{(\w+)\}/g)].map(([, name]) => name!);
+	return partsOfVersions.some((parts) => names.filter((name) => parts.includes(name)).length > 1);
+}
+
+const partsOfVersions = [
+	["version", "base", "basename", "seriesMajor"],
+	["full", "major", "minor"],
+];
 
 function onlyStableHave(rows: readonly Row[], values: (names: Names) => readonly string[]): boolean {
 	const unstable = rows.filter(({ names }) => names["stable"] !== "true");
