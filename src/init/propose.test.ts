@@ -281,6 +281,23 @@ tags: ["{variant}", { suffix: "", if: { variant: trixie } }, { suffix: small, if
 		expect(compareDefinitions(published, made)).toMatchObject({ differences: [], bytesOnly: true });
 	});
 
+	it("proposes no templates where what is copied alone comes out", async () => {
+		const files: TestFiles = {
+			"versions.json": { "6": { version: "6.1.0" } },
+			"Dockerfile.template": "FROM os:other\n",
+			"start.sh": "#!/bin/sh\n",
+			"6/Dockerfile": "FROM os:trixie\n",
+			"6/start.sh": "#!/bin/sh\n",
+		};
+		const config = imageConfig(`aliases: { list: ["{full}"] }\ntags: [""]\n`);
+		const found = await proposeTemplates(config, filesOf(files), { today: "2026-01-02", io: nodeIo() });
+		expect(found).toMatchObject({
+			files: 0,
+			notes: [expect.stringContaining("no Dockerfile comes out as it is committed") as string],
+		});
+		expect(found).not.toHaveProperty("templates");
+	});
+
 	it("leaves out versions of which nothing is published", async () => {
 		const { made, wanted, config } = await proposed(`${meant}versions: { drop: [ { if: { version: "1.2" } } ] }\n`);
 		expect(config).toMatchObject({ versions: { drop: [{ if: { version: "1.2" } }] } });

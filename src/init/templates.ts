@@ -49,7 +49,13 @@ export async function proposeTemplates(
 	const env = await environmentOf(trial, templates, places, notes);
 	const vocabulary = vocabularyOf(places);
 	const rules = await rulesOf(trial, templates, places, env, vocabulary, notes);
-	if (rules.length === 0) return undefined;
+	if (rules.length === 0) {
+		return {
+			files: 0,
+			equal: 0,
+			notes: [...notes, "templates: left out, as none of them gives a Dockerfile; see docs/templates.md."],
+		};
+	}
 	const { copy, strays } = copiesOf(files, places, vocabulary);
 	if (strays.length > 0)
 		notes.push(`templates.copy: nothing was found that ${strays.slice(0, 8).join(", ")} would come of.`);
@@ -62,37 +68,48 @@ export async function proposeTemplates(
 		rules,
 		...(copy.length === 0 ? {} : { copy }),
 	};
-	return await verified({ ...config, templates: proposed }, files, today, { sandbox, io, notes });
+	return await verified({ ...config, templates: proposed }, files, today, { sandbox, io, notes, places });
+}
+
+interface Trying {
+	readonly sandbox: Sandbox;
+	readonly io: Io;
+	readonly notes: readonly string[];
+	readonly places: readonly Place[];
 }
 
 async function verified(
 	config: ImageConfig & { readonly templates: TemplatesConfig },
 	files: RepositoryFiles,
 	today: string,
-	{ sandbox, io, notes }: { readonly sandbox: Sandbox; readonly io: Io; readonly notes: string[] },
-): Promise<TemplatesProposal | undefined> {
+	{ sandbox, io, notes, places }: Trying,
+): Promise<TemplatesProposal> {
 	const { templates } = config;
+	const leftOut = (why: string): TemplatesProposal => ({
+		files: 0,
+		equal: 0,
+		notes: [...notes, `templates: left out, as ${why}; see docs/templates.md.`],
+	});
 	try {
 		const rendering = await sandbox.run("render", { config, files, today });
 		const changes = changesTo(files, [rendering]);
 		const other = changes.filter(({ kind }) => kind !== "deleted");
 		const equal = rendering.files.length - other.length;
-		if (equal === 0) return undefined;
-		if (changes.length === 0) notes.push(`templates: all ${equal} files come out as they are committed.`);
-		else {
-			notes.push(`templates: ${equal} of ${rendering.files.length} files come out as they are committed; not so:`);
-			for (const { path, kind } of changes.slice(0, 20)) notes.push(`  ${printable(path)} (${kind})`);
-		}
-		return { templates, files: rendering.files.length, equal, notes };
+		const changed = new Set(other.map(({ path }) => path));
+		// Copies are right anyway: what is rendered would only be spoilt.
+		if (places.every(({ path }) => changed.has(path))) return leftOut("no Dockerfile comes out as it is committed");
+		const found =
+			changes.length === 0
+				? [`templates: all ${equal} files come out as they are committed.`]
+				: [
+						`templates: ${equal} of ${rendering.files.length} files come out as they are committed; not so:`,
+						...changes.slice(0, 20).map(({ path, kind }) => `  ${printable(path)} (${kind})`),
+					];
+		return { templates, files: rendering.files.length, equal, notes: [...notes, ...found] };
 	} catch (error) {
 		io.signal.throwIfAborted();
 		// With such rules "brewline render" would do nothing but fail.
-		const why = printable(messageOf(error), 300);
-		return {
-			files: 0,
-			equal: 0,
-			notes: [...notes, `templates: left out, as what was found renders nothing (${why}); see docs/templates.md.`],
-		};
+		return leftOut(`what was found renders nothing (${printable(messageOf(error), 300)})`);
 	}
 }
 
