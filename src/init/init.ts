@@ -1,7 +1,7 @@
 import type { ImageConfig } from "../config/index.ts";
 import { parseFile } from "../config/index.ts";
 import { fileDiff } from "../check/index.ts";
-import { BrewlineError, messageOf } from "../errors.ts";
+import { BrewlineError, messageOf, type ErrorCode } from "../errors.ts";
 import { decodeText } from "../definition/index.ts";
 import { generate, runScript, type Definitions, type Generated } from "../generate/index.ts";
 import { gitIn } from "../git/index.ts";
@@ -9,7 +9,7 @@ import { printable, type Io } from "../io/index.ts";
 import { readWorkTree, textOfFile, type RepositoryFiles } from "../matrix/index.ts";
 import { compareDefinitions, type Comparison } from "./compare.ts";
 import { propose } from "./propose.ts";
-import { readPublished, type Published } from "./published.ts";
+import { imagesFrom, readPublished, type Published } from "./published.ts";
 import { momentOf, targetOf, type Moment, type Printed, type Target } from "./target.ts";
 import { proposeTemplates, type TemplatesProposal } from "./templates.ts";
 import { suffixesOfToday } from "./variables.ts";
@@ -73,10 +73,14 @@ export async function init(input: InitInput, io: Io): Promise<InitResult> {
 	try {
 		tried = await nearest({ ...input, image }, { published, moment }, io);
 	} catch (error) {
-		if (!(error instanceof BrewlineError) || script === undefined) throw error;
-		notes.push(
-			`No description was found: ${error.message}. The script is kept, as a last resort. ${error.hint ?? ""}`.trim(),
-		);
+		if (!(error instanceof BrewlineError) || !ofDescription.includes(error.code)) throw error;
+		if (script === undefined) {
+			throw new BrewlineError("config", `no description of ${printable(image)} was found: ${error.message}`, {
+				cause: error,
+				hint: `${byHand} Or keep the program that prints the definition: images: { image: ${image}, script: FILE }.`,
+			});
+		}
+		notes.push(`No description was found: ${error.message}. The script is kept, as a last resort. ${byHand}`);
 		const text = printConfig({ image, script }, notes);
 		return { image, text, config: undefined, target: undefined, script: { file: script }, templates: undefined, notes };
 	}
@@ -103,6 +107,12 @@ export async function init(input: InitInput, io: Io): Promise<InitResult> {
 	};
 }
 
+/** What is wrong with the description that was looked for, and not with the machine or a server. */
+const ofDescription: readonly ErrorCode[] = ["config", "definition", "dockerfile", "limit"];
+
+const byHand =
+	"What has no rules that can be inferred is described by hand, as in examples/busybox and examples/hello-world: entries without a directory of their own, or of other branches.";
+
 /** The file that makes the definition, as the known repositories call theirs. */
 function scriptOf({ files }: RepositoryFiles): string | undefined {
 	const names = [...files.keys()].filter((path) => !path.includes("/") && /stackbrew/.test(path));
@@ -112,7 +122,7 @@ function scriptOf({ files }: RepositoryFiles): string | undefined {
 }
 
 async function imageOf(
-	{ folder, published }: InitInput,
+	{ folder, published, library }: InitInput,
 	files: RepositoryFiles,
 	script: string | undefined,
 	io: Io,
@@ -124,8 +134,16 @@ async function imageOf(
 	if (called !== undefined) return called;
 	const address = decodeText(
 		await gitIn(io, { folder }, ["config", "--get", "remote.origin.url"]).catch(() => Buffer.alloc(0)),
-	);
-	const name = /([a-z0-9][a-z0-9._-]*?)(?:\.git)?\/?\s*$/.exec(address)?.[1]?.replace(/^docker-(?:library-)?/, "");
+	).trim();
+	const name = /([a-z0-9][a-z0-9._-]*?)(?:\.git)?\/?$/.exec(address)?.[1]?.replace(/^docker-(?:library-)?/, "");
+	const known = library === undefined || address === "" ? [] : imagesFrom(address, library);
+	if (known.length === 1) return known[0]!;
+	if (known.length > 1 && !known.includes(name!)) {
+		const images = printable(known.join(", "), 300);
+		throw new BrewlineError("usage", `the library has several images that are from ${printable(address)}: ${images}`, {
+			hint: "Name one of them with --image.",
+		});
+	}
 	if (name !== undefined && name !== "") return name;
 	throw new BrewlineError("usage", "the repository does not say what its image is called", {
 		hint: "Name it with --image.",

@@ -27,9 +27,7 @@ export function propose(input: ProposeInput): (definitions: Definitions) => Prom
 	const versions = files.files.has("versions.json") ? readVersionsFile(files, "versions.json") : undefined;
 	const joined = join({ ...input, versions }, published, { image, header: headerOf(published) });
 	if (joined === undefined || joined.entries.length === 0) {
-		throw new BrewlineError("config", "nothing of the definition has its place in this repository", {
-			hint: "Entries without a directory of their own, or of other branches, have to be described by hand, as in examples/busybox and examples/hello-world.",
-		});
+		throw new BrewlineError("config", "nothing of the definition has its place in this repository");
 	}
 	const dockerfiles = new Map<JoinedEntry, DockerfileFacts>();
 	for (const one of joined.entries) {

@@ -38,7 +38,7 @@ export interface Moment {
 }
 
 export async function targetOf(
-	{ published, definitions, library }: InitInput,
+	{ published, definitions, library, image: named }: InitInput,
 	image: string,
 	script: string | undefined,
 	printed: Printed | undefined,
@@ -52,11 +52,13 @@ export async function targetOf(
 		const source = `the library's ${image}`;
 		return { text, source, ...(library === undefined ? {} : { file: path.join(library, image) }) };
 	}
+	const otherwise = named === undefined ? "If the image has another name, say it with --image. " : "";
+	const printing = script === undefined ? "" : ", or let the repository's script print it with --run-scripts";
 	throw new BrewlineError("definition", `there is no definition of ${printable(image)} to come near to`, {
 		hint:
 			printed?.error === undefined
-				? "Name one with --published, or let the repository's script print it with --run-scripts."
-				: `Name one with --published; the script failed: ${printed.error}`,
+				? `${otherwise}Name a definition with --published${printing}.`
+				: `${otherwise}Name a definition with --published; the script failed: ${printed.error}`,
 	});
 }
 

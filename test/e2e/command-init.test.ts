@@ -238,6 +238,39 @@ describe("brewline init", () => {
 		expect(await definitionBy(written())).toBe(published);
 	});
 
+	it("finds the image of a repository that is called otherwise in the library, and asks where there are several", async () => {
+		tree.write({ "generate-stackbrew-library.sh": "#!/bin/sh\n" });
+		tree.git("remote", "add", "origin", "git@git.example.com:some/containers.git");
+		expect(await init("--dry-run")).toMatchObject({
+			code: 3,
+			stderr: expect.stringMatching(/no definition of containers .*\n.*--image/) as string,
+		});
+		const own = published.replace(/^GitRepo: .*/m, "GitRepo: https://git.example.com/Some/containers.git");
+		const names = ["first", "second"].map((name) => path.join(library, name));
+		try {
+			writeFileSync(names[0]!, own);
+			expect((await init("--dry-run")).stdout).toContain("image: first\n");
+			writeFileSync(names[1]!, own);
+			expect(await init("--dry-run")).toMatchObject({
+				code: 2,
+				stderr: expect.stringMatching(/several images .*: first, second\n.*--image/) as string,
+			});
+			expect((await init("--dry-run", "--image", "second")).stdout).toContain("image: second\n");
+		} finally {
+			for (const name of names) rmSync(name, { force: true });
+		}
+	});
+
+	it("says how to go on where no description can be found and there is no script", async () => {
+		rmSync(path.join(tree.folder, "generate-stackbrew-library.sh"));
+		tree.commit({});
+		writeFileSync(path.join(root, "app"), published.replaceAll(/^Directory: .*\n/gm, ""));
+		expect(await init("--published", path.join(root, "app"))).toMatchObject({
+			code: 2,
+			stderr: expect.stringMatching(/no description of app was found: .*\n.*examples\/.*script: FILE/) as string,
+		});
+	});
+
 	it("replaces no file unless it is told to", async () => {
 		tree.write({ "brewline.yaml": meant });
 		expect(await init("--run-scripts")).toMatchObject({
