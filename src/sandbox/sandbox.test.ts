@@ -1,6 +1,7 @@
 import { getEventListeners } from "node:events";
 import { setImmediate } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { filesOf, imageConfig } from "../../test/support/image-repository.ts";
 import { openSandbox, sandboxed, type Sandbox } from "./index.ts";
 import { complaint } from "./jq.ts";
 import { withMaximumMemory } from "./wasm.ts";
@@ -64,8 +65,26 @@ describe("limits", () => {
 		await using sandbox = openSandbox({ timeLimit: 2000 });
 		const stopped = sandbox.run("jq", run(program));
 		const next = sandbox.run("jq", run("1"));
-		await expect(stopped).rejects.toMatchObject({ code: "limit" });
+		await expect(stopped).rejects.toMatchObject({ code: "limit", hint: expect.stringContaining("loop") as string });
 		expect((await next).lines).toEqual(["1"]);
+	});
+
+	test("a regular expression that does not end is called one", async () => {
+		const survey = {
+			config: imageConfig(
+				`versions: { list: ["1"] }\nmatrix: { v: ["${"a".repeat(50)}-"] }\nsplit: { v: "^(?<part>(a+)+)$" }\ntags: ["{part}"]\nrequireDockerfile: false\n`,
+			),
+			files: filesOf({}),
+			committed: new Map(),
+			today: "2026-01-02",
+			architectures: ["amd64"],
+			defaultArchitecture: "amd64",
+			branches: new Map(),
+		};
+		await expect(sandboxed("survey", survey, { timeLimit: 2000 })).rejects.toMatchObject({
+			code: "limit",
+			hint: expect.stringContaining("regular expression") as string,
+		});
 	});
 
 	test.each([

@@ -50,7 +50,10 @@ export function openSandbox(options: SandboxOptions = {}): Sandbox {
 		if (closed) throw new BrewlineError("internal", "the sandbox is closed");
 		const running = (thread ??= startThread(memoryLimit));
 		const ended = Promise.withResolvers<never>();
-		const timer = setTimeout(() => ended.reject(tookTooLong(timeLimit)), timeLimit);
+		const timer = setTimeout(
+			() => ended.reject(tookTooLong(timeLimit, request.task === "jq" || running.at() !== undefined)),
+			timeLimit,
+		);
 		const stopWatching = watchMemory(2 * memoryLimit, ended.reject);
 		const abort = (): void => ended.reject(new BrewlineError("cancelled", messageOf(signal?.reason)));
 		if (signal?.aborted) abort();
@@ -101,9 +104,13 @@ function placed(error: unknown, at: Location | undefined): unknown {
 	return new BrewlineError("limit", error.message, { at, ...(error.hint === undefined ? {} : { hint: error.hint }) });
 }
 
-function tookTooLong(milliseconds: number): BrewlineError {
-	return new BrewlineError("limit", `it took longer than ${milliseconds / 1000} s, and was ended`, {
-		hint: "Look for a loop or recursion without an end.",
+/** Only templates and other programs of jq have loops; all else that may go on and on are regular expressions. */
+function tookTooLong(milliseconds: number, isProgram: boolean): BrewlineError {
+	const what = isProgram ? "it" : "what brewline.yaml and versions.json say";
+	return new BrewlineError("limit", `${what} took longer than ${milliseconds / 1000} s, and was ended`, {
+		hint: isProgram
+			? "Look for a loop or recursion without an end."
+			: "Look for a regular expression that has too many ways to match, as (a+)+ has: in split, capture or matches.",
 	});
 }
 

@@ -379,7 +379,10 @@ describe("what goes wrong", () => {
 			},
 			nodeIo(),
 		);
-		await expect(running).rejects.toMatchObject({ code: "limit" });
+		await expect(running).rejects.toMatchObject({
+			code: "limit",
+			hint: expect.stringContaining("regular expression") as string,
+		});
 	});
 
 	test.each([
