@@ -22,6 +22,12 @@ export function readVersionsFile(files: RepositoryFiles, path: string): Readonly
 
 /** All that is in the text of a versions' file. */
 export function parseVersions(text: string, path: string): JsonObject {
+	const wrong = (what: string, hint: string, line: number): BrewlineError =>
+		new BrewlineError("config", `${printable(path)} ${what}`, { at: { file: path, line }, hint });
+	// Bytes that are not UTF-8 were read as halves of surrogate pairs.
+	const foreign = text.search(/\p{Surrogate}/u);
+	if (foreign >= 0) throw wrong("is not UTF-8", "Save it as UTF-8.", text.slice(0, foreign).split("\n").length);
+	if (text.startsWith("\uFEFF")) throw wrong("begins with a byte order mark", "Save it as UTF-8 without one.", 1);
 	return parseJsonObject(text, { what: path, maxBytes, code: "config" });
 }
 

@@ -219,6 +219,8 @@ vars:
 
 	test.each<readonly [what: string, yaml: string, versions: string, message: RegExp]>([
 		["not JSON", "", "{", /versions\.json is not JSON/],
+		["bytes of another encoding", "", '{"1": {"version": "1.\udcff"}}', /versions\.json is not UTF-8/],
+		["a byte order mark", "", '\uFEFF{"1": {"version": "1.0"}}', /begins with a byte order mark/],
 		["a list", "", "[]", /must be a JSON object/],
 		["nested without end", "", "[".repeat(100_000), /nested/],
 		["a key that leads out", "", '{"../../x": {"version": "1"}}', /cannot be the key of a version/],
