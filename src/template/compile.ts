@@ -55,7 +55,9 @@ export function compileTemplate(template: Template, { trace = false } = {}): Com
 		if (expression === undefined) continue;
 		if (expression.kind === "expression" && /^(?:def|include|import)\s/.test(expression.text)) {
 			const { text, line } = expression;
-			const ended = text.endsWith(";") ? text : `${text}\n;`;
+			// A comment at its end must not take along what ends it.
+			const isCommented = text.slice(text.lastIndexOf("\n") + 1).includes("#");
+			const ended = text.endsWith(";") ? text : `${text}${isCommented ? "\n" : ""};`;
 			definitions.push(...inlineModules({ text: ended, at: { file, line } }, template.modules));
 		} else body.push(expression);
 	}

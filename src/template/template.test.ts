@@ -214,6 +214,7 @@ describe("what is wrong has a place", () => {
 		["an end without a block", "x\n{{ ) end }}\n", 2, /^\) closes nothing$/],
 		["jq that cannot be read", "a\n\n{{ 1 + }}\n{{ 2 }}", 3, /^syntax error/],
 		["jq that cannot be read, over lines", "a\n{{\n1\n+ if\n}}\nb\n", 4, /^syntax error/],
+		["a definition with too much behind it", "{{ def f: 1; 2 }}", 1, /^syntax error/],
 		["a function that is not there", "a\n{{ .version }}\n{{ .version\n| foo(1) }}", 4, /^foo\/1 is not defined$/],
 		["a variable that is not there", "{{ $foo }}", 1, /^\$foo is not defined$/],
 		[
