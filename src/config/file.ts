@@ -1,7 +1,9 @@
 import * as z from "zod/mini";
 import { parseMaintainer } from "../definition/maintainer.ts";
+import { nearest } from "../definition/text.ts";
 import { BrewlineError } from "../errors.ts";
 import { printable } from "../io/printable.ts";
+import { dockerProgram } from "./defaults.ts";
 import { type ImageConfig, imageSchema, scriptedImageSchema } from "./images.ts";
 import { checkNames } from "./names.ts";
 import { type PlacedProblem, programOf, readText } from "./parse.ts";
@@ -53,16 +55,48 @@ function checkMaintainers({ header }: ImageConfig): readonly PlacedProblem[] {
 	});
 }
 
+/** An exclusion of what there is not would exclude nothing, silently. */
+function checkArchitectures(
+	{ architectures = [], excludeArchitectures = [] }: ImageConfig,
+	known: readonly string[],
+): readonly PlacedProblem[] {
+	const unknown = (names: readonly string[], path: readonly string[], prefix = ""): readonly PlacedProblem[] =>
+		names.flatMap((name, index) => {
+			if (known.includes(prefix + name)) return [];
+			const near = nearest(prefix + name, known);
+			return [
+				{
+					path: [...path, String(index)],
+					message: `there is no architecture ${printable(prefix + name, 100)}`,
+					hint: `${near === undefined ? "" : `Did you mean ${near}? `}Known are: ${known.join(", ")}.`,
+				},
+			];
+		});
+	return [
+		...architectures.flatMap((rule, index) =>
+			"static" in rule ? unknown(rule.static, ["architectures", String(index), "static"], rule.prefix) : [],
+		),
+		...excludeArchitectures.flatMap((rule, index) => {
+			const [key, names] = "only" in rule ? (["only", rule.only] as const) : (["arches", rule.arches] as const);
+			return unknown(names, ["excludeArchitectures", String(index), key]);
+		}),
+	];
+}
+
 /** The two blocks of a `brewline.yaml`; `images` is empty where there is none. All errors of the text come in one. */
 export function parseFile(text: string, file: string): Configuration {
 	const read = readText(text, file, configSchema);
 	const { images = [] } = read.data;
 	const isList = Array.isArray(images);
 	const list = isList ? images : [images];
+	const own = Object.keys(read.data.program?.architectures ?? {});
+	const known = [...new Set([...Object.keys(dockerProgram.architectures), ...own])];
 	read.refuse(
 		list.flatMap((image, index) =>
 			[
-				...("script" in image ? [] : [...checkNames(image), ...checkMaintainers(image)]),
+				...("script" in image
+					? []
+					: [...checkNames(image), ...checkMaintainers(image), ...checkArchitectures(image, known)]),
 				...(list.findIndex((other) => other.image === image.image) < index ? [sameImage] : []),
 			].map((problem) => ({ ...problem, path: ["images", ...(isList ? [String(index)] : []), ...problem.path] })),
 		),

@@ -318,3 +318,23 @@ test("a maintainer that no definition can have is told where it stands", () => {
 		{ message: 'images.header.maintainers.2: "C (@c), D (@d)" is no maintainer', at: { line: 6 } },
 	]);
 });
+
+test("an architecture that there is not is told with the nearest that there is", () => {
+	expect(failures(image("architectures: [ { static: [amd64, arm64] } ]"))).toMatchObject([
+		{
+			message: "images.architectures.0.static.1: there is no architecture arm64",
+			at: { line: 6 },
+			hint: expect.stringMatching(/^Did you mean (?:amd64|arm64v8)\? Known are: amd64,/) as string,
+		},
+	]);
+	expect(failures(image("excludeArchitectures: [ { only: [amd64] }, { arches: [s390] } ]"))).toMatchObject([
+		{
+			message: "images.excludeArchitectures.1.arches.0: there is no architecture s390",
+			hint: expect.stringContaining("Did you mean s390x?") as string,
+		},
+	]);
+	const prefixed = image("architectures: [ { static: [amd64], prefix: windows- } ]");
+	expect(parseFile(prefixed, "brewline.yaml").images).toHaveLength(1);
+	const own = `${image("excludeArchitectures: [ { arches: [loong64] } ]")}program: { architectures: { loong64: { platform: linux/loong64, runner: big } } }\n`;
+	expect(parseFile(own, "brewline.yaml").images).toHaveLength(1);
+});
