@@ -1,8 +1,10 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
+import { planWorld } from "../../test/support/plan-world.ts";
 import { programAt, sourcesOf, stageImage, world } from "../../test/support/publishing.ts";
 import { builds as buildsOf, registryLookup } from "../builds/index.ts";
 import type { PolicyRule, Program } from "../config/index.ts";
+import { parseReference, printReference } from "../oci/index.ts";
 import { type Leg, pairOf } from "../plan/index.ts";
 import { publish, type PublishedTag, waitingRule } from "../publish/index.ts";
 import { predictTags } from "./predict.ts";
@@ -65,7 +67,7 @@ async function bothOf(cases: Readonly<Record<string, Case>>): Promise<Record<"pr
 	const legs = Object.values(dry.output.builds)
 		.filter(({ build }) => having("to-build").includes(build.arch))
 		.map(({ buildId }) => ({ builds: [{ buildId }] }) as unknown as Leg);
-	const [predicted] = predictTags(dry.tags, sources, { ...dry.output, legs, plan: { overdue } }, program);
+	const [predicted] = predictTags(dry.tags, sources, { ...dry.output, legs, plan: { overdue, waiting: [] } }, program);
 	await stage(sources, having("to-build"));
 	const { tags } = await publishNow(false);
 	return { predicted: predicted!, real: tags[0]! };
@@ -81,6 +83,40 @@ test("a tag that waits for what is built in this run is not held by what nobody 
 	});
 	expect(predicted).toMatchObject({ change: "updated", notes: ["s390x: kept as it was: not built yet"] });
 	expect(predicted.platforms).toEqual(["linux/amd64", "linux/arm64/v8", "linux/s390x"]);
+});
+
+test("what waits for a parent is not built where nothing builds it, or another parent does not come", async () => {
+	const at = planWorld({
+		program: {
+			architectures: { amd64: {}, s390x: { runner: null } },
+			policies: [{ images: ["base"], architectures: ["s390x"], runner: "big" }],
+		},
+	});
+	const define = (content: string) => {
+		at.define([
+			{ name: "slow", tags: ["1"], arches: ["amd64"] },
+			{ name: "base", tags: ["1"], arches: ["amd64", "s390x"], content },
+			{ name: "app", tags: ["1"], arches: ["amd64", "s390x"], froms: ["base:1"] },
+			{ name: "both", tags: ["1"], arches: ["amd64"], froms: ["base:1", "slow:1"] },
+		]);
+	};
+	define("1");
+	for (let tries = 0; tries < 2; tries++) await at.carryOut(await at.plan(), () => false);
+	// Now slow backs off, and base is another build.
+	define("2");
+	const planned = await at.plan();
+	const held = (name: string): PublishedTag => ({
+		reference: printReference(parseReference(`library/${name}:1`)),
+		digest: null,
+		platforms: [],
+		change: "held",
+		notes: ["amd64: missing: not built yet", "s390x: missing: not built yet"],
+	});
+	const tags = predictTags([held("app"), held("both")], planned.sources, planned, at.program);
+	expect(tags.map(({ change, platforms }) => [change, platforms])).toEqual([
+		["created", ["linux/amd64"]],
+		["held", []],
+	]);
 });
 
 test("a tag stays held by what is not built in this run, and says that alone", async () => {

@@ -46,14 +46,14 @@ interface PredictOptions {
 export function predictTags(
 	tags: readonly PublishedTag[],
 	sources: Sources,
-	planned: Pick<BuildsOutput, "builds" | "waiting"> & {
+	planned: Pick<BuildsOutput, "builds"> & {
 		readonly legs: readonly Leg[];
-		readonly plan: Pick<Plan, "overdue">;
+		readonly plan: Pick<Plan, "overdue" | "waiting">;
 	},
 	program: Pick<Program, "registries" | "architectures" | "policies" | "timeLimit">,
 	{ decisions = undecided, tests }: PredictOptions = {},
 ): PublishedTag[] {
-	const fates = fatesOf(sources, planned);
+	const fates = fatesOf(planned);
 	const mustWait = waitingRule(program, new Set(planned.plan.overdue.map(({ source, arch }) => pairOf(source, arch))));
 	const expected = new Map<string, { readonly name: string; readonly parts: readonly Expected[] }>();
 	for (const [name, parts] of partsOfTags(sources, planned.builds)) {
@@ -93,26 +93,16 @@ function publishedName(name: string, { registries }: Pick<Program, "registries">
 }
 
 /** By source and architecture. */
-function fatesOf(
-	sources: Sources,
-	{ builds, waiting, legs }: Parameters<typeof predictTags>[2],
-): ReadonlyMap<string, Fate> {
+function fatesOf({ builds, legs, plan }: Parameters<typeof predictTags>[2]): ReadonlyMap<string, Fate> {
 	const inLegs = new Set(legs.flatMap((leg) => leg.builds.map(({ buildId }) => buildId)));
 	const fates = new Map<string, Fate>();
 	for (const { buildId, build } of Object.values(builds)) {
 		const fate = build.resolved !== null ? "present" : inLegs.has(buildId) ? "to-build" : undefined;
-		fates.set(`${build.sourceId} ${build.arch}`, fate);
+		fates.set(pairOf(build.sourceId, build.arch), fate);
 	}
-	const waits = new Map(waiting.map((item) => [`${item.sourceId} ${item.arch}`, item]));
-	// Parents stand before their children.
-	for (const { sourceId, arches } of Object.values(sources)) {
-		for (const arch of Object.keys(arches)) {
-			const item = waits.get(`${sourceId} ${arch}`);
-			if (item?.reason !== "parent-not-built" && item?.reason !== "parent-waiting") continue;
-			const parent = fates.get(`${item.parentSourceId} ${arch}`);
-			fates.set(`${sourceId} ${arch}`, parent === undefined ? undefined : "to-build");
-		}
-	}
+	// What has no room is in a leg of no run before the next one.
+	const later = plan.waiting.filter(({ why, wave }) => why === "parent" && wave !== null);
+	for (const { source, arch } of later) fates.set(pairOf(source, arch), "to-build");
 	return fates;
 }
 

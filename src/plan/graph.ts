@@ -18,12 +18,15 @@ export interface Graph {
 	unblocks(pair: string): number;
 }
 
-/** The graph of what is not there yet. `now`: the pairs that can be built now. Parents stand before their children. */
+/**
+ * The graph of what is not there yet. `now`: the pairs that can be built now; `never`: those that nothing builds, whatever becomes
+ * of their parents. Parents stand before their children.
+ */
 export function graphOf(
 	sources: Sources,
 	builds: Builds,
 	waiting: readonly Waiting[],
-	now: ReadonlySet<string>,
+	{ now, never }: { readonly now: ReadonlySet<string>; readonly never: ReadonlySet<string> },
 ): Graph {
 	const waves = new Map<string, number | null | undefined>();
 	const children = new Map<string, string[]>();
@@ -39,7 +42,7 @@ export function graphOf(
 			if (item === undefined) continue;
 			const ids = [item.parentSourceId, ...orderedEntries(parents).map(([, parent]) => parent.sourceId)];
 			const own = [...new Set(ids)].flatMap((id) => (id === null ? [] : [pairOf(id, arch)]));
-			const comes = item.reason === "parent-not-built" || item.reason === "parent-waiting";
+			const comes = !never.has(pair) && (item.reason === "parent-not-built" || item.reason === "parent-waiting");
 			const wave = comes ? waveAfter(own, waves) : null;
 			waves.set(pair, wave);
 			if (wave === null) continue;

@@ -3,6 +3,7 @@ import os from "node:os";
 import path from "node:path";
 import { assert, constantFrom, property, string, stringMatching } from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
+import { planWorld } from "../../test/support/plan-world.ts";
 import type { Build, Waiting } from "../builds/types.ts";
 import { dockerProgram, type Program } from "../config/index.ts";
 import { nodeIo } from "../io/index.ts";
@@ -216,6 +217,30 @@ describe("plan", () => {
 				reason: "bar:2: nothing builds s390x here (it has no runner in the configuration)",
 			},
 		]);
+	});
+
+	it("says of what waits for a parent that nothing builds it, whatever becomes of the parent", async () => {
+		const at = planWorld({
+			program: {
+				architectures: { amd64: {}, s390x: { runner: null } },
+				policies: [{ images: ["base"], architectures: ["s390x"], runner: "big" }],
+			},
+		});
+		at.define([
+			{ name: "base", tags: ["1"], arches: ["s390x"] },
+			{ name: "app", tags: ["1"], arches: ["s390x"], froms: ["base:1"] },
+			{ name: "top", tags: ["1"], arches: ["s390x"], froms: ["app:1"] },
+			{ name: "lost", tags: ["1"], arches: ["s390x"], froms: ["nowhere:1"] },
+		]);
+		const planned = await at.plan();
+		expect(planned.legs.map(({ builds }) => builds[0]!.tags)).toEqual([["base:1"]]);
+		expect(planned.plan.waiting.map(({ why, wave, reason }) => [why, wave, reason])).toEqual(
+			["app", "top", "lost"].map((name) => [
+				"unserved",
+				null,
+				`${name}:1: nothing builds s390x here (it has no runner in the configuration)`,
+			]),
+		);
 	});
 
 	it("reports all that cannot be planned at once", async () => {

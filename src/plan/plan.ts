@@ -78,7 +78,11 @@ export async function plan(input: PlanInput, io: Io, options: PlanOptions): Prom
 	const now = Math.floor(io.clock.now() / 1000);
 	const whole = options.wholeProgram ?? program;
 	const { due, waiting } = sortedOut(input, { program, whole }, options.retry === true ? Infinity : now);
-	const graph = graphOf(sources, input.builds, input.waiting, new Set(due.map(({ build }) => pairOfBuild(build))));
+	const unserved = input.waiting.flatMap((item) => unservedOf(item, sources, whole) ?? []);
+	const graph = graphOf(sources, input.builds, input.waiting, {
+		now: new Set(due.map(({ build }) => pairOfBuild(build))),
+		never: new Set(unserved.map(({ source, arch }) => pairOf(source, arch))),
+	});
 	const { groups, rest } = grouped(inBestOrder(due, graph), sameMachine, capacity);
 
 	const planned = new Set(groups.flatMap((group) => group.map(({ build }) => build.buildId)));
@@ -107,7 +111,7 @@ export async function plan(input: PlanInput, io: Io, options: PlanOptions): Prom
 			reason: whyWaiting(item, sources),
 		});
 	}
-	for (const item of waiting) byPair.set(pairOf(item.source, item.arch), item);
+	for (const item of [...unserved, ...waiting]) byPair.set(pairOf(item.source, item.arch), item);
 	for (const { build } of rest) {
 		const reason = `${titleOf(build)}: the run has no room for it: ${due.length} builds are due, ${planned.size} are in its ${legs.length} legs`;
 		const { sourceId, arch } = build.build;
@@ -163,8 +167,7 @@ function sortedOut(
 			const reason = `${titleOf(build)}: ${arch} is none of the architectures that this plan is for`;
 			waiting.push({ source: sourceId, arch, why: "not-chosen", wave: null, reason });
 		} else if (policy.runner === null) {
-			const reason = `${titleOf(build)}: nothing builds ${arch} here (it has no runner in the configuration)`;
-			waiting.push({ source: sourceId, arch, why: "unserved", wave: null, reason });
+			waiting.push(unservedPair(sourceId, arch, titleOf(build)));
 		} else if (record !== undefined && retry !== undefined && now < retry) {
 			const reason = `${titleOf(build)}: ${triesOf(record)}; it is tried again after ${timeOf(retry)}`;
 			waiting.push({ source: sourceId, arch, why: "back-off", wave: null, reason });
@@ -173,6 +176,19 @@ function sortedOut(
 		}
 	}
 	return { due, waiting };
+}
+
+/** That nothing builds what waits for a parent, whatever becomes of that one; undefined: something does. */
+function unservedOf({ sourceId, arch }: Waiting, sources: Sources, program: Program) {
+	const tags = sources[sourceId]?.arches[arch]?.tags ?? [];
+	return policyOf(program, tags, arch).runner === null
+		? unservedPair(sourceId, arch, tagOf(sourceId, tags))
+		: undefined;
+}
+
+function unservedPair(source: string, arch: string, title: string): Plan["waiting"][number] {
+	const reason = `${title}: nothing builds ${arch} here (it has no runner in the configuration)`;
+	return { source, arch, why: "unserved", wave: null, reason };
 }
 
 function inBestOrder(due: readonly Due[], graph: Graph): readonly Due[] {
@@ -399,6 +415,11 @@ const waitingFor: Readonly<Record<Waiting["reason"], (arch: string) => string>> 
 };
 
 function whyWaiting(item: Waiting, sources: Sources): string {
-	const tag = sources[item.sourceId]?.arches[item.arch]?.tags[0] ?? item.sourceId.slice(0, 12);
+	const tag = tagOf(item.sourceId, sources[item.sourceId]?.arches[item.arch]?.tags ?? []);
 	return printable(`${tag} waits for ${item.parent}, ${waitingFor[item.reason](item.arch)}`);
+}
+
+/** What a source without a build is called for people: its first tag. */
+function tagOf(sourceId: string, tags: readonly string[]): string {
+	return tags[0] ?? sourceId.slice(0, 12);
 }
