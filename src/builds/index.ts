@@ -23,4 +23,4 @@ export {
 	type WindowsVersion,
 } from "./queue.ts";
 export { checkMissing, openStaging, type Staging, type StagedOptions } from "./staged.ts";
-export { buildSchema, buildsSchema, indexSchema, lookupCacheSchema } from "./schema.ts";
+export { buildSchema, buildsSchema, indexSchema, lookupCacheSchema, referenceSchema } from "./schema.ts";

@@ -8,7 +8,7 @@ import type { Build } from "./types.ts";
  * system's, and have grown before. The schemas check; what is used is what was read, in its own order of keys.
  */
 const digest = z.string().check(z.refine(isDigest, { error: "must be a digest" }));
-const reference = z
+export const referenceSchema = z
 	.string()
 	.check(z.refine((text) => tryParseReference(text) !== undefined, { error: "must be an image reference" }));
 const sha256Hex = z.string().check(z.regex(/^[0-9a-f]{64}$/, { error: "must be 64 lower-case hex digits" }));
@@ -46,8 +46,8 @@ const entry = z.object({
 });
 
 const sourceArch = z.object({
-	tags: z.array(reference),
-	archTags: z.array(reference),
+	tags: z.array(referenceSchema),
+	archTags: z.array(referenceSchema),
 	froms: z.array(z.string()),
 	lastStageFrom: z.string(),
 	platformString: z.string(),
@@ -59,7 +59,7 @@ export const buildSchema: z.ZodMiniType<Build> = z
 	.object({
 		buildId: sha256Hex,
 		build: z.object({
-			img: reference,
+			img: referenceSchema,
 			resolved: z.nullable(restrictedIndex),
 			sourceId: sha256Hex,
 			arch: architecture,
@@ -90,4 +90,4 @@ export const buildsSchema = z.record(sha256Hex, buildSchema).check(
 );
 
 /** Null: looked up, and not there. */
-export const lookupCacheSchema = z.object({ indexes: z.record(reference, z.nullable(indexSchema)) });
+export const lookupCacheSchema = z.object({ indexes: z.record(referenceSchema, z.nullable(indexSchema)) });

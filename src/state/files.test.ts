@@ -222,6 +222,38 @@ describe("single files", () => {
 		);
 	});
 
+	const record = { count: 2, lastTime: 1 };
+	test.each<[string, string, string, object]>([
+		[
+			"a tag that is no reference",
+			"published/a.json",
+			"published",
+			{ tags: { "a//B:1": good.tags["library/tool:1"] } },
+		],
+		["a look-up of what is no reference", "lookups.json", "lookups", { lookups: { "a//B:1": index("a") } }],
+		[
+			"a time before all",
+			"queue/a.json",
+			"queue",
+			{ records: { [sha256Of("a").slice(7)]: { ...record, lastTime: -9e15 } } },
+		],
+		[
+			"a time after all",
+			"queue/a.json",
+			"queue",
+			{ records: { [sha256Of("a").slice(7)]: { ...record, lastTime: 9e15 } } },
+		],
+		[
+			"a first time after all",
+			"queue/a.json",
+			"queue",
+			{ records: { [sha256Of("a").slice(7)]: { ...record, firstTime: 9e15 } } },
+		],
+	])("%s is refused", (_, file, kind, value) => {
+		const text = JSON.stringify({ format: `brewline-state-${kind}`, version: 1, ...value });
+		expect(() => readStateFile(file, text)).toThrow(expect.objectContaining({ code: "handover" }));
+	});
+
 	test.each([
 		"x.json",
 		"images/x",

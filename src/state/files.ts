@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { indexSchema, type QueueRecords } from "../builds/index.ts";
+import { indexSchema, referenceSchema, type QueueRecords } from "../builds/index.ts";
 import { BrewlineError } from "../errors.ts";
 import { printable } from "../io/printable.ts";
 import { orderedEntries, orderedKeys, orderedObject, sortedByKey } from "../json/index.ts";
@@ -28,7 +28,9 @@ const when = instant;
 const person = line.check(z.minLength(1));
 const decided = { by: person, when, why: person };
 const held = { digest, platforms: z.array(platformString), when };
-const seconds = z.int();
+/** Up to the end of the year 9999, and as far back: a date cannot be much further away, and plans print them. */
+const farthest = 253_402_300_799;
+const seconds = z.int().check(z.minimum(-farthest), z.maximum(farthest));
 
 /** `format.json`: that this is a state, and of which version. */
 export const stateFormat = formatOf<object>("brewline-state", 1024, {});
@@ -72,7 +74,7 @@ export const publishedFormat = formatOf<{ readonly tags: Readonly<Record<string,
 	16 * mebibyte,
 	{
 		tags: z.record(
-			imageReference,
+			referenceSchema,
 			z.strictObject({
 				...held,
 				from: z.exactOptional(sha256Hex),
@@ -102,7 +104,7 @@ export const decisionsFormat = formatOf<Decisions>("brewline-state-decisions", 4
 export const lookupsFormat = formatOf<{ readonly lookups: Readonly<Record<string, Index>> }>(
 	"brewline-state-lookups",
 	64 * mebibyte,
-	{ lookups: z.record(imageReference, indexSchema) },
+	{ lookups: z.record(referenceSchema, indexSchema) },
 );
 
 const folderFormats = {

@@ -1,10 +1,10 @@
 import * as z from "zod/mini";
-import { buildIdOf, indexSchema, outsideReference, type Build, type Builds } from "../builds/index.ts";
+import { buildIdOf, indexSchema, outsideReference, referenceSchema, type Build, type Builds } from "../builds/index.ts";
 import { BrewlineError } from "../errors.ts";
 import { goJson, orderedEntries, orderedKeys, orderedObject, sortedByKey } from "../json/index.ts";
 import type { Index } from "../oci/index.ts";
 import type { HandoverFormat } from "../plan/index.ts";
-import { architecture, digest, imageReference, line, sha256Hex } from "../plan/grammar.ts";
+import { architecture, digest, line, sha256Hex } from "../plan/grammar.ts";
 import { sourcesSchema, type Source, type SourceArch, type Sources } from "../sources/index.ts";
 import { imageName } from "../definition/index.ts";
 import { ownerOf, putTogether, takeApart, type Moved } from "./order.ts";
@@ -55,7 +55,7 @@ export const imageFormat: HandoverFormat<ImageFile> = {
 		builds: z.record(
 			sha256Hex,
 			z.strictObject({
-				img: imageReference,
+				img: referenceSchema,
 				resolved: z.nullable(index("lookup")),
 				sourceId: sha256Hex,
 				arch: architecture,
@@ -65,7 +65,7 @@ export const imageFormat: HandoverFormat<ImageFile> = {
 			}),
 		),
 		outside: z.record(architecture, z.record(z.string(), indexSchema)),
-		lookups: z.record(imageReference, indexSchema),
+		lookups: z.record(referenceSchema, indexSchema),
 	}) as unknown as z.ZodMiniType<ImageFile>,
 };
 
