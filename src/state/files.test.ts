@@ -209,6 +209,13 @@ describe("single files", () => {
 		expect(joinState(files)).toEqual({ ...emptyState, published });
 	});
 
+	test("an image may be called as what every object has", () => {
+		const queue = { constructor: { [sha256Of("a").slice("sha256:".length)]: { count: 1 } } };
+		const files = filesOf({ ...emptyState, queue });
+		expect([...files.keys()]).toEqual(["format.json", "decisions.json", "queue/constructor.json"]);
+		expect(joinState(files).queue).toEqual(queue);
+	});
+
 	test.each([
 		["an unknown version", { ...good, version: 2 }],
 		["another format", { ...good, format: "brewline-state-queue" }],

@@ -2,7 +2,7 @@ import * as z from "zod/mini";
 import { indexSchema, referenceSchema, type QueueRecords } from "../builds/index.ts";
 import { BrewlineError } from "../errors.ts";
 import { printable } from "../io/printable.ts";
-import { orderedEntries, orderedKeys, orderedObject, sortedByKey } from "../json/index.ts";
+import { orderedEntries, orderedObject, sortedByKey } from "../json/index.ts";
 import type { Index } from "../oci/index.ts";
 import { architecture, digest, imageReference, instant, line, platformString, sha256Hex } from "../plan/grammar.ts";
 import { readHandover, writeHandover, type HandoverFormat, type Predecessor } from "../plan/index.ts";
@@ -156,9 +156,11 @@ export function splitState(state: State): ReadonlyMap<string, string> {
 	});
 	if (Object.keys(others).length > 0) add("lookups.json", lookupsFormat, { lookups: sortedByKey(others) });
 	for (const [image, file] of images) add(`images/${image}.json`, imageFormat, file);
-	for (const image of new Set([...orderedKeys(state.queue), ...orderedKeys(state.replaced)])) {
-		const records = state.queue[image] ?? {};
-		const replaced = state.replaced[image] ?? [];
+	const queue = new Map(orderedEntries(state.queue));
+	const replacedIn = new Map(orderedEntries(state.replaced));
+	for (const image of new Set([...queue.keys(), ...replacedIn.keys()])) {
+		const records = queue.get(image) ?? {};
+		const replaced = replacedIn.get(image) ?? [];
 		if (Object.keys(records).length === 0 && replaced.length === 0) continue;
 		add(`queue/${image}.json`, queueFormat, {
 			records: sortedByKey(records),

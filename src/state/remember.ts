@@ -138,7 +138,9 @@ function replacedAfter(before: State, { sources, builds }: Happened): State["rep
 			const found = tags.map((tag) => byTag.get(`${arch} ${tag}`)).find((one) => one !== undefined);
 			if (found === undefined) continue;
 			const image = ownerOf(source);
-			images.set(image, [...(images.get(image) ?? []), found]);
+			const known = images.get(image);
+			if (known === undefined) images.set(image, [found]);
+			else known.push(found);
 		}
 	}
 	return orderedObject([...images]);
