@@ -78,12 +78,11 @@ export function forceStep(
 			by,
 			...(arch === undefined ? {} : { arch }),
 		});
-		context.print(
-			context.json
-				? tabJson(outcomes)
-				: outcomes.map(({ tag, arch: on, note }) => `${printable(tag)} ${printable(on)}: ${note}\n`).join(""),
-		);
-		return outcomes.some(({ buildId }) => buildId !== null) ? 0 : 7;
+		const lines = outcomes.map(({ tag, arch: on, note }) => `${printable(tag)} ${printable(on)}: ${note}\n`);
+		const decided = outcomes.some(({ buildId }) => buildId !== null);
+		if (decided) lines.push(`${whereWritten(context, workspace)}\n`);
+		context.print(context.json ? tabJson(outcomes) : lines.join(""));
+		return decided ? 0 : 7;
 	});
 }
 
@@ -99,6 +98,16 @@ function decider({ io }: Context, { by }: { by?: string }): string {
 			hint: "name who it is: --by NAME",
 		});
 	}
+}
+
+/** Where a decision is now, for people, and who obeys it. */
+function whereWritten({ work }: Context, { memory, dryRun }: Workspace): string {
+	if (dryRun) return "nothing was written";
+	const at = memory.where ?? "";
+	const local = at.startsWith(work + path.sep)
+		? ", which runs with this work folder obey and no others: name program.state.repository for all"
+		: "";
+	return `it is in the state at ${printable(at)}${local}`;
 }
 
 interface DecisionFlags {
@@ -129,12 +138,7 @@ function deciding(
 	const dryRun = flags.dryRun === true;
 	return inWorkspace(context, dryRun, async (workspace) => {
 		const { text, data } = await decide(workspace);
-		const at = workspace.memory.where ?? "";
-		const local = at.startsWith(context.work + path.sep)
-			? ", which runs with this work folder obey and no others: name program.state.repository for all"
-			: "";
-		const where = dryRun ? "nothing was written" : `it is in the state at ${printable(at)}${local}`;
-		context.print(context.json ? tabJson({ ...data, dryRun }) : `${text}; ${where}\n`);
+		context.print(context.json ? tabJson({ ...data, dryRun }) : `${text}; ${whereWritten(context, workspace)}\n`);
 		return 0;
 	});
 }

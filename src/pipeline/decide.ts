@@ -20,7 +20,7 @@ import {
 	type PublishedTag,
 	type State,
 } from "../state/index.ts";
-import { forcedTitles } from "./force.ts";
+import { forcedTitles, requireDecidable } from "./force.ts";
 import type { Workspace } from "./workspace.ts";
 
 export interface DecisionRequest {
@@ -127,6 +127,7 @@ function withEarlier({ shrink: decided }: Decisions, name: string, platforms: re
 
 /** Ends what was decided of an image or a tag, or without a name the stop of everything; what it was, in words. */
 export async function release(workspace: Workspace, name: string | undefined, by: string): Promise<readonly string[]> {
+	requireDecidable(workspace, by);
 	const { decisions: now } = await known(workspace);
 	const ended: string[] = [];
 	if (name === undefined) {
@@ -150,20 +151,9 @@ export async function release(workspace: Workspace, name: string | undefined, by
 	return ended;
 }
 
-function decidedBy({ io, memory }: Workspace, { reason, by }: DecisionRequest): Decided {
-	for (const text of [reason, by]) {
-		if (text.trim() === "" || /\p{Cc}/u.test(text) || text.length > 1000) {
-			throw new BrewlineError("usage", "a reason, and who decides, must be one line of text", {
-				hint: "it is recorded, and shown wherever the tag is: --reason TEXT",
-			});
-		}
-	}
-	if (memory.where === undefined) {
-		throw new BrewlineError("config", "there is no state that a decision could be written into", {
-			hint: "name its repository in the configuration: program.state.repository",
-		});
-	}
-	return { by, when: timeOf(Math.floor(io.clock.now() / 1000)), why: reason };
+function decidedBy(workspace: Workspace, request: DecisionRequest): Decided {
+	requireDecidable(workspace, request.reason, request.by);
+	return { by: request.by, when: timeOf(Math.floor(workspace.io.clock.now() / 1000)), why: request.reason };
 }
 
 async function known(workspace: Workspace): Promise<State> {

@@ -1,4 +1,5 @@
 import { buildIdOf, forcedId } from "../builds/index.ts";
+import { policyOf } from "../config/index.ts";
 import { BrewlineError } from "../errors.ts";
 import { printable } from "../io/index.ts";
 import { decisionOf, type Forced, timeOf, titleOf } from "../plan/index.ts";
@@ -24,23 +25,30 @@ export interface ForcedOutcome {
 	readonly note: string;
 }
 
-/**
- * Decides that builds are made again although nothing changed (docs/design.md, Forced builds), and writes that into the
- * state. What is not built yet is not forced: it is planned anyway. Nor is what somebody else decided first: a decision has one
- * author and one reason.
- */
-export async function force(workspace: Workspace, request: ForceRequest): Promise<readonly ForcedOutcome[]> {
-	const { reason, by } = request;
-	if (reason.trim() === "" || /\p{Cc}/u.test(reason) || reason.length > 1000) {
-		throw new BrewlineError("usage", "the reason must be one line of text", {
-			hint: "it is recorded, and shown wherever the build is: --reason TEXT",
-		});
+/** Refuses a decision that could not be written down: without one line of why and of who, or with nowhere to write it. */
+export function requireDecidable({ memory }: Pick<Workspace, "memory">, ...texts: readonly string[]): void {
+	for (const text of texts) {
+		if (text.trim() === "" || /\p{Cc}/u.test(text) || text.length > 1000) {
+			throw new BrewlineError("usage", "a reason, and who decides, must be one line of text", {
+				hint: "both are recorded, and shown wherever the decision is: --reason TEXT, --by NAME",
+			});
+		}
 	}
-	if (workspace.memory.where === undefined) {
+	if (memory.where === undefined) {
 		throw new BrewlineError("config", "there is no state that a decision could be written into", {
 			hint: "name its repository in the configuration: program.state.repository",
 		});
 	}
+}
+
+/**
+ * Decides that builds are made again although nothing changed (docs/design.md, Forced builds), and writes that into the
+ * state. What is not built yet is not forced: it is planned anyway. Nor is what somebody else decided first: a decision has one
+ * author and one reason. Nor what nothing builds: what there is of it would be given up for nothing.
+ */
+export async function force(workspace: Workspace, request: ForceRequest): Promise<readonly ForcedOutcome[]> {
+	const { reason, by } = request;
+	requireDecidable(workspace, reason, by);
 	requireImage(workspace.program.library, request.reference);
 	// The next plan compares what is there with what was known: nothing of that is written over here.
 	const dry = { ...workspace, dryRun: true };
@@ -51,9 +59,6 @@ export async function force(workspace: Workspace, request: ForceRequest): Promis
 		Object.values(output.builds).map((build) => [`${build.build.sourceId} ${build.build.arch}`, build]),
 	);
 	const known = (await workspace.memory.read())?.decisions.forced ?? {};
-	const will = workspace.dryRun
-		? "would be built again by the next plan; nothing was written"
-		: "is built again by the next plan";
 	const outcomes = selected.map(({ sourceId, arch, tag }): ForcedOutcome => {
 		const build = byPair.get(`${sourceId} ${arch}`);
 		if (build === undefined) {
@@ -69,7 +74,11 @@ export async function force(workspace: Workspace, request: ForceRequest): Promis
 			const note = decision === undefined ? "is not built yet: it is planned anyway" : decidedBefore(decision);
 			return { tag, arch, buildId: null, note };
 		}
-		return { tag, arch, buildId: build.buildId, note: will };
+		if (policyOf(workspace.program, build.source.arches[arch]!.tags, arch).runner === null) {
+			return { tag, arch, buildId: null, note: `nothing builds ${arch} here (it has no runner in the configuration)` };
+		}
+		const note = `${workspace.dryRun ? "would be" : "is"} built again by the next plan`;
+		return { tag, arch, buildId: build.buildId, note };
 	});
 	const replaced = outcomes.flatMap(({ buildId }) => (buildId === null ? [] : [output.builds[buildId]!]));
 	const when = timeOf(Math.floor(workspace.io.clock.now() / 1000));

@@ -44,7 +44,12 @@ describe("a forced build", () => {
 		const before = reportOf(await succeed("run --json"));
 		const old = before.builds.find(({ arch }) => arch === "amd64")!;
 		const forced = await decide("the mirror served an old package");
-		expect(forced).toMatchObject({ code: 0, stdout: "imported:latest amd64: is built again by the next plan\n" });
+		expect(forced).toMatchObject({
+			code: 0,
+			stdout: expect.stringMatching(
+				/^imported:latest amd64: is built again by the next plan\nit is in the state at .*, which runs with this work folder obey and no others: /,
+			),
+		});
 		const { forced: decided } = remembered("decisions.json");
 		expect(decided).toEqual({
 			[old.buildId]: { text: "the mirror served an old package", by: "Somebody", when: expect.stringMatching(/Z$/) },
@@ -107,7 +112,7 @@ describe("a forced build", () => {
 		await succeed("run");
 		expect(await decide("x", "--dry-run")).toMatchObject({
 			code: 0,
-			stdout: "imported:latest amd64: would be built again by the next plan; nothing was written\n",
+			stdout: "imported:latest amd64: would be built again by the next plan\nnothing was written\n",
 		});
 		expect(remembered("decisions.json").forced).toEqual({});
 		const unknown = await place.brewline("force nothing --reason x");
@@ -117,6 +122,34 @@ describe("a forced build", () => {
 		expect(elsewhere.stderr).toContain("imported is not defined for riscv64\n  it is for amd64, arm64v8, s390x");
 		expect((await place.brewline("force imported")).code).toBe(2);
 		expect(await decide("two\nlines")).toMatchObject({ code: 2, stderr: expect.stringContaining("must be one line") });
+		for (const by of ["", "two\nlines"]) {
+			for (const command of ["force imported --reason x", "release imported"]) {
+				const nobody = await place.brewline([...command.split(" "), "--by", by]);
+				expect(nobody).toMatchObject({ code: 2, stderr: expect.stringContaining("must be one line") });
+			}
+		}
+		expect(remembered("decisions.json").forced).toEqual({});
+	});
+
+	it("is not one of what nothing builds here: what there is of it would be given up for nothing", async () => {
+		await succeed("run");
+		await place.configure({ policies: [{ architectures: ["amd64"], runner: null }] });
+		const nothing = "imported:latest amd64: nothing builds amd64 here (it has no runner in the configuration)\n";
+		expect(await decide("x")).toMatchObject({ code: 7, stdout: nothing });
+		expect(remembered("decisions.json").forced).toEqual({});
+	});
+
+	it("needs to be told who decides where the system has no name for that", async () => {
+		await succeed("run");
+		const nameless = `import os from "node:os"; import { syncBuiltinESMExports } from "node:module";
+os.userInfo = () => { throw new Error("ENOENT"); }; syncBuiltinESMExports();`;
+		const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(nameless)}` };
+		const args = "force imported --reason x";
+		expect(await place.brewline(args, { env })).toMatchObject({
+			code: 2,
+			stderr: "usage: this system has no name for who runs this\n  say who decides: --by NAME\n",
+		});
+		expect((await place.brewline(`${args} --by Somebody`, { env })).code).toBe(0);
 	});
 });
 
