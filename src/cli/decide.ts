@@ -38,17 +38,21 @@ export function explainStep(context: Context, _options: object, args: string[]):
 	return inWorkspace(context, true, async (workspace) => {
 		const explanations = await explain(workspace, reference, arch);
 		context.print(
-			context.json ? tabJson(explanations) : explanations.map((one) => explanationText(one, context, "")).join(""),
+			context.json
+				? tabJson(explanations)
+				: explanations.map((one) => explanationText(one, context, "", new Set())).join(""),
 		);
 		return 0;
 	});
 }
 
-function explanationText(one: Explanation, context: Context, indent: string): string {
+/** `said`: what stands above already. Images that others have in common would be said again for each way to them. */
+function explanationText(one: Explanation, context: Context, indent: string, said: Set<Explanation>): string {
 	const { style } = context;
 	const { GitRepo, GitCommit, Directory } = one.source;
 	const color = { present: style.green, due: style.yellow, waiting: style.red }[one.state];
 	const state = { present: "built", due: "to build", waiting: "waits" }[one.state];
+	said.add(one);
 	const lines = [
 		`${indent}${style.bold(printable(one.tag))} ${printable(one.arch)}: ${color(state)}: ${printable(one.reason, 2000)}`,
 		`${indent}  from ${printable(`${GitRepo}#${GitCommit}:${Directory}`, 500)}`,
@@ -58,7 +62,9 @@ function explanationText(one: Explanation, context: Context, indent: string): st
 	const text = lines.map((line) => `${line}\n`).join("");
 	const parents = one.parents.map(({ from, digest, image }) => {
 		const head = `${indent}  on ${printable(from)} ${digest ?? (from === "scratch" ? "" : "(not there)")}`.trimEnd();
-		return `${head}\n${image === null ? "" : explanationText(image, context, `${indent}    `)}`;
+		if (image === null) return `${head}\n`;
+		if (said.has(image)) return `${head}, as said above\n`;
+		return `${head}\n${explanationText(image, context, `${indent}    `, said)}`;
 	});
 	return text + parents.join("");
 }

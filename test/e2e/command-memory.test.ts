@@ -179,6 +179,35 @@ describe("explain", () => {
 		await place.brewline(["force", "imported", "s390x", "--reason", "why not", "--by", "me"]);
 		expect((await succeed("explain imported s390x")).stdout).toContain("to build: forced by me, ");
 	});
+
+	it("says once what several images have in common, however many ways lead to it", async () => {
+		const repository = makeRepository(path.join(world.repositories, "samples-ladder.git"));
+		const levels = 10;
+		const files = ["a", "b"].flatMap((tag) =>
+			Array.from({ length: levels }, (_, level) => {
+				const froms = level === 0 ? "FROM scratch\n" : `FROM l${level - 1}:a AS other\nFROM l${level - 1}:b\n`;
+				return { level, tag, blob: repository.object("blob", `# ${tag}\n${froms}`) };
+			}),
+		);
+		const folders = files.map(
+			({ level, tag, blob }) => ["40000", `${tag}${level}`, repository.tree([["100644", "Dockerfile", blob]])] as const,
+		);
+		const commit = repository.commit(repository.tree(folders));
+		repository.ref("refs/heads/main", commit);
+		const head = `Maintainers: Test <test@example.com> (@test)\nGitRepo: https://github.com/brewline/samples-ladder.git\nGitFetch: refs/heads/main\nGitCommit: ${commit}\n`;
+		await place.define(
+			Object.fromEntries(
+				Array.from({ length: levels }, (_, level) => [
+					`l${level}`,
+					head + ["a", "b"].map((tag) => `\nTags: ${tag}\nDirectory: ${tag}${level}\n`).join(""),
+				]),
+			),
+		);
+		const { stdout } = await succeed(`explain l${levels - 1}:a`);
+		const said = stdout.split("\n").filter((line) => / amd64: (?:to build|waits): /.test(line));
+		expect(said).toHaveLength(2 * levels - 1);
+		expect(stdout).toMatch(/^ +on l0:a \(not there\), as said above$/m);
+	});
 });
 
 describe("tries", () => {
