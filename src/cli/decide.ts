@@ -19,7 +19,7 @@ import {
 	type Workspace,
 } from "../pipeline/index.ts";
 import { readSources, writeSources } from "../sources/index.ts";
-import { emptyState } from "../state/index.ts";
+import { emptyState, splitState, type State } from "../state/index.ts";
 import { type Context, sayUnconfigured } from "./context.ts";
 
 async function inWorkspace(
@@ -260,7 +260,13 @@ const stateFiles = { sources: "sources.json", builds: "builds.json", cache: "cac
 export function exportState(context: Context, _options: object, args: string[]): Promise<number> {
 	const folder = path.resolve(args[0] ?? ".");
 	return inWorkspace(context, true, async (workspace) => {
-		const state = (await workspace.memory.read()) ?? emptyState;
+		const state = await workspace.memory.read();
+		if (state === undefined) {
+			// Files of this name may lie there already.
+			throw new BrewlineError("handover", `there is no state at ${printable(workspace.memory.where ?? "")}`, {
+				hint: "it is written by: brewline run, brewline remember; program.state.repository says where it is kept",
+			});
+		}
 		await mkdir(folder, { recursive: true });
 		await writeWhole(path.join(folder, stateFiles.sources), writeSources(state.sources));
 		await writeWhole(path.join(folder, stateFiles.builds), writeBuilds(state.builds));
@@ -286,10 +292,10 @@ export function importState(
 			options.cache === undefined
 				? { indexes: {} }
 				: readLookupCache(await read(options.cache), { file: options.cache });
-		await workspace.memory.update(
-			(state) => ({ ...state, sources, builds, cache }),
-			"Take over sources, builds and lookups",
-		);
+		const takenOver = (state: State): State => ({ ...state, sources, builds, cache });
+		// What cannot be written is told by a dry run, too.
+		if (workspace.dryRun) splitState(takenOver((await workspace.memory.read()) ?? emptyState));
+		await workspace.memory.update(takenOver, "Take over sources, builds and lookups");
 		const counts = `${Object.keys(sources).length} sources and ${Object.keys(builds).length} builds`;
 		context.print(
 			options.dryRun === true

@@ -364,12 +364,24 @@ describe("the state", () => {
 		expect(git("rev-parse", "brewline-state")).toBe(head);
 	});
 
+	it("does not go out where there is none: files of its names may lie there", async () => {
+		writeFileSync(path.join(place.folder, "sources.json"), "{}\n");
+		const none = await place.brewline("state export");
+		expect(none).toMatchObject({
+			code: 3,
+			stdout: "",
+			stderr: expect.stringMatching(/^handover: there is no state at /),
+		});
+		expect(readFileSync(path.join(place.folder, "sources.json"), "utf8")).toBe("{}\n");
+	});
+
 	it("goes out as the files of the existing system, and comes back in as it was", async () => {
 		await succeed("run");
 		const files = ["sources.json", "builds.json", "cache.json"];
 		await succeed("state export out");
 		const out = (name: string): string => readFileSync(path.join(place.folder, "out", name), "utf8");
 		for (const name of files) expect(out(name)).toBe(readFileSync(place.file(name), "utf8"));
+		const sourcesOut = () => JSON.parse(out("sources.json")) as Record<string, object>;
 		const tree = (): string =>
 			execFileSync("git", ["--git-dir", place.file("state/repository.git"), "rev-parse", "brewline-state^{tree}"], {
 				encoding: "utf8",
@@ -379,6 +391,20 @@ describe("the state", () => {
 		expect(tree()).toBe(before);
 		const { code, stderr } = await place.brewline("state import --sources out/builds.json --builds out/builds.json");
 		expect({ code, stderr }).toMatchObject({ code: 3, stderr: expect.stringContaining("out/builds.json") });
+		// Files that do not belong together, also for who only wants to know.
+		const { [Object.keys(sourcesOut())[0]!]: _gone, ...others } = sourcesOut();
+		writeFileSync(path.join(place.folder, "others.json"), JSON.stringify(others));
+		for (const more of ["", " --dry-run"]) {
+			const refused = await place.brewline(`state import --sources others.json --builds out/builds.json${more}`);
+			expect(refused).toMatchObject({
+				code: 3,
+				stderr: expect.stringContaining("the builds are not those of the sources"),
+			});
+		}
+		expect(tree()).toBe(before);
+		expect((await succeed(`state import --sources out/sources.json --builds out/builds.json --dry-run`)).stdout).toBe(
+			"3 sources and 3 builds can be taken over\n",
+		);
 	});
 });
 
