@@ -14,7 +14,7 @@ import {
 } from "../oci/index.ts";
 import { timeOf } from "../plan/index.ts";
 import { answerOf } from "../registry/index.ts";
-import { computeBuilds, computeSources, openLookups, readPlanFile } from "./steps.ts";
+import { computeBuilds, computeSources, openLookups, readLegs, readPlanFile } from "./steps.ts";
 import { repositoryKey, type Workspace } from "./workspace.ts";
 
 export interface PruneOptions {
@@ -81,13 +81,15 @@ export async function prune(workspace: Workspace, options: PruneOptions): Promis
 	const { builds } = await computeBuilds(dry, sources, lookups);
 	const state = await memory.read();
 	const plan = await readPlanFile(workspace);
+	const legs = plan === undefined ? [] : await readLegs(workspace.work, [], { plan });
+	const parents = new Set(legs.flatMap((leg) => leg.builds.flatMap((build) => build.parents.map((one) => one.digest))));
 	const named = new Set([
 		...Object.keys(builds),
 		...Object.keys(state?.builds ?? {}),
 		...Object.values(state?.queue ?? {}).flatMap((records) => Object.keys(records)),
 		...Object.values(state?.replaced ?? {}).flatMap((list) => list.map(({ buildId }) => buildId)),
 		...Object.keys(state?.decisions.forced ?? {}),
-		...(plan?.legs.flatMap((leg) => leg.builds.map(({ id }) => id)) ?? []),
+		...legs.flatMap((leg) => leg.builds.map(({ buildId }) => buildId)),
 	]);
 	const limited = limit(16, io.signal);
 	const all = await stagedImages(workspace);
@@ -109,7 +111,10 @@ export async function prune(workspace: Workspace, options: PruneOptions): Promis
 		if (candidate.created === null) return kept("it does not say how old it is");
 		if (candidate.imported && options.imported !== true) return kept(importedReason);
 		if (reason === undefined) return kept("it is one of the newest of its kind, or not old enough");
-		if ([candidate.digest, ...candidate.children].some((digest) => held.has(digest))) return kept("a tag holds it");
+		const digests = [candidate.digest, ...candidate.children];
+		if (digests.some((digest) => parents.has(digest)))
+			return kept("what the plan in the work folder has is built on it");
+		if (digests.some((digest) => held.has(digest))) return kept("a tag holds it");
 		return described(candidate, "to-delete", reason);
 	});
 	const going = new Set(judged.filter((image) => image.state === "to-delete").map(({ reference }) => reference));

@@ -1,12 +1,13 @@
 import { execFileSync } from "node:child_process";
-import { lstatSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { lstatSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Adopted, PruneResult } from "../../src/pipeline/index.ts";
 import { type Report, reportSchema } from "../../src/report/index.ts";
 import { nodeIo } from "../../src/io/index.ts";
 import { tabJson } from "../../src/json/index.ts";
-import { type Index, parseReference, printReference } from "../../src/oci/index.ts";
+import { type Index, parseReference, printReference, sha256Of } from "../../src/oci/index.ts";
+import { printLeg, printPlan, readLeg, readPlan } from "../../src/plan/index.ts";
 import { createRegistryClient } from "../../src/registry/index.ts";
 import { importedLayout } from "../fixtures/samples/layout.ts";
 import { type CommandWorld, type Ended, openCommandWorld, type Place } from "../support/command.ts";
@@ -291,6 +292,32 @@ describe("prune", () => {
 		const { images } = JSON.parse(stdout) as PruneResult;
 		const states = images.map(({ state, imported }) => `${state}, ${imported ? "imported" : "built"}`);
 		expect(states.sort()).toEqual(["kept, imported", "to-delete, built"]);
+	});
+
+	it("keeps what a plan in the work folder builds on", async () => {
+		for (const text of ["seven\n", "eight\n"]) {
+			await place.define({ imported: changed(text) });
+			await succeed("run");
+		}
+		await place.define({ imported: changed("nine\n") });
+		for (const step of ["sources", "plan"]) await succeed(step);
+		const { images: going } = await prune("--keep 0 --older 1m");
+		expect(going).toMatchObject([{ state: "to-delete" }]);
+		// As if what is planned had that as its base.
+		const found = await createRegistryClient(nodeIo()).getManifest(parseReference(going[0]!.reference));
+		const { manifests } = JSON.parse(Buffer.from(found!.bytes).toString()) as { manifests?: { digest: string }[] };
+		const digest = manifests?.[0]?.digest ?? found!.digest;
+		const plan = readPlan(readFileSync(place.file("plan.json")), { file: "plan.json" });
+		const file = place.file(`legs/${plan.legs[0]!.id}.json`);
+		const leg = readLeg(readFileSync(file), { file });
+		const parents = [{ from: "base:1", reference: `${going[0]!.reference}@${digest}`, digest }];
+		const changedLeg = printLeg({ ...leg, builds: leg.builds.map((build) => ({ ...build, parents })) });
+		writeFileSync(file, changedLeg);
+		const legs = plan.legs.map((one) => ({ ...one, digest: sha256Of(changedLeg) }));
+		writeFileSync(place.file("plan.json"), printPlan({ ...plan, legs }));
+		expect((await prune("--keep 0 --older 1m --delete")).images).toMatchObject([
+			{ state: "kept", reason: "what the plan in the work folder has is built on it" },
+		]);
 	});
 
 	it("keeps what a tag holds although nothing else names it", async () => {
