@@ -26,6 +26,7 @@ beforeAll(async () => {
 		"arch/Dockerfile": "FROM base:$TARGETARCH\n",
 		"broken/Dockerfile": "FROM debian:12\nCOPY --from=9 / /\n",
 		"layout/index.json": "{}\n",
+		"many/Dockerfile": Array.from({ length: 201 }, (_, number) => `FROM base:${number}\n`).join(""),
 	};
 	for (const [file, content] of Object.entries(files)) {
 		await mkdir(path.join(repository, path.dirname(file)), { recursive: true });
@@ -140,6 +141,7 @@ describe("what cannot be had", () => {
 			candidate("none"),
 			candidate("1"),
 			candidate("broken"),
+			candidate("many"),
 			candidate("out"),
 			candidate("1", { File: "none" }),
 			candidate("1", { GitCommit: missing }),
@@ -153,6 +155,7 @@ describe("what cannot be had", () => {
 		const expected: readonly (readonly [string, RegExp])[] = [
 			["git", /^library\/a: a:none \(amd64\): .*none/],
 			["dockerfile", /^library\/a: a:broken \(amd64\): broken\/Dockerfile, line 2: there is no stage 9 here$/],
+			["dockerfile", /: many\/Dockerfile needs 201 images, and at most 200 are looked up for one$/],
 			["git", /^library\/a: a:out \(amd64\): /],
 			["git", /^library\/a: a:1 \(amd64\): .*none/],
 			["git", new RegExp(`^library/a: a:1 \\(amd64\\): cannot fetch ${missing} of https://example.com/a.git`)],

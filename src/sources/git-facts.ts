@@ -1,5 +1,5 @@
 import { readDockerfile, resolveFroms, type Dockerfile } from "../dockerfile/index.ts";
-import type { BrewlineError } from "../errors.ts";
+import { BrewlineError } from "../errors.ts";
 import type { GitRepository, GitStore } from "../git/index.ts";
 import type { Io } from "../io/types.ts";
 import type { Platform } from "../oci/index.ts";
@@ -28,6 +28,9 @@ export async function gitFacts(
 	return { facts, errors: [...errors.values()] };
 }
 
+/** As many as a leg takes (src/plan/leg.ts): each is asked of a registry, which allows so many questions a minute. */
+const maxImages = 200;
+
 async function factsOf(
 	{ place, arch }: SourceCandidate,
 	repository: GitRepository,
@@ -48,5 +51,11 @@ async function factsOf(
 		// Whoever waits for it is told; nobody else is.
 		dockerfile.catch(() => {});
 	}
-	return { checksum, epoch, ...resolveFroms(await dockerfile, platformOf(arch)) };
+	const found = resolveFroms(await dockerfile, platformOf(arch));
+	const images = new Set(found.froms).size;
+	if (images > maxImages) {
+		const what = `${dockerfileName(directory, File)} needs ${images} images, and at most ${maxImages} are looked up for one`;
+		throw new BrewlineError("dockerfile", what, { hint: "build it in several steps, each an image of its own" });
+	}
+	return { checksum, epoch, ...found };
 }
