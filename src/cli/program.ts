@@ -119,8 +119,13 @@ NO_COLOR turns colours off. BREWLINE_CONFIG names the configuration like --confi
 			);
 		};
 
-	const arch = new Option("--arch <names>", "only these architectures, separated by commas").argParser((text: string) =>
-		text.split(",").filter((name) => name !== ""),
+	const arch = new Option("--arch <names>", "only these architectures, separated by commas").argParser(
+		(text: string) => {
+			const names = text.split(",").filter((name) => name !== "");
+			// An empty variable of a script would have nothing built, without a word.
+			if (names.length === 0) throw new InvalidArgumentError("it names no architecture.");
+			return names;
+		},
 	);
 	const dryRun = new Option("--dry-run", "say what would be done, and change nothing");
 	const retry = new Option("--retry", "try again at once what waits because it failed");

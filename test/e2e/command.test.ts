@@ -116,6 +116,7 @@ describe("help", () => {
 			["run --dryrun", "(Did you mean --dry-run?)"],
 			["run --parallel 0", "it must be a whole number from 1"],
 			["registry --port 99999", "it must be a port"],
+			["run --arch ,", "it names no architecture"],
 			["run extra", "too many arguments"],
 			["inspect reference", "missing required argument"],
 			["build --digest sha256:00", "--digest goes with one leg"],
