@@ -80,6 +80,9 @@ export interface GitBranch extends AsyncDisposable {
 const outrun = /stale info|fetch first|non-fast-forward|failed to update ref|cannot lock ref|incorrect old value/i;
 /** How many commits of others may have come on top of ours before its answer was found to be lost. */
 const searched = 1000;
+/** The branch was just said to be at the commit. */
+const damaged =
+	"the repository may be damaged: let git fsck look at it, and bring a copy of it back or push the branch to it again";
 const nextRef = "refs/brewline/next";
 
 /** Opens a branch. Nothing is started or written before the first question. */
@@ -137,7 +140,7 @@ export function openGitBranch(io: Io, options: GitBranchOptions): GitBranch {
 		const { remote } = known();
 		if ((await readCommits(remote.directory)).has(head)) return;
 		const failures = await writing(io, remote.directory, () =>
-			fetchCommits(io, remote, [{ commit: head, fetch: ref }]),
+			fetchCommits(io, remote, [{ commit: head, fetch: ref }], undefined, damaged),
 		);
 		for (const failure of failures.values()) throw failure;
 	}

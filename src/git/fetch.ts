@@ -28,13 +28,15 @@ const wholeHistory = 0x7fffffff;
 /**
  * Fetches commits, each without its history: all in one go by their ids, and those that the server does not give
  * so by their refs: the tip first, which it mostly is, then the whole history. Gives back the reasons for those that
- * cannot be had. `depths`: how much of a ref's history is fetched, one try after the other. To be called while `writing`.
+ * cannot be had. `depths`: how much of a ref's history is fetched, one try after the other. `otherwise`: how to mend what is neither
+ * about the connection nor about access. To be called while `writing`.
  */
 export async function fetchCommits(
 	io: Io,
 	remote: Remote,
 	wanted: readonly Wanted[],
 	depths: readonly number[] = [1, wholeHistory],
+	otherwise = namedByDefinition,
 ): Promise<ReadonlyMap<string, BrewlineError>> {
 	const byId = await fetchById(io, remote, [...new Set(wanted.map((want) => want.commit))]);
 	const failures = new Map<string, BrewlineError>();
@@ -63,7 +65,7 @@ export async function fetchCommits(
 				byId.delete(commit);
 				failures.delete(commit);
 			} else {
-				failures.set(commit, unreachable(remote, commit, ref, byId.get(commit), reason));
+				failures.set(commit, unreachable(remote, { commit, ref, otherwise }, byId.get(commit), reason));
 			}
 		}
 	}
@@ -167,13 +169,19 @@ async function fetch(io: Io, remote: Remote, options: readonly string[], refspec
 	);
 }
 
-function unreachable(remote: Remote, commit: string, ref: string, byId: unknown, byRef: unknown): BrewlineError {
+const namedByDefinition =
+	"check GitCommit, and that GitFetch names a ref whose history has it: a commit that was force-pushed away may be gone";
+
+function unreachable(
+	remote: Remote,
+	{ commit, ref, otherwise }: Readonly<Record<"commit" | "ref" | "otherwise", string>>,
+	byId: unknown,
+	byRef: unknown,
+): BrewlineError {
 	const ids = reason(byId);
 	const refs = byRef === undefined ? "it is not in the history of that ref" : reason(byRef);
 	const from = remote.from === remote.address ? "" : ` (fetched from ${printable(remote.from)})`;
 	const text = `${messageOf(byId)} ${messageOf(byRef)}`;
-	const otherwise =
-		"check GitCommit, and that GitFetch names a ref whose history has it: a commit that was force-pushed away may be gone";
 	return new BrewlineError(
 		isRefused(text) ? "credentials" : "git",
 		`cannot fetch ${commit} of ${printable(remote.address)}${from}: by its id: ${ids}; by ${printable(ref)}: ${refs}`,

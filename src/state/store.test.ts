@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { TestEntry, TestRepository } from "../../test/support/git-repository.ts";
@@ -227,6 +227,19 @@ describe("a branch that holds something else", () => {
 		await expect(store.update(adding(1), "Force a build")).rejects.toMatchObject(refusal);
 		expect(w.log()).toEqual(before);
 		expect(w.server.requests.filter(({ path }) => path.includes("receive-pack"))).toEqual([]);
+	});
+
+	test("that is in a damaged repository is said to be, and not to be named wrongly by a definition", async () => {
+		await using w = await stateWorld();
+		await using store = w.open();
+		await store.update(adding(1), "Force a build");
+		const blob = w.repository.git("rev-parse", `${stateRef}:decisions.json`);
+		rmSync(join(w.repository.directory, "objects", blob.slice(0, 2), blob.slice(2)));
+		await using another = w.open({ address: w.repository.directory });
+		await expect(another.read()).rejects.toMatchObject({
+			code: "git",
+			hint: expect.stringContaining("the repository may be damaged: let git fsck look at it"),
+		});
 	});
 
 	test("an image's name is checked before it becomes a path", async () => {
