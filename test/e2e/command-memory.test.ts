@@ -138,19 +138,6 @@ describe("a forced build", () => {
 		expect(await decide("x")).toMatchObject({ code: 7, stdout: nothing });
 		expect(remembered("decisions.json").forced).toEqual({});
 	});
-
-	it("needs to be told who decides where the system has no name for that", async () => {
-		await succeed("run");
-		const nameless = `import os from "node:os"; import { syncBuiltinESMExports } from "node:module";
-os.userInfo = () => { throw new Error("ENOENT"); }; syncBuiltinESMExports();`;
-		const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(nameless)}` };
-		const args = "force imported --reason x";
-		expect(await place.brewline(args, { env })).toMatchObject({
-			code: 2,
-			stderr: "usage: this system has no name for who runs this\n  say who decides: --by NAME\n",
-		});
-		expect((await place.brewline(`${args} --by Somebody`, { env })).code).toBe(0);
-	});
 });
 
 describe("explain", () => {
