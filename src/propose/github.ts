@@ -39,10 +39,17 @@ export interface PullRequestChanges {
 	readonly state?: "open" | "closed";
 }
 
+/** A branch of a repository. */
+export interface Head {
+	readonly owner: string;
+	readonly name: string;
+	readonly branch: string;
+}
+
 /** The few things of GitHub's API that a proposal needs. */
 export interface GitHub {
-	/** The pull requests of a branch (`OWNER:BRANCH`), the latest first; at most the last 20. */
-	pulls(head: string): Promise<readonly PullRequest[]>;
+	/** The pull requests of a branch, the latest first, among the last 20 of all branches that its owner has by that name. */
+	pulls(head: Head): Promise<readonly PullRequest[]>;
 	/** Undefined: there is an open one for that branch already. */
 	open(pull: {
 		readonly head: string;
@@ -69,7 +76,8 @@ const pullAnswer = z.object({
 	merged_at: z.optional(z.nullable(time)),
 	created_at: time,
 	closed_at: z.optional(z.nullable(time)),
-	head: z.object({ sha: id, ref: z.string(), label: z.optional(z.nullable(z.string())) }),
+	// Null: the fork was deleted.
+	head: z.object({ sha: id, ref: z.string(), repo: z.nullable(z.object({ full_name: z.string() })) }),
 	base: z.object({ ref: z.string() }),
 });
 
@@ -182,20 +190,32 @@ export function openGitHub(io: Io, { api, repository, token }: GitHubOptions): G
 		return new BrewlineError(code, message, hint === undefined ? {} : { hint });
 	}
 
+	/** What a repository is called now: one that was renamed answers to its old name, too. */
+	async function nameOf(known: string): Promise<string> {
+		const answer = await ask("GET", `repos/${known}`);
+		return answer.status === 200 ? read(z.object({ full_name: z.string() }), answer).full_name : known;
+	}
+
 	return {
 		pulls: async (head) => {
 			const query = new URLSearchParams({
 				state: "all",
-				head,
+				head: `${head.owner}:${head.branch}`,
 				sort: "created",
 				direction: "desc",
 				per_page: "20",
 			}).toString();
 			const answer = await ask("GET", `${pulls}?${query}`);
 			if (answer.status !== 200) throw refused(answer, "cannot list the pull requests");
-			return read(z.array(pullAnswer), answer)
-				.filter((pull) => isOf(pull, head))
-				.map(pullOf);
+			// A server that knows no such filter lists them all, and one owner may have several repositories with such a branch.
+			const candidates = read(z.array(pullAnswer), answer).filter(
+				(pull) => pull.head.ref === head.branch && pull.head.repo !== null,
+			);
+			const pullsOf = (name: string): readonly PullRequest[] =>
+				candidates.filter((pull) => pull.head.repo?.full_name.toLowerCase() === name.toLowerCase()).map(pullOf);
+			const name = `${head.owner}/${head.name}`;
+			const found = pullsOf(name);
+			return found.length > 0 || candidates.length === 0 ? found : pullsOf(await nameOf(name));
 		},
 		open: async (pull) => {
 			const answer = await ask("POST", pulls, { ...pull, maintainer_can_modify: true });
@@ -288,16 +308,6 @@ function read<Schema extends z.ZodMiniType>(schema: Schema, { text }: Answer): z
 		"github",
 		`GitHub's API answered what it must not: ${printable(issue?.path.join(".") ?? "", 100)}: ${printable(issue?.message ?? "", 200)}`,
 	);
-}
-
-/**
- * Whether a pull request is of a branch (`OWNER:BRANCH`). A server that knows no such filter lists them all, and those of others
- * are not to be changed.
- */
-function isOf({ head: { ref, label } }: z.infer<typeof pullAnswer>, head: string): boolean {
-	const colon = head.indexOf(":");
-	const owner = label?.endsWith(`:${ref}`) === true ? label.slice(0, -ref.length - 1) : undefined;
-	return ref === head.slice(colon + 1) && owner?.toLowerCase() === head.slice(0, colon).toLowerCase();
 }
 
 function pullOf(answer: z.infer<typeof pullAnswer>): PullRequest {

@@ -7,7 +7,7 @@ import type { LocalRepository } from "../git/index.ts";
 import { printable } from "../io/printable.ts";
 import type { Io } from "../io/types.ts";
 import { changesBetween } from "./commits.ts";
-import { openGitHub, type GitHub, type GitHubOptions, type PullRequest } from "./github.ts";
+import { openGitHub, type GitHub, type GitHubOptions, type Head, type PullRequest } from "./github.ts";
 import { digestOfText, messageOf, type Message } from "./message.ts";
 import {
 	maxDefinition,
@@ -60,8 +60,8 @@ interface Scene {
 	/** Of these, what the library has not got. */
 	readonly missing: Definitions;
 	readonly gitHub: GitHub | undefined;
-	/** `OWNER:BRANCH` */
-	readonly head: string;
+	/** Where the branch is, as GitHub names it; without a name where it is no matter. */
+	readonly head: Head;
 	/** The name of the fork, where the library has the same owner. */
 	readonly sibling: string | undefined;
 	/** Of the branch, the latest first. */
@@ -104,7 +104,7 @@ export async function propose(input: ProposeInput, io: Io, options: ProposeOptio
 	const directory = await mkdtemp(path.join(options.temporary ?? tmpdir(), "brewline-propose-"));
 	try {
 		await using repositories = await openRepositories(io, directory, names, { ...options, folder, branch });
-		const head = `${target?.owner ?? ""}:${branch}`;
+		const head = { owner: "", name: "", ...target, branch };
 		const pulls = gitHub === undefined ? [] : await gitHub.pulls(head);
 		const missing = missingIn(repositories.published, input.definitions);
 		const sibling =
@@ -231,10 +231,11 @@ async function pullRequest(
 ): Promise<PullRequest> {
 	const { title, body } = message;
 	const base = scene.repositories.base.branch;
+	const label = `${scene.head.owner}:${scene.head.branch}`;
 	let open = known;
 	if (open === undefined) {
 		const opened = await gitHub.open({
-			head: scene.head,
+			head: label,
 			...(scene.sibling === undefined ? {} : { head_repo: scene.sibling }),
 			base,
 			title,
@@ -247,7 +248,7 @@ async function pullRequest(
 	if (open !== undefined && open.title === title && open.body === body && open.base === base) return open;
 	const changed = open === undefined ? undefined : await gitHub.change(open.number, { title, body, base });
 	if (changed !== undefined) return changed;
-	throw new BrewlineError("github", `the pull request of ${printable(scene.head)} cannot be opened or changed`, {
+	throw new BrewlineError("github", `the pull request of ${printable(label)} cannot be opened or changed`, {
 		hint: "look at the branch's pull requests, and run it again",
 	});
 }

@@ -428,7 +428,7 @@ describe("a fork", () => {
 		w.fork.git("fsck", "--full", "--strict");
 		expect(w.fork.git("rev-list", "--count", `${behind}..${branch}`)).toBe("5");
 		expect(existsSync(join(w.fork.directory, "shallow"))).toBe(false);
-		expect(w.api.pulls).toMatchObject([{ owner: "somebot", branch, base: "main" }]);
+		expect(w.api.pulls).toMatchObject([{ from: "somebot/images", branch, base: "main" }]);
 		expect(await w.propose(text, from(w))).toMatchObject({ outcome: "unchanged" });
 		publish(w, w.show("main", "library/tool") + "\n", { message: "Another merge" });
 		expect(await w.propose(w.definition(w.change("More")), from(w))).toMatchObject({ outcome: "updated" });
@@ -454,14 +454,38 @@ describe("a fork", () => {
 		expect(w.pushes()).toBe(0);
 	});
 
-	test("of the library's own owner is named, since the owner does not tell it", async () => {
+	test("of the library's own owner is named, since the owner does not tell it, and told apart from the library", async () => {
 		const { w, text } = await published();
 		await using _ = w;
-		makeRepository(join(dirname(w.library.directory), "proposals.git"));
-		w.fail.api = ({ method }) => (method === "POST" ? { status: 422 } : undefined);
+		const sibling = w.serve("official/proposals");
 		const fork = `${w.git.url}/official/proposals.git`;
-		await expect(w.propose(text, { fork })).rejects.toMatchObject({ code: "github" });
+		expect(await w.propose(text)).toMatchObject({ outcome: "proposed", url: expect.stringContaining("/pull/1") });
+		const said = { ...w.api.pulls[0] };
+		const other = w.definition(w.change("More"));
+		expect(await w.propose(other, { fork })).toMatchObject({
+			outcome: "proposed",
+			commit: w.at(branch, sibling),
+			url: expect.stringContaining("/pull/2"),
+		});
 		expect(w.api.requests.at(-1)?.body).toMatchObject({ head: `official:${branch}`, head_repo: "proposals" });
+		expect(w.api.pulls).toMatchObject([said, { from: "official/proposals", branch }]);
+		expect(await w.propose(other, { fork })).toMatchObject({ outcome: "unchanged", commit: w.at(branch, sibling) });
+		expect(await w.propose(text)).toMatchObject({ outcome: "unchanged", commit: w.at(branch) });
+	});
+
+	test("that was renamed is found by its old name", async () => {
+		const { w, text } = await published();
+		await using _ = w;
+		await w.propose(text, from(w));
+		const [pull] = w.api.pulls;
+		const body = { full_name: "somebot/official-images" };
+		w.fail.api = ({ path }) => (path.endsWith("/repos/somebot/images") ? { status: 200, body } : undefined);
+		w.api.pulls[0] = { ...pull!, from: body.full_name };
+		w.serve(body.full_name).git("fetch", "--quiet", w.fork.directory, "refs/heads/*:refs/heads/*");
+		expect(await w.propose(text, from(w))).toMatchObject({
+			outcome: "unchanged",
+			url: expect.stringContaining("/pull/1"),
+		});
 	});
 
 	test("with commits of its own on its default branch, and an empty one", async () => {
@@ -646,9 +670,9 @@ describe("a server that lists more than it was asked for", () => {
 		base: { ref: "main" },
 	});
 	test.each([
-		["of another branch", { ref: "topic", label: "official:topic" }],
-		["of a fork's branch of that name", { ref: branch, label: `stranger:${branch}` }],
-		["of nobody knows whom", { ref: branch }],
+		["of another branch", { ref: "topic", repo: { full_name: "official/images" } }],
+		["of a fork's branch of that name", { ref: branch, repo: { full_name: "stranger/images" } }],
+		["of a fork that was deleted", { ref: branch, repo: null }],
 	])("a pull request %s is not touched", async (_, head) => {
 		const { w, text } = await published();
 		await using __ = w;

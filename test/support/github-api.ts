@@ -9,7 +9,8 @@ export interface StoredPull {
 	body: string | null;
 	state: "open" | "closed";
 	base: string;
-	readonly owner: string;
+	/** `OWNER/NAME` of the repository that the branch is in. */
+	from: string;
 	readonly branch: string;
 	/** The commit of the branch, as it was last seen open. */
 	commit: string;
@@ -32,7 +33,7 @@ export type ApiFailure =
 	| "lost";
 
 export interface GitHubApiOptions {
-	/** `OWNER/NAME` of the library, and the bare repositories by owner, in which branches are looked up. */
+	/** `OWNER/NAME` of the library, and the bare repositories by their `OWNER/NAME`, in which branches are looked up. */
 	readonly repository: string;
 	readonly library: string;
 	readonly repositories: Readonly<Record<string, string>>;
@@ -63,7 +64,7 @@ export async function startGitHubApi(options: GitHubApiOptions): Promise<GitHubA
 	/** What GitHub does by itself: it follows branches, and sees what is deleted or merged. */
 	function follow(): void {
 		for (const pull of pulls.filter(({ state }) => state === "open")) {
-			const commit = at(options.repositories[pull.owner], pull.branch);
+			const commit = at(options.repositories[pull.from], pull.branch);
 			if (commit === undefined) Object.assign(pull, { state: "closed", closed: options.now() });
 			else pull.commit = commit;
 			const base = at(options.library, pull.base);
@@ -86,17 +87,24 @@ export async function startGitHubApi(options: GitHubApiOptions): Promise<GitHubA
 		const text = (key: string) => (typeof body[key] === "string" ? body[key] : undefined);
 		if (method === "GET" && url.pathname === prefix) {
 			const head = url.searchParams.get("head");
-			const found = pulls.filter(({ owner, branch }) => head === `${owner}:${branch}`);
+			const found = pulls.filter(({ from, branch }) => head === `${ownerOf(from)}:${branch}`);
 			const sorted = found.toSorted((a, b) => b.created - a.created || b.number - a.number);
 			return { status: 200, body: sorted.slice(0, Number(url.searchParams.get("per_page") ?? 30)).map(shown) };
 		}
+		const [, name = ""] = /^\/api\/v3\/repos\/([^/]+\/[^/]+)$/.exec(url.pathname) ?? [];
+		if (method === "GET" && Object.hasOwn(options.repositories, name)) {
+			return { status: 200, body: { full_name: name } };
+		}
 		if (method === "POST" && url.pathname === prefix) {
 			const [owner = "", branch = ""] = text("head")?.split(":") ?? [];
-			const commit = at(options.repositories[owner], branch);
+			// As GitHub: the owner tells the repository, unless there are several of them.
+			const names = Object.keys(options.repositories).filter((one) => ownerOf(one) === owner);
+			const from = names.find((one) => one === `${owner}/${text("head_repo")}`) ?? names[0] ?? "";
+			const commit = at(options.repositories[from], branch);
 			const base = at(options.library, text("base") ?? "");
 			if (commit === undefined || base === undefined) return invalid("head or base is invalid");
 			if (commit === base) return invalid(`No commits between ${text("base")} and ${branch}`);
-			if (pulls.some((pull) => pull.state === "open" && pull.owner === owner && pull.branch === branch))
+			if (pulls.some((pull) => pull.state === "open" && pull.from === from && pull.branch === branch))
 				return invalid(`A pull request already exists for ${owner}:${branch}.`);
 			const pull: StoredPull = {
 				number: pulls.length + 1,
@@ -104,7 +112,7 @@ export async function startGitHubApi(options: GitHubApiOptions): Promise<GitHubA
 				body: text("body") ?? null,
 				state: "open",
 				base: text("base")!,
-				owner,
+				from,
 				branch,
 				commit,
 				created: options.now(),
@@ -118,7 +126,7 @@ export async function startGitHubApi(options: GitHubApiOptions): Promise<GitHubA
 		const pull = pulls.find((one) => one.number === number);
 		if (method !== "PATCH" || pull === undefined) return { status: 404, body: { message: "Not Found" } };
 		if (text("state") === "open" && pull.state === "closed") {
-			const commit = at(options.repositories[pull.owner], pull.branch);
+			const commit = at(options.repositories[pull.from], pull.branch);
 			if (pull.merged !== undefined || commit !== pull.commit)
 				return invalid(`state cannot be changed. The ${pull.branch} branch was force-pushed or recreated.`);
 			Object.assign(pull, { state: "open", closed: undefined });
@@ -129,6 +137,7 @@ export async function startGitHubApi(options: GitHubApiOptions): Promise<GitHubA
 		return { status: 200, body: shown(pull) };
 	}
 
+	const ownerOf = (name: string): string => name.split("/")[0]!;
 	const date = (time: number | undefined) =>
 		time === undefined ? null : new Date(time).toISOString().replace(/\.\d+/, "");
 	const shown = (pull: StoredPull) => ({
@@ -140,7 +149,7 @@ export async function startGitHubApi(options: GitHubApiOptions): Promise<GitHubA
 		created_at: date(pull.created),
 		closed_at: date(pull.closed),
 		merged_at: date(pull.merged),
-		head: { ref: pull.branch, label: `${pull.owner}:${pull.branch}`, sha: pull.commit },
+		head: { ref: pull.branch, sha: pull.commit, repo: { full_name: pull.from } },
 		base: { ref: pull.base },
 	});
 

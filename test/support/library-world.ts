@@ -39,6 +39,8 @@ export interface LibraryWorld extends AsyncDisposable {
 		git?: GitServerOptions["fail"];
 		api?: (request: ApiRequest) => ApiFailure | undefined;
 	};
+	/** Another repository (`OWNER/NAME`) on both servers, without a commit. */
+	serve(name: string): TestRepository;
 	/** A commit of the library with all of these files, or of another repository. */
 	commit(files: Files, options?: CommitOptions, repository?: TestRepository): string;
 	/** A commit of the image's repository, an hour after the last one. */
@@ -68,6 +70,10 @@ export async function libraryWorld(options: { readonly auth?: boolean | "pushes"
 		return repository;
 	};
 	const [library, fork, image] = [make("official/images"), make("somebot/images"), make("somebody/tool")];
+	const repositories: Record<string, string> = {
+		"official/images": library.directory,
+		"somebot/images": fork.directory,
+	};
 	const fail: LibraryWorld["fail"] = {};
 	const git = await startGitServer({
 		root: join(root, "served"),
@@ -86,7 +92,7 @@ export async function libraryWorld(options: { readonly auth?: boolean | "pushes"
 	const api = await startGitHubApi({
 		repository: "official/images",
 		library: library.directory,
-		repositories: { official: library.directory, somebot: fork.directory },
+		repositories,
 		token,
 		now: () => io.clock.now(),
 		fail: (request) => fail.api?.(request),
@@ -120,6 +126,11 @@ export async function libraryWorld(options: { readonly auth?: boolean | "pushes"
 		git,
 		api,
 		fail,
+		serve: (name) => {
+			const repository = make(name);
+			repositories[name] = repository.directory;
+			return repository;
+		},
 		commit,
 		at,
 		change: (subject, more = {}) => {
