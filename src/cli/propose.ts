@@ -6,7 +6,16 @@ import { generateAll } from "../generate/index.ts";
 import { gitIn } from "../git/index.ts";
 import { printable } from "../io/index.ts";
 import { tabJson } from "../json/index.ts";
-import { openLibrary, proposalText, propose, proposeOptionsOf, type Proposal } from "../propose/index.ts";
+import {
+	attempt,
+	type Attempt,
+	attemptText,
+	failureOf,
+	openLibrary,
+	propose,
+	proposeOptionsOf,
+} from "../propose/index.ts";
+import { exitCodeOf, failuresOf } from "../report/index.ts";
 import { chosenImages, type Context } from "./context.ts";
 import { parentsOf } from "./generate.ts";
 
@@ -21,29 +30,34 @@ interface Options {
 	readonly dryRun?: boolean;
 }
 
-/** Proposes definitions to the library, one image after the other. */
+/** Proposes definitions to the library, one image after the other; one that fails does not keep others from it. */
 export async function proposeStep(context: Context, options: Options, names: string[]): Promise<number> {
 	try {
 		return await proposeAll(context, options, names);
 	} catch (error) {
-		throw error instanceof BrewlineError && error.code === "credentials" ? named(error, context, options) : error;
+		throw error instanceof BrewlineError ? named(error, context, options) : error;
 	}
 }
 
 /** What was refused, or is missing, by the name that it has here. */
-function named(error: BrewlineError, { io }: Context, { tokenVariable }: Options): BrewlineError {
+function named(error: BrewlineError, context: Context, options: Options): BrewlineError {
+	const { code, message, at } = error;
+	const errors = error.errors.map((one) => named(one, context, options));
+	const from = code === "credentials" ? [whence(context, options)] : [];
+	const hints = [...(error.hint === undefined ? [] : [error.hint]), ...from];
+	return new BrewlineError(code, message, {
+		cause: error,
+		errors,
+		...(hints.length === 0 ? {} : { hint: hints.join("; ") }),
+		...(at === undefined ? {} : { at }),
+	});
+}
+
+function whence({ io }: Context, { tokenVariable }: Options): string {
 	const variable = printable(tokenVariable, 100);
-	const from = io.env[tokenVariable]
+	return io.env[tokenVariable]
 		? `the token is that of ${variable}`
 		: `${variable} is not set (--token-variable names another one)`;
-	const hint = error.hint === undefined ? from : `${error.hint}; ${from}`;
-	const { at, errors } = error;
-	return new BrewlineError(error.code, error.message, {
-		hint,
-		cause: error,
-		...(at === undefined ? {} : { at }),
-		...(errors.length === 0 ? {} : { errors }),
-	});
 }
 
 async function proposeAll(context: Context, options: Options, names: string[]): Promise<number> {
@@ -74,16 +88,48 @@ async function proposeAll(context: Context, options: Options, names: string[]): 
 					io,
 				)
 			: undefined;
-	const proposals: Proposal[] = [];
+	const attempts: Attempt[] = [];
 	for (const [index, { image }] of images.entries()) {
-		const text = all?.get(image)?.text ?? (await readDefinition(folder!, image));
-		await warnOfUnpushed(context, image, text);
-		const proposal = await propose({ definitions: new Map([[image, text]]), repository }, io, how[index]!);
-		proposals.push(proposal);
-		if (!json) context.print(`${proposalText(proposal)}\n`);
+		const one = await attempt(image, io, async () => {
+			const text = all?.get(image)?.text ?? (await readDefinition(folder!, image));
+			await warnOfUnpushed(context, image, text);
+			return await propose({ definitions: new Map([[image, text]]), repository }, io, how[index]!);
+		});
+		attempts.push(one);
+		if (!json) context.print(`${attemptText(one)}\n`);
 	}
-	if (json) context.print(tabJson(proposals));
-	return proposals.some(({ outcome }) => outcome === "foreign") ? 7 : 0;
+	const failure = failureOf(attempts);
+	if (json) return printJson(context, attempts, failure && named(failure, context, options));
+	if (failure !== undefined) throw failure;
+	return isLeft(attempts) ? 7 : 0;
+}
+
+/** Whether a branch was left to somebody else. */
+function isLeft(attempts: readonly Attempt[]): boolean {
+	return attempts.some((one) => "proposal" in one && one.proposal.outcome === "foreign");
+}
+
+/** The proposals, those that failed among them: what is thrown would be printed as another document. */
+function printJson({ io, print }: Context, attempts: readonly Attempt[], failure: BrewlineError | undefined): number {
+	print(
+		tabJson(
+			attempts.map((one) =>
+				"proposal" in one ? one.proposal : { outcome: "failed", images: [one.image], errors: failuresOf(one.error) },
+			),
+		),
+	);
+	if (failure === undefined) return isLeft(attempts) ? 7 : 0;
+	for (const { code, message, hint, at } of failure.errors) {
+		io.log({
+			type: "message",
+			level: "error",
+			code,
+			text: message,
+			...(hint === undefined ? {} : { hint }),
+			...(at === undefined ? {} : { at }),
+		});
+	}
+	return exitCodeOf(failure);
 }
 
 /** A commit that is only here cannot be built by anybody else. What is known of a remote may be old, so this refuses nothing. */

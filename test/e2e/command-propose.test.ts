@@ -111,6 +111,34 @@ describe("brewline propose", () => {
 		expect(w.api.pulls).toHaveLength(1);
 	});
 
+	test("one that fails keeps no other from being proposed, and what became of each is told", async () => {
+		const { w, folder, text, run } = await laptop();
+		await using _ = w;
+		const [, one] = configuration(w).split("images:\n  image: tool\n");
+		const of = (name: string) => `  - image: ${name}\n${one!.replaceAll(/^(?=.)/gm, "  ")}`;
+		writeFileSync(join(folder, "brewline.yaml"), `images:\n${["tool", "extra", "third"].map(of).join("")}`);
+		writeFileSync(join(folder, "out/third"), text);
+		w.fail.api = ({ body }) => (body?.["head"] === `official:${branch}` ? { status: 403 } : undefined);
+		const refused =
+			/tool: cannot open a pull request: HTTP 403.*\n.*Pull requests: write.*; the token is that of GITHUB_TOKEN/;
+		const ended = await run([]);
+		expect(ended.code).toBe(5);
+		expect(ended.stderr).toMatch(refused);
+		expect(ended.stderr).toContain("extra: cannot read the definition out/extra");
+		expect(ended.stdout).toContain("tool: failed: cannot open a pull request: HTTP 403");
+		expect(ended.stdout).toContain("extra: failed: cannot read the definition out/extra");
+		expect(ended.stdout).toContain("third: proposed: it is new");
+		expect(w.api.pulls).toMatchObject([{ branch: "brewline/third", state: "open" }]);
+		const again = await run(["--json"]);
+		expect(again.code).toBe(5);
+		expect(again.stderr).toMatch(refused);
+		expect(JSON.parse(again.stdout)).toMatchObject([
+			{ outcome: "failed", images: ["tool"], errors: [{ code: "credentials" }] },
+			{ outcome: "failed", images: ["extra"], errors: [{ code: "definition" }] },
+			{ outcome: "unchanged", images: ["third"] },
+		]);
+	});
+
 	test.each([
 		[["nothing"], 3, "has no image nothing"],
 		[["--min-age", "soon"], 2, "write minutes, hours or days"],

@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, it } from "vitest";
-import { libraryWorld } from "../../../test/support/library-world.ts";
+import { branch, libraryWorld, token } from "../../../test/support/library-world.ts";
 import { makeToolRepository } from "../../../test/support/tool-repository.ts";
 import { nodeIo } from "../../io/index.ts";
 import { action } from "./action.ts";
@@ -41,6 +41,36 @@ it("gives up a pull request whose servers take their time", async () => {
 	} finally {
 		server.closeAllConnections();
 		server.close();
+		rmSync(folder, { recursive: true });
+	}
+});
+
+it("tries the other images where the proposal of one fails, and tells what became of each", async () => {
+	await using w = await libraryWorld();
+	const folder = mkdtempSync(path.join(tmpdir(), "brewline-several-"));
+	try {
+		const image = makeToolRepository(w, folder);
+		const config = path.join(folder, "brewline.yaml");
+		const [, one] = readFileSync(config, "utf8").split("images:\n  image: tool\n");
+		const of = (name: string) => `  - image: ${name}\n${one!.replaceAll(/^(?=.)/gm, "  ")}`;
+		image.commit("Have two", { "brewline.yaml": `images:\n${of("tool")}${of("extra")}` });
+		w.fail.api = ({ body }) => (body?.["head"] === `official:${branch}` ? { status: 404 } : undefined);
+		const given = { config, steps: "generate, propose", output: path.join(folder, ".brewline/library"), token };
+		const flags = { security: false, overwrite: false, again: false, "dry-run": false };
+		const env = { ...process.env, GITHUB_EVENT_NAME: "push", GITHUB_EVENT_PATH: "", RUNNER_TEMP: folder };
+		const { outputs, told } = await action.run({ ...given, ...flags }, nodeIo({ env }));
+		expect(outputs).toMatchObject({
+			outcome: "failed\nproposed",
+			proposal: "https://github.example/official/images/pull/1",
+		});
+		expect(told).toMatchObject({
+			exitCode: 5,
+			annotations: [{ code: "github", message: expect.stringContaining("tool: cannot open a pull request") as string }],
+		});
+		expect(told?.text).toMatch(/^tool: failed: cannot open a pull request: HTTP 404\n[^]*^extra: proposed: /m);
+		expect(told?.markdown).toMatch(/### Proposal: tool\n\n\*\*failed\*\*: [^]*### Proposal: extra\n\n\*\*proposed\*\*/);
+		expect(w.at("brewline/extra")).toBeDefined();
+	} finally {
 		rmSync(folder, { recursive: true });
 	}
 });

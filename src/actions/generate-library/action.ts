@@ -5,7 +5,14 @@ import * as z from "zod/mini";
 import { type ImageConfig, loadConfiguration, type Program, type ScriptedImage } from "../../config/index.ts";
 import { BrewlineError } from "../../errors.ts";
 import { type Io, printable } from "../../io/index.ts";
-import { openLibrary, propose, proposeOptionsOf, type ProposeOptions } from "../../propose/index.ts";
+import {
+	attempt,
+	failureOf,
+	openLibrary,
+	propose,
+	proposeOptionsOf,
+	type ProposeOptions,
+} from "../../propose/index.ts";
 import { render } from "../../template/index.ts";
 import { flag, optionalText } from "../inputs.ts";
 import { configInput } from "../program.ts";
@@ -149,9 +156,11 @@ async function take(steps: ReadonlySet<Step>, work: Work, io: Io): Promise<Done>
 		for (const { image, text } of definitions) {
 			const config = images.find((one) => one.image === image);
 			const input = { definitions: new Map([[image, text]]), repository: { folder } };
-			done = { ...done, proposals: [...(done.proposals ?? []), await propose(input, io, optionsOf(config, dryRun))] };
+			const one = await attempt(image, io, () => propose(input, io, optionsOf(config, dryRun)));
+			done = { ...done, proposals: [...(done.proposals ?? []), one] };
 		}
-		return done;
+		const error = failureOf(done.proposals ?? []);
+		return error === undefined ? done : { ...done, error };
 	} catch (error) {
 		if (io.signal.aborted || Object.keys(done).length === 0) throw error;
 		return { ...done, error };
@@ -181,7 +190,7 @@ function outputsOf({ rendered = [], definitions = [], findings = [], proposals =
 		stale: String(rendered.length),
 		findings: String(findings.length),
 		errors: String(findings.filter(({ severity }) => severity === "error").length),
-		outcome: proposals.map(({ outcome }) => outcome).join("\n"),
-		proposal: proposals.flatMap(({ url }) => url ?? []).join("\n"),
+		outcome: proposals.map((one) => ("proposal" in one ? one.proposal.outcome : "failed")).join("\n"),
+		proposal: proposals.flatMap((one) => ("proposal" in one ? (one.proposal.url ?? []) : [])).join("\n"),
 	};
 }

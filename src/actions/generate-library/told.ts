@@ -1,6 +1,6 @@
 import { countsOf, type Finding } from "../../check/index.ts";
 import { printable } from "../../io/index.ts";
-import { proposalMarkdown, proposalText, type Proposal } from "../../propose/index.ts";
+import { type Attempt, attemptMarkdown, attemptText } from "../../propose/index.ts";
 import { escapeMarkdown, exitCodeOf, failuresOf, failureText } from "../../report/index.ts";
 import type { Change } from "../../template/index.ts";
 import type { Annotation, Told } from "../runner.ts";
@@ -12,7 +12,7 @@ export interface Done {
 	readonly rendered?: readonly Change[];
 	readonly definitions?: readonly Written[];
 	readonly findings?: readonly Finding[];
-	readonly proposals?: readonly Proposal[];
+	readonly proposals?: readonly Attempt[];
 	/** Why nothing was proposed. */
 	readonly idle?: string;
 	/** What ended the steps. */
@@ -32,7 +32,9 @@ export function isSound({ rendered = [], findings = [] }: Done): boolean {
 export function toldOf(done: Done): Told {
 	const { rendered, definitions = [], findings, proposals = [], idle, error } = done;
 	const failures = error === undefined ? [] : failuresOf(error);
-	const foreign = proposals.filter(({ outcome }) => outcome === "foreign");
+	const foreign = proposals.flatMap((one) =>
+		"proposal" in one && one.proposal.outcome === "foreign" ? [one.proposal] : [],
+	);
 	const annotations: Annotation[] = [
 		...failures,
 		...(rendered ?? []).map(({ path, kind }) => ({
@@ -53,7 +55,7 @@ export function toldOf(done: Done): Told {
 		...(rendered === undefined ? [] : renderedSection(rendered)),
 		...(findings === undefined ? [] : findingsSection(findings)),
 		...definitions.map((one) => definitionSection(one, Math.min(maxDiff, Math.floor(maxDiffs / definitions.length)))),
-		...proposals.map(proposalMarkdown),
+		...proposals.map(attemptMarkdown),
 		...(idle === undefined ? [] : [`Not proposed: ${escapeMarkdown(idle)}.`]),
 	];
 	const lines = [
@@ -65,7 +67,7 @@ export function toldOf(done: Done): Told {
 				`${printable(image)}: ${diff === "" ? "as the library has it" : "differs from the library's"}`,
 		),
 		...(findings === undefined ? [] : [`checks: ${countsOf(findings)}`]),
-		...proposals.map(proposalText),
+		...proposals.map(attemptText),
 		...(idle === undefined ? [] : [`not proposed: ${idle}`]),
 	];
 	return { text: lines.join("\n"), markdown: `${sections.join("\n\n")}\n`, annotations, exitCode };
