@@ -11,9 +11,11 @@ import {
 	type Attempt,
 	attemptText,
 	failureOf,
+	missingToken,
 	openLibrary,
 	propose,
 	proposeOptionsOf,
+	warnOfDryRun,
 } from "../propose/index.ts";
 import { exitCodeOf, failuresOf } from "../report/index.ts";
 import { chosenImages, type Context } from "./context.ts";
@@ -72,6 +74,8 @@ async function proposeAll(context: Context, options: Options, names: string[]): 
 		});
 	}
 	const how = images.map((config) => proposeOptionsOf(config.propose, program, settings));
+	const [lacking] = images.flatMap((config) => missingToken(config.propose, settings) ?? []);
+	if (lacking !== undefined) warnOfDryRun(named(lacking, context, options), io);
 	const repository = { folder: context.folder };
 	await using library = openLibrary(io, how[0]!);
 	const all =

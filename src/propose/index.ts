@@ -1,5 +1,5 @@
 export { propose, type ProposeInput, type ProposeOptions } from "./propose.ts";
-export { proposeOptionsOf, type ProposeSettings } from "./options.ts";
+export { missingToken, proposeOptionsOf, warnOfDryRun, type ProposeSettings } from "./options.ts";
 export { openLibrary, type Library } from "./library.ts";
 export { attempt, failureOf, type Attempt } from "./attempts.ts";
 export { attemptMarkdown, attemptText, proposalMarkdown, proposalText } from "./render.ts";

@@ -2,6 +2,7 @@ import { dockerProposals, durationOf, type Program, type ProposeConfig } from ".
 import { BrewlineError } from "../errors.ts";
 import { rewriteAddress, type GitCredential } from "../git/index.ts";
 import { printable } from "../io/printable.ts";
+import type { Io } from "../io/types.ts";
 import type { ProposeOptions } from "./propose.ts";
 
 export interface ProposeSettings {
@@ -26,12 +27,8 @@ export function proposeOptionsOf(
 ): ProposeOptions {
 	const { library = dockerProposals.library, fork, branch, folder = dockerProposals.folder } = config ?? {};
 	const { token, branchOnly = false, minAge, dryRun = false, ...others } = settings;
-	const pulls = config?.pullRequest !== false && !branchOnly;
-	if (pulls && token === undefined && !dryRun) {
-		throw new BrewlineError("credentials", "there is no token to open a pull request with", {
-			hint: "give one that may push to the library or its fork, and open pull requests; or push a branch alone",
-		});
-	}
+	const lacking = missingToken(config, settings);
+	if (lacking !== undefined && !dryRun) throw lacking;
 	const age = minAge ?? config?.minAge ?? dockerProposals.minAge;
 	const seconds = durationOf(age);
 	if (seconds === undefined) {
@@ -55,8 +52,36 @@ export function proposeOptionsOf(
 		dryRun,
 		rewrite,
 		credentials: { ...credentials, ...(Object.fromEntries(own) as Readonly<Record<string, GitCredential>>) },
-		...(pulls && token !== undefined ? { gitHub: { api: config?.api ?? apiOf(library), token } } : {}),
+		...(opensPulls(config, branchOnly) && token !== undefined
+			? { gitHub: { api: config?.api ?? apiOf(library), token } }
+			: {}),
 	};
+}
+
+/** What a proposal of this image fails for, unless it is a dry run: there is no token, and it needs one; undefined: nothing. */
+export function missingToken(
+	config: ProposeConfig | undefined,
+	{ token, branchOnly = false }: Pick<ProposeSettings, "token" | "branchOnly">,
+): BrewlineError | undefined {
+	if (token !== undefined || !opensPulls(config, branchOnly)) return undefined;
+	return new BrewlineError("credentials", "there is no token to open a pull request with", {
+		hint: "give one that may push to the library or its fork, and open pull requests; or push a branch alone",
+	});
+}
+
+/** Says what a dry run goes on without, once for all images. */
+export function warnOfDryRun(lacking: BrewlineError, io: Io): void {
+	const { message, hint } = lacking;
+	io.log({
+		type: "message",
+		level: "warning",
+		text: `${message}: without the dry run this would fail; the pull requests that there are were not looked at`,
+		...(hint === undefined ? {} : { hint }),
+	});
+}
+
+function opensPulls(config: ProposeConfig | undefined, branchOnly: boolean): boolean {
+	return config?.pullRequest !== false && !branchOnly;
 }
 
 /** Where the API of the server is that a repository is on. */

@@ -7,8 +7,8 @@ import { brewline, type Ended } from "../support/command.ts";
 import { branch, libraryWorld, token, type LibraryWorld } from "../support/library-world.ts";
 
 /** The image's repository as somebody has it on a laptop, with a configuration and the definition of its last commit. */
-async function laptop() {
-	const w = await libraryWorld({ auth: true });
+async function laptop(auth = true) {
+	const w = await libraryWorld({ auth });
 	const text = w.definition(w.change("Update to 1 @everybody"));
 	const folder = join(dirname(w.image.directory), "laptop");
 	const git = (...args: string[]) => execFileSync("git", args, { cwd: folder, stdio: "pipe" });
@@ -24,20 +24,23 @@ async function laptop() {
 	return { w, folder, text, propose, run, define: (next: string) => writeFileSync(join(folder, "out/tool"), next) };
 }
 
-function configuration(w: LibraryWorld): string {
-	return `images:
-  image: tool
-  header: { repository: https://github.com/somebody/tool, self: 1/Dockerfile, maintainers: ["Ada (@ada)"] }
-  versions: { list: ["1"] }
-  aliases: { list: ["{version}", latest] }
-  tags: [""]
-  architectures: [{ static: [amd64, s390x] }]
-  propose:
-    library: ${w.git.url}/official/images.git
-    api: ${w.api.url}
-    minAge: 0m
-    author: { name: Tool Robot, email: robot@example.org }
-`;
+function configuration(w: LibraryWorld, names: readonly string[] = ["tool"]): string {
+	const images = names.map(
+		(name) => `
+  - image: ${name}
+    header: { repository: https://github.com/somebody/tool, self: 1/Dockerfile, maintainers: ["Ada (@ada)"] }
+    versions: { list: ["1"] }
+    aliases: { list: ["{version}", latest] }
+    tags: [""]
+    architectures: [{ static: [amd64, s390x] }]
+    propose:
+      library: ${w.git.url}/official/images.git
+      api: ${w.api.url}
+      minAge: 0m
+      author: { name: Tool Robot, email: robot@example.org }
+`,
+	);
+	return `images:${images.join("")}`;
 }
 
 describe("brewline propose", () => {
@@ -59,6 +62,23 @@ describe("brewline propose", () => {
 			token,
 		);
 		for (const { stdout, stderr } of [dry, done]) expect(stdout + stderr).not.toContain(token);
+	});
+
+	test("a dry run says that the token is missing which the real one fails for, and one that needs none does not", async () => {
+		const { w, folder } = await laptop(false);
+		await using _ = w;
+		writeFileSync(join(folder, "out/extra"), "Maintainers: A (@a)\n");
+		writeFileSync(join(folder, "brewline.yaml"), configuration(w, ["tool", "extra"]));
+		const run = (...args: readonly string[]): Promise<Ended> =>
+			brewline(["propose", "--definitions", "out", ...args], { cwd: folder, env: { GITHUB_TOKEN: "" } });
+		const missing = "there is no token to open a pull request with";
+		expect(await run()).toMatchObject({ code: 5, stderr: expect.stringContaining(missing) });
+		const dry = await run("--dry-run");
+		expect(dry).toMatchObject({ code: 0, stdout: expect.stringContaining("tool: proposed (dry run)") });
+		expect(dry.stderr).toContain(`${missing}: without the dry run this would fail`);
+		expect(dry.stderr).toContain("GITHUB_TOKEN is not set");
+		expect(dry.stderr.split(missing)).toHaveLength(2);
+		expect((await run("--dry-run", "--branch-only")).stderr).not.toContain("token");
 	});
 
 	test("generates what it proposes", async () => {
@@ -114,9 +134,7 @@ describe("brewline propose", () => {
 	test("one that fails keeps no other from being proposed, and what became of each is told", async () => {
 		const { w, folder, text, run } = await laptop();
 		await using _ = w;
-		const [, one] = configuration(w).split("images:\n  image: tool\n");
-		const of = (name: string) => `  - image: ${name}\n${one!.replaceAll(/^(?=.)/gm, "  ")}`;
-		writeFileSync(join(folder, "brewline.yaml"), `images:\n${["tool", "extra", "third"].map(of).join("")}`);
+		writeFileSync(join(folder, "brewline.yaml"), configuration(w, ["tool", "extra", "third"]));
 		writeFileSync(join(folder, "out/third"), text);
 		w.fail.api = ({ body }) => (body?.["head"] === `official:${branch}` ? { status: 403 } : undefined);
 		const refused =

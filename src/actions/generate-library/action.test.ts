@@ -74,3 +74,27 @@ it("tries the other images where the proposal of one fails, and tells what becam
 		rmSync(folder, { recursive: true });
 	}
 });
+
+it("says in a dry run that the token is missing", async () => {
+	await using w = await libraryWorld();
+	const folder = mkdtempSync(path.join(tmpdir(), "brewline-dry-"));
+	try {
+		makeToolRepository(w, folder);
+		const config = path.join(folder, "brewline.yaml");
+		const given = { config, steps: "generate, propose", output: path.join(folder, ".brewline/library") };
+		const flags = { security: false, overwrite: false, again: false };
+		const env = { ...process.env, GITHUB_EVENT_NAME: "push", GITHUB_EVENT_PATH: "", RUNNER_TEMP: folder };
+		const said: string[] = [];
+		const io = nodeIo({ env, log: (event) => said.push(event.type === "message" ? event.text : "") });
+		const { outputs } = await action.run({ ...given, ...flags, "dry-run": true }, io);
+		expect(outputs).toMatchObject({ outcome: "proposed" });
+		expect(said.join("\n")).toContain(
+			"there is no token to open a pull request with: without the dry run this would fail",
+		);
+		await expect(action.run({ ...given, ...flags, "dry-run": false }, io)).rejects.toMatchObject({
+			code: "credentials",
+		});
+	} finally {
+		rmSync(folder, { recursive: true });
+	}
+});

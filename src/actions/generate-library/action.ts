@@ -8,9 +8,11 @@ import { type Io, printable } from "../../io/index.ts";
 import {
 	attempt,
 	failureOf,
+	missingToken,
 	openLibrary,
 	propose,
 	proposeOptionsOf,
+	warnOfDryRun,
 	type ProposeOptions,
 } from "../../propose/index.ts";
 import { render } from "../../template/index.ts";
@@ -62,7 +64,11 @@ export const action: Action<typeof inputs> = {
 				return proposeOptionsOf(image?.propose, program, wishes);
 			};
 			// What is missing is said at once.
-			if (steps.has("propose") && idle === undefined) for (const image of images) optionsOf(image, given["dry-run"]);
+			if (steps.has("propose") && idle === undefined) {
+				for (const image of images) optionsOf(image, given["dry-run"]);
+				const [lacking] = images.flatMap(({ propose: config }) => missingToken(config, given) ?? []);
+				if (lacking !== undefined) warnOfDryRun(lacking, io);
+			}
 			await using library = openLibrary(io, optionsOf(images[0], true));
 			const folder = path.dirname(path.resolve(given.config));
 			const configuration = path.basename(given.config);
