@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import path from "node:path";
 import { BrewlineError, messageOf } from "../errors.ts";
 import { credentialPrefix, openGitStore, type GitStoreOptions } from "../git/index.ts";
-import { printable } from "../io/printable.ts";
+import { counted, printable } from "../io/printable.ts";
 import type { Io, TaskState } from "../io/types.ts";
 import { canonicalReference, parseReference, repositoryOf, type Reference } from "../oci/index.ts";
 import type { Leg, LegBuild } from "../plan/index.ts";
@@ -118,7 +118,7 @@ async function buildOne(
 	const over = new AbortController();
 	const signal = AbortSignal.any([io.signal, limit.signal]);
 	void after(io, leg.timeLimit * 60_000, over.signal, () => {
-		limit.abort(new BrewlineError("timeout", `not done after ${leg.timeLimit} minutes`));
+		limit.abort(new BrewlineError("timeout", `not done after ${counted(leg.timeLimit, "minute")}`));
 	});
 	let emulated = false;
 	try {

@@ -1,4 +1,4 @@
-import { printable } from "../io/printable.ts";
+import { counted, printable } from "../io/printable.ts";
 import type { Style } from "../report/index.ts";
 import type { Checked } from "./check.ts";
 import { type Finding, sourceText } from "./types.ts";
@@ -20,7 +20,7 @@ export function textOf({ findings, suppressed }: Checked, style: Style): string 
 		lines.push(
 			`${place}${color[severity](severity)} ${style.bold(name)}: ${printable(message, 2000)}${printable(sourceText(finding))} [${rule}]`,
 		);
-		if (group.length > 1) lines.push(`  and in ${group.length - 1} more ${group.length === 2 ? "place" : "places"}`);
+		if (group.length > 1) lines.push(`  and in ${counted(group.length - 1, "more place")}`);
 		if (fix !== undefined) lines.push(`  ${printable(fix, 2000)}`);
 	}
 	for (const [rule, [finding]] of Map.groupBy(findings, ({ rule }) => rule)) {
@@ -35,7 +35,7 @@ export function textOf({ findings, suppressed }: Checked, style: Style): string 
 export function countsOf(findings: readonly Finding[]): string {
 	const counts = (["error", "warning", "note"] as const).flatMap((severity) => {
 		const count = findings.filter((one) => one.severity === severity).length;
-		return count === 0 ? [] : [`${count} ${severity}${count === 1 ? "" : "s"}`];
+		return count === 0 ? [] : [counted(count, severity)];
 	});
 	return counts.length === 0 ? "nothing found" : counts.join(", ");
 }

@@ -13,7 +13,7 @@ import {
 } from "../check/index.ts";
 import { decodeText, encodeText, loadLibrary } from "../definition/index.ts";
 import { BrewlineError } from "../errors.ts";
-import { printable, writeWhole } from "../io/index.ts";
+import { counted, printable, writeWhole } from "../io/index.ts";
 import { tabJson } from "../json/index.ts";
 import { computeSources, openWorkspace } from "../pipeline/index.ts";
 import { type Context, sayUnconfigured } from "./context.ts";
@@ -130,7 +130,7 @@ function textOf({ findings, entries }: Derived, { style }: Context, files: numbe
 	}
 	lines.push(...emptied(entries).map((text) => style.red(text)));
 	const changed = entries.filter(({ architectures }) => architectures.length > 0).length;
-	const what = `${count(changed, "entry", "entries")} in ${count(files, "file", "files")}`;
+	const what = `${counted(changed, "entry", "entries")} in ${counted(files, "file")}`;
 	if (findings.length === 0) lines.push("all architectures are those of the bases");
 	else if (changed === 0) lines.push(`nothing that --changes ${options.changes} could do`);
 	else if (options.write === true) lines.push(`${what} changed`);
@@ -156,15 +156,11 @@ function unpatched({ findings, entries }: Derived): readonly string[] {
 	return [...[...absent.values()].map((group) => headline(group)), ...emptied(entries)];
 }
 
-function count(number: number, one: string, many: string): string {
-	return `${number} ${number === 1 ? one : many}`;
-}
-
 function headline(group: readonly ArchitectureFinding[]): string {
 	const { kind, base, arch } = group[0]!;
 	const name = printable(base);
-	const entries = count(group.length, "entry", "entries");
-	const files = count(new Set(group.map(({ image }) => image)).size, "definition", "definitions");
+	const entries = counted(group.length, "entry", "entries");
+	const files = counted(new Set(group.map(({ image }) => image)).size, "definition");
 	if (kind === "absent") return `${name} is not there at all (${arch}): ${entries} in ${files} cannot be judged`;
 	if (kind === "gained") return `${name} has ${arch}: ${entries} in ${files} could have it`;
 	return `${name} has no ${arch}: ${entries} in ${files} cannot have it`;

@@ -3,7 +3,7 @@ import { userInfo } from "node:os";
 import path from "node:path";
 import { readBuilds, readLookupCache, writeBuilds, writeLookupCache } from "../builds/index.ts";
 import { BrewlineError, messageOf } from "../errors.ts";
-import { printable, writeWhole } from "../io/index.ts";
+import { counted, printable, writeWhole } from "../io/index.ts";
 import { tabJson } from "../json/index.ts";
 import {
 	decisions,
@@ -248,7 +248,7 @@ export function rememberStep(context: Context): Promise<number> {
 		context.print(
 			context.json
 				? tabJson(remembered)
-				: `${remembered.tries} failed tries and ${remembered.tags} tags are in the state at ${workspace.memory.where}\n`,
+				: `${counted(remembered.tries, "failed try", "failed tries")} and ${counted(remembered.tags, "tag")} are in the state at ${workspace.memory.where}\n`,
 		);
 		return 0;
 	});
@@ -296,7 +296,7 @@ export function importState(
 		// What cannot be written is told by a dry run, too.
 		if (workspace.dryRun) splitState(takenOver((await workspace.memory.read()) ?? emptyState));
 		await workspace.memory.update(takenOver, "Take over sources, builds and lookups");
-		const counts = `${Object.keys(sources).length} sources and ${Object.keys(builds).length} builds`;
+		const counts = `${counted(Object.keys(sources).length, "source")} and ${counted(Object.keys(builds).length, "build")}`;
 		context.print(
 			options.dryRun === true
 				? `${counts} can be taken over\n`

@@ -5,7 +5,7 @@ import { decodeText, encodeText } from "../definition/index.ts";
 import { BrewlineError, messageOf } from "../errors.ts";
 import { definitionsAt } from "../generate/index.ts";
 import { init, type InitResult } from "../init/index.ts";
-import { printable, printableLines, writeWhole } from "../io/index.ts";
+import { counted, printable, printableLines, writeWhole } from "../io/index.ts";
 import { tabJson } from "../json/index.ts";
 import type { Context } from "./context.ts";
 import { dayOf } from "../matrix/index.ts";
@@ -112,7 +112,7 @@ function summary({ notes, script, target }: InitResult, { diff, runScripts }: Op
 		lines.push(
 			equal
 				? `${script.file} prints the same bytes.`
-				: `${script.file} prints something else, in ${differences.length} places:`,
+				: `${script.file} prints something else, in ${counted(differences.length, "place")}:`,
 		);
 		for (const { entry, what } of differences.slice(0, 20)) lines.push(`  ${entry}: ${what.join("; ")}`);
 	}

@@ -1,7 +1,7 @@
 import { fileDiff, type DiffFile } from "../check/index.ts";
 import { encodeText } from "../definition/index.ts";
 import { BrewlineError } from "../errors.ts";
-import { printable, printableLines, standardOutput } from "../io/index.ts";
+import { counted, printable, printableLines, standardOutput } from "../io/index.ts";
 import { tabJson } from "../json/index.ts";
 import { type Change, render, type Rendered } from "../template/index.ts";
 import { chosenImages, type Context } from "./context.ts";
@@ -68,7 +68,7 @@ function textOf({ images, changes }: Rendered, { style }: Context, wrote: boolea
 		return `${words[kind].padEnd(12)} ${printable(path)}${source}`;
 	});
 	const files = images.reduce((sum, image) => sum + image.files, 0);
-	const made = `${files} ${files === 1 ? "file" : "files"} of ${images.map(({ image }) => image).join(", ")}`;
+	const made = `${counted(files, "file")} of ${images.map(({ image }) => image).join(", ")}`;
 	const what = changes.length === 0 ? "all as rendered" : `${summary(changes)}${wrote ? "" : " would change"}`;
 	return [...lines, `${made}: ${what}`].map((line) => `${line}\n`).join("");
 }

@@ -1,4 +1,5 @@
 import { BrewlineError } from "../errors.ts";
+import { counted } from "../io/index.ts";
 import { tabJson } from "../json/index.ts";
 import type { Leg } from "../plan/index.ts";
 import {
@@ -56,7 +57,7 @@ export function sourcesStep(context: Context, { dryRun = false }: { dryRun?: boo
 		context.print(
 			context.json
 				? writeSources(sources)
-				: `${all.length} sources, ${pairs} with their architectures, ${dryRun ? "for" : "in"} ${filesOf(context.work).sources}\n`,
+				: `${counted(all.length, "source")}, ${pairs} with their architectures, ${dryRun ? "for" : "in"} ${filesOf(context.work).sources}\n`,
 		);
 		return 0;
 	};

@@ -1,5 +1,5 @@
 import { BrewlineError, type Location } from "../errors.ts";
-import { printable } from "../io/printable.ts";
+import { counted, printable } from "../io/printable.ts";
 import type { Position, Warning } from "./types.ts";
 
 interface Advice {
@@ -72,7 +72,7 @@ export function collectProblems(file: string): Problems {
 			);
 			const first = sorted[0]!;
 			if (left > 0) {
-				sorted.push(new BrewlineError("definition", `and ${left} more errors`, { at: { file } }));
+				sorted.push(new BrewlineError("definition", `and ${counted(left, "more error")}`, { at: { file } }));
 			}
 			const count = errors.length + left;
 			throw new BrewlineError(

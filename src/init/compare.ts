@@ -1,4 +1,5 @@
 import type { Entry } from "../definition/index.ts";
+import { counted } from "../io/index.ts";
 import type { Published } from "./published.ts";
 
 /** What is different of one entry, in words. */
@@ -23,7 +24,8 @@ export function compareDefinitions(wanted: Published, made: Published): Comparis
 		const key = keyOf(entry);
 		const other = left.get(key);
 		left.delete(key);
-		const what = other === undefined ? [`it is missing, with ${entry.Tags.length} tags`] : differencesOf(entry, other);
+		const what =
+			other === undefined ? [`it is missing, with ${counted(entry.Tags.length, "tag")}`] : differencesOf(entry, other);
 		if (what.length > 0) differences.push({ entry: nameOf(entry), what });
 	}
 	for (const entry of left.values()) {

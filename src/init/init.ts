@@ -5,7 +5,7 @@ import { BrewlineError, messageOf, type ErrorCode } from "../errors.ts";
 import { decodeText } from "../definition/index.ts";
 import { generate, runScript, type Definitions, type Generated } from "../generate/index.ts";
 import { gitIn } from "../git/index.ts";
-import { printable, type Io } from "../io/index.ts";
+import { counted, printable, type Io } from "../io/index.ts";
 import { readWorkTree, textOfFile, type RepositoryFiles } from "../matrix/index.ts";
 import { compareDefinitions, type Comparison } from "./compare.ts";
 import { propose } from "./propose.ts";
@@ -220,7 +220,7 @@ function notesOn({ config, comparison, generated }: Tried, source: string): read
 	const { differences, bytesOnly } = comparison;
 	const notes: string[] = [];
 	if (differences.length > 0) {
-		notes.push(`This differs from ${printable(source)} in ${differences.length} places:`);
+		notes.push(`This differs from ${printable(source)} in ${counted(differences.length, "place")}:`);
 		for (const { entry, what } of differences.slice(0, 40))
 			notes.push(`  ${printable(entry)}: ${printable(what.join("; "), 500)}`);
 		if (differences.length > 40) notes.push(`  and ${differences.length - 40} more`);

@@ -1,6 +1,6 @@
 import type { ImageConfig, TemplatesConfig } from "../config/index.ts";
 import { messageOf } from "../errors.ts";
-import { printable, type Io } from "../io/index.ts";
+import { counted, printable, type Io } from "../io/index.ts";
 import { buildMatrix, joinPath, textOfFile, type MatrixEntry, type RepositoryFiles } from "../matrix/index.ts";
 import { openSandbox, type Sandbox } from "../sandbox/index.ts";
 import { changesTo } from "../template/changes.ts";
@@ -102,7 +102,7 @@ async function verified(
 			changes.length === 0
 				? [`templates: all ${equal} files come out as they are committed.`]
 				: [
-						`templates: ${equal} of ${rendering.files.length} files come out as they are committed; not so:`,
+						`templates: ${equal} of ${counted(rendering.files.length, "file")} come out as they are committed; not so:`,
 						...changes.slice(0, 20).map(({ path, kind }) => `  ${printable(path)} (${kind})`),
 					];
 		return { templates, files: rendering.files.length, equal, notes: [...notes, ...found] };

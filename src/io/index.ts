@@ -3,4 +3,4 @@ export type * from "./types.ts";
 export { nodeIo, type NodeIoOptions } from "./node.ts";
 export { isRunning, runCommand, type CommandOptions, type CommandResult } from "./command.ts";
 export { isUnread, standardError, standardOutput, whenOutputIsLost } from "./output.ts";
-export { printable, printableLines } from "./printable.ts";
+export { counted, printable, printableLines } from "./printable.ts";

@@ -7,7 +7,7 @@ import path from "node:path";
 import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { nodeIo, printable, refuseLinks, runCommand, writeWhole } from "./index.ts";
+import { counted, nodeIo, printable, refuseLinks, runCommand, writeWhole } from "./index.ts";
 
 /** A process that has ended may stay in the table until its parent asks for it. */
 function isRunning(pid: number): boolean {
@@ -228,4 +228,9 @@ describe("files", () => {
 			expect(() => refuseLinks(root, path.resolve(root, name))).toThrow(/own\/link is a link/);
 		}
 	});
+});
+
+it("a number stands before one thing, or before several", () => {
+	expect([0, 1, 2].map((number) => counted(number, "tag"))).toEqual(["0 tags", "1 tag", "2 tags"]);
+	expect([1, 3].map((number) => counted(number, "entry", "entries"))).toEqual(["1 entry", "3 entries"]);
 });

@@ -13,3 +13,8 @@ export function printable(text: string, limit = 500): string {
 export function printableLines(text: string): string {
 	return text.replace(/[^\n\t]+/g, (line) => printable(line, line.length));
 }
+
+/** A number with the word for what it counts: `1 tag`, `2 tags`, `0 entries`. */
+export function counted(number: number, one: string, many = `${one}s`): string {
+	return `${number} ${number === 1 ? one : many}`;
+}

@@ -3,7 +3,7 @@ import type { Build, BuildsOutput, Lookup } from "../builds/index.ts";
 import { restrictedTo } from "../builds/index.ts";
 import { BrewlineError, messageOf } from "../errors.ts";
 import type { GitStore } from "../git/index.ts";
-import { printable } from "../io/index.ts";
+import { counted, printable } from "../io/index.ts";
 import { parseJsonObject } from "../json/index.ts";
 import {
 	isAttestation,
@@ -103,7 +103,11 @@ export async function adopt(workspace: Workspace, options: AdoptOptions = {}): P
 		}
 		// A list that was read before does not have them.
 		lookups.pushed([...staged.keys()]);
-		io.log({ type: "message", level: "info", text: `${done.size} builds looked at, ${staged.size} taken over` });
+		io.log({
+			type: "message",
+			level: "info",
+			text: `${counted(done.size, "build")} looked at, ${staged.size} taken over`,
+		});
 	}
 	if (!dryRun) {
 		output = await computeBuilds(workspace, sources, withStaged, { acceptMissing: options.acceptMissing ?? false });

@@ -1,5 +1,6 @@
 import { limit, stagingReference } from "../builds/index.ts";
 import { BrewlineError } from "../errors.ts";
+import { counted } from "../io/index.ts";
 import { parseJsonObject } from "../json/index.ts";
 import {
 	canonicalReference,
@@ -123,7 +124,7 @@ export async function prune(workspace: Workspace, options: PruneOptions): Promis
 	for (const [number, image] of judged.entries()) {
 		images.push(image.state === "to-delete" && options.deletes === true ? await remove(there[number]!, image) : image);
 	}
-	io.log({ type: "message", level: "debug", text: `${all.length} images in staging for ${program.name}` });
+	io.log({ type: "message", level: "debug", text: `${counted(all.length, "image")} in staging for ${program.name}` });
 	return { staged: all.length, named: all.length - unnamed.length, images };
 }
 

@@ -6,7 +6,7 @@ import type { Program } from "../config/types.ts";
 import { BrewlineError } from "../errors.ts";
 import { rewriteAddress } from "../git/index.ts";
 import type { Io } from "../io/types.ts";
-import { printable } from "../io/printable.ts";
+import { counted, printable } from "../io/printable.ts";
 import { orderedEntries, orderedKeys, sortedByKey } from "../json/index.ts";
 import { canonicalReference, parseReference, repositoryOf, sha256Of, type Platform } from "../oci/index.ts";
 import { writeSources } from "../sources/index.ts";
@@ -113,14 +113,14 @@ export async function plan(input: PlanInput, io: Io, options: PlanOptions): Prom
 	}
 	for (const item of [...unserved, ...waiting]) byPair.set(pairOf(item.source, item.arch), item);
 	for (const { build } of rest) {
-		const reason = `${titleOf(build)}: the run has no room for it: ${due.length} builds are due, ${planned.size} are in its ${legs.length} legs`;
+		const reason = `${titleOf(build)}: the run has no room for it: ${due.length} builds are due, ${planned.size} are in its ${counted(legs.length, "leg")}`;
 		const { sourceId, arch } = build.build;
 		byPair.set(pairOfBuild(build), { source: sourceId, arch, why: "no-room", wave: 0, reason });
 	}
 	io.log({
 		type: "message",
 		level: "debug",
-		text: `planned ${planned.size} builds in ${legs.length} legs; ${byPair.size} wait`,
+		text: `planned ${counted(planned.size, "build")} in ${counted(legs.length, "leg")}; ${byPair.size} waiting`,
 	});
 	return {
 		plan: {

@@ -1,5 +1,5 @@
 import { BrewlineError } from "../errors.ts";
-import { printable } from "../io/printable.ts";
+import { counted, printable } from "../io/printable.ts";
 import type { Io } from "../io/types.ts";
 import type { Proposal } from "./types.ts";
 
@@ -23,7 +23,7 @@ export function failureOf(attempts: readonly Attempt[]): BrewlineError | undefin
 	const failed = attempts.flatMap((one) => ("error" in one ? [one] : []));
 	const [first] = failed;
 	if (first === undefined) return undefined;
-	return new BrewlineError(first.error.code, `${failed.length} of ${attempts.length} proposals failed`, {
+	return new BrewlineError(first.error.code, `${failed.length} of ${counted(attempts.length, "proposal")} failed`, {
 		cause: first.error,
 		errors: failed.flatMap(({ image, error }) => partsOf(error).map((part) => ofImage(image, part))),
 	});

@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
 import { BrewlineError, messageOf } from "../errors.ts";
-import { printable } from "../io/printable.ts";
+import { counted, printable } from "../io/printable.ts";
 import type { HttpRequest, HttpResponse, Io } from "../io/types.ts";
 import { parseRetryAfter, readLimited } from "../registry/answer.ts";
 import { paced } from "../registry/pace.ts";
@@ -161,7 +161,7 @@ export function openGitHub(io: Io, { api, repository, token }: GitHubOptions): G
 			}
 			if (pause === undefined || (waited += pause) > patience) {
 				if (limited !== undefined) throw rateLimited(what, limited);
-				throw new BrewlineError("github", `${what} failed ${failures} times: ${printable(reason, 300)}`, {
+				throw new BrewlineError("github", `${what} failed ${counted(failures, "time")}: ${printable(reason, 300)}`, {
 					hint: "check that it is up and can be reached from here, also through the proxy that is set",
 				});
 			}

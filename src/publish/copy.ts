@@ -1,6 +1,6 @@
 import { limit } from "../builds/index.ts";
 import { BrewlineError } from "../errors.ts";
-import { printable } from "../io/printable.ts";
+import { counted, printable } from "../io/printable.ts";
 import type { Io } from "../io/types.ts";
 import {
 	canonicalReference,
@@ -305,8 +305,8 @@ export function amountsText(amounts: Pick<CopiedTarget, "copied" | "mounted" | "
 	const parts = (["copied", "mounted", "present"] as const).flatMap((how) => {
 		const { manifests, blobs, bytes } = amounts[how];
 		const counts = [
-			...(manifests > 0 ? [`${manifests} manifest${manifests === 1 ? "" : "s"}`] : []),
-			...(blobs > 0 ? [`${blobs} blob${blobs === 1 ? "" : "s"}`] : []),
+			...(manifests > 0 ? [counted(manifests, "manifest")] : []),
+			...(blobs > 0 ? [counted(blobs, "blob")] : []),
 		];
 		return counts.length === 0 ? [] : [`${counts.join(" and ")} ${how} (${bytesText(bytes)})`];
 	});
@@ -335,13 +335,13 @@ function progressOf(task: string, io: Pick<Io, "log" | "clock">) {
 		expect: (more: readonly Child[]) => {
 			blobs += more.length;
 			bytes += more.reduce((sum, { size }) => sum + size, 0);
-			if (more.length > 0) say("running", `${blobs} blobs, ${bytesText(bytes)}`);
+			if (more.length > 0) say("running", `${counted(blobs, "blob")}, ${bytesText(bytes)}`);
 		},
 		done: ({ size }: Child) => {
 			done = { blobs: done.blobs + 1, bytes: done.bytes + size };
 			if (io.clock.now() - said < sayEvery) return;
 			said = io.clock.now();
-			say("running", `${done.blobs} of ${blobs} blobs, ${bytesText(done.bytes)} of ${bytesText(bytes)}`);
+			say("running", `${done.blobs} of ${counted(blobs, "blob")}, ${bytesText(done.bytes)} of ${bytesText(bytes)}`);
 		},
 		end: say,
 	};

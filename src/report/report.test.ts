@@ -91,7 +91,7 @@ describe("a report", () => {
 		expect(text).toContain("app:1 s390x: base:1 is not built");
 		expect(text).not.toContain("\u001b");
 		expect(text.trimEnd().split("\n").at(-1)).toBe(
-			"incomplete: 1 built, 1 reused, 1 failed, 1 waiting, 1 tags created, 1 tags unchanged in 12.3 s",
+			"incomplete: 1 built, 1 reused, 1 failed, 1 waiting, 1 tag created, 1 tag unchanged in 12.3 s",
 		);
 	});
 
@@ -131,6 +131,7 @@ describe("a report", () => {
 	it("is shown as Markdown in which text from outside does nothing", () => {
 		const text = renderMarkdown(report);
 		expect(text).toContain("### Builds");
+		expect(text).toContain("**1** tag created · **1** tag unchanged");
 		expect(text).not.toContain("<img");
 		expect(text).not.toContain("@everyone");
 		expect(text).not.toContain("\u001b");

@@ -99,17 +99,20 @@ export function closingLine(report: Report, style: Style): string {
 export function countsOf(report: Report): (readonly [string, number])[] {
 	const builds = (...states: readonly BuildReport["state"][]) =>
 		report.builds.filter(({ state }) => states.includes(state)).length;
-	const tags = (change: TagReport["change"]) => report.tags.filter((tag) => tag.change === change).length;
+	const tags = (change: TagReport["change"], what: string): readonly [string, number] => {
+		const count = report.tags.filter((tag) => tag.change === change).length;
+		return [`${count === 1 ? "tag" : "tags"} ${what}`, count];
+	};
 	return [
 		["built", builds("built")],
 		["to build", builds("planned")],
 		["reused", builds("present")],
 		["failed", builds("failed", "timed-out", "cancelled")],
 		["waiting", report.waiting.length],
-		[report.dryRun ? "tags to create" : "tags created", tags("created")],
-		[report.dryRun ? "tags to update" : "tags updated", tags("updated")],
-		["tags unchanged", tags("unchanged")],
-		["tags held", tags("held")],
-		["tags failed", tags("failed")],
+		tags("created", report.dryRun ? "to create" : "created"),
+		tags("updated", report.dryRun ? "to update" : "updated"),
+		tags("unchanged", "unchanged"),
+		tags("held", "held"),
+		tags("failed", "failed"),
 	];
 }

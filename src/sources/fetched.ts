@@ -1,7 +1,7 @@
 import { BrewlineError, messageOf } from "../errors.ts";
 import { checkAddress } from "../git/address.ts";
 import type { GitRepository, GitStore } from "../git/index.ts";
-import { printable } from "../io/printable.ts";
+import { counted, printable } from "../io/printable.ts";
 import type { Io } from "../io/types.ts";
 import { about, type SourceCandidate } from "./assemble.ts";
 
@@ -38,7 +38,7 @@ export async function withCommits(
 		}
 		const task = `git ${printable(address)}`;
 		const commits = new Set(wanted.map(({ place }) => place.GitCommit)).size;
-		io.log({ type: "progress", task, state: "running", detail: `${commits} ${commits === 1 ? "commit" : "commits"}` });
+		io.log({ type: "progress", task, state: "running", detail: counted(commits, "commit") });
 		const before = errors.size;
 		const repository = await fetchAll(address, wanted, git, errors);
 		const left = wanted.filter((candidate) => !errors.has(candidate));

@@ -3,6 +3,7 @@ import { buildOrder, forArchitecture, type MergedEntry, type Selection } from ".
 import { BrewlineError } from "../errors.ts";
 import { isAddress } from "../git/address.ts";
 import type { GitStore } from "../git/index.ts";
+import { counted } from "../io/printable.ts";
 import type { Io } from "../io/types.ts";
 import { assembleSources, type SourceCandidate, type SourceFacts } from "./assemble.ts";
 import { throwAll } from "./errors.ts";
@@ -70,7 +71,7 @@ export async function sources(input: SourcesInput, io: Io, options: SourcesOptio
 	io.log({
 		type: "message",
 		level: "info",
-		text: `${Object.keys(result).length} sources; git was asked for ${unknown.length} of ${takenOver + unknown.length} (entries, each on an architecture)`,
+		text: `${counted(Object.keys(result).length, "source")}; git was asked for ${unknown.length} of ${takenOver + unknown.length} (entries, each on an architecture)`,
 	});
 	return result;
 }

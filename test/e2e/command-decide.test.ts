@@ -129,7 +129,9 @@ describe("a bad day", () => {
 			digest: digests[0],
 		});
 		// Also where a single step moved it in between.
-		expect((await succeed("release hello:latest --dry-run")).stdout).toBe("would end: a rollback; nothing was written\n");
+		expect((await succeed("release hello:latest --dry-run")).stdout).toBe(
+			"would end: a rollback; nothing was written\n",
+		);
 		expect((await succeed("release hello:latest")).stdout).toBe("ended: a rollback\n");
 		expect(tagOf(reportOf(await succeed("run --json")), "latest")).toMatchObject({
 			change: "updated",

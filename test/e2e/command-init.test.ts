@@ -225,7 +225,7 @@ describe("brewline init", () => {
 		writeFileSync(path.join(root, "printed"), published.replace("Tags: 1.2.9-trixie, ", "Tags: other, 1.2.9-trixie, "));
 		expect((await init("--published", path.join(root, "app"), "--dry-run")).stdout).toContain("was not run");
 		const { stdout } = await init("--published", path.join(root, "app"), "--dry-run", "--run-scripts");
-		expect(stdout).toContain("generate-stackbrew-library.sh prints something else, in 1 places:");
+		expect(stdout).toContain("generate-stackbrew-library.sh prints something else, in 1 place:");
 		expect(stdout).toContain("1.2/trixie: tags missing: other");
 	});
 

@@ -296,7 +296,7 @@ describe("what is printed", () => {
 		const place = await world.place();
 		await succeed(place, "sources");
 		const { stderr } = await succeed(place, "plan --verbose");
-		expect(stderr).toContain("debug planned 3 builds in 3 legs; 0 wait");
+		expect(stderr).toContain("debug planned 3 builds in 3 legs; 0 waiting");
 		expect((await succeed(place, "plan")).stderr).not.toContain("debug");
 	});
 });

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import * as z from "zod/mini";
 import { BrewlineError } from "../../errors.ts";
+import { counted } from "../../io/index.ts";
 import { sha256Of } from "../../oci/index.ts";
 import {
 	buildReports,
@@ -79,11 +80,11 @@ function noRoom(wanted: number, builds: number, { legs, buildsPerLeg }: Capacity
 	const matrices = legs / limits.matrixJobs;
 	const needed = Math.ceil(wanted / buildsPerLeg / limits.matrixJobs);
 	return {
-		text: `${wanted} builds are due, and this run takes ${builds}: ${matrices} matrices of ${limits.matrixJobs} jobs, each with up to ${buildsPerLeg} builds of one kind of machine; the others come with the next runs`,
+		text: `${wanted} builds are due, and this run takes ${builds}: ${counted(matrices, "matrix", "matrices")} of ${limits.matrixJobs} jobs, each with up to ${counted(buildsPerLeg, "build")} of one kind of machine; the others come with the next runs`,
 		hint:
 			needed <= limits.matrices
-				? `with ${needed} matrices they fit: add build jobs to the workflow, and say so in the input matrices`
-				: `they would need ${needed} matrices, and there are ${limits.matrices} at most: let a leg take more with builds-per-leg`,
+				? `with ${counted(needed, "matrix", "matrices")} they fit: add build jobs to the workflow, and say so in the input matrices`
+				: `they would need ${counted(needed, "matrix", "matrices")}, and there are ${limits.matrices} at most: let a leg take more with builds-per-leg`,
 	};
 }
 
