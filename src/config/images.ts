@@ -291,7 +291,10 @@ const archRule = named(
 		}),
 		z.strictObject({ data: described(dataPath, "Those in the version's data."), ...archCommon }),
 		z.strictObject({ static: described(list(architecture), "These."), ...archCommon }),
-		z.strictObject({ glob: described(pathPattern, "Those for whose {arch} such a file is there."), ...archCommon }),
+		z.strictObject({
+			glob: described(pathPattern, "Those for whose {arch} such a file is there, with * for any text but /."),
+			...archCommon,
+		}),
 		z.strictObject({
 			branches: described(template, "Those that have such a branch."),
 			requires: described(template, "A file that must be on it."),

@@ -7,7 +7,7 @@ import {
 	asValue,
 	expand,
 	holds,
-	matchesGlob,
+	matchesPath,
 	valueAt,
 	type Matrix,
 	type MatrixEntry,
@@ -217,7 +217,7 @@ function hasFile({ files }: ComposeInput, template: string, scope: Scope): boole
 	const path = expand(template, scope);
 	if (path === undefined) return false;
 	if (!path.includes("*")) return files.files.has(path);
-	return [...files.files.keys()].some((each) => matchesGlob(template, each, scope));
+	return [...files.files.keys()].some((each) => matchesPath(template, each, scope));
 }
 
 /** What the version's data says upstream supports; undefined: the rule is about a version that is not there. */

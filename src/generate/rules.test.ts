@@ -50,12 +50,24 @@ describe("architectures", () => {
 			"s390x",
 		],
 		["architectures: [ { glob: '{arch}.txt', prefix: arm32 } ]", "FROM x/y\n", "arm32v6 arm32v7"],
+		["architectures: [ { glob: '{arch}*.txt', prefix: arm32 } ]", "FROM x/y\n", "arm32v6 arm32v7"],
+		["architectures: [ { glob: '{arch}/*.txt', prefix: arm32 } ]", "FROM x/y\n", "arm32v6"],
+		["architectures: [ { glob: '*/{arch}/*t', prefix: arm32 } ]", "FROM x/y\n", "arm32v5"],
 		["architectures: [ { data: twice } ]", "FROM x/y\n", "s390x amd64"],
 		["architectures: [ { data: text } ]", "FROM x/y\n", "amd64"],
 	])("%s from %j", (yaml, dockerfile, expected) => {
 		const { entries } = generated(
 			yaml,
-			{ "1/Dockerfile": dockerfile, "v6.txt": "", "v7.txt": "", "v8.txt": "" },
+			{
+				"1/Dockerfile": dockerfile,
+				"v6.txt": "",
+				"v7.txt": "",
+				"v8.txt": "",
+				"v6/x.txt": "",
+				"v5/deep/x.txt": "",
+				"a/v5/x.txt": "",
+				"a/b/v7/x.txt": "",
+			},
 			{
 				"1": {
 					version: "1.0",

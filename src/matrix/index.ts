@@ -12,7 +12,7 @@ export {
 	type Version,
 } from "./matrix.ts";
 export { compareKeys, compareVersions } from "./order.ts";
-export { createScope, emptyScope, expand, holds, matchesGlob, type Scope, type Value } from "./scope.ts";
+export { createScope, emptyScope, expand, holds, matchesPath, type Scope, type Value } from "./scope.ts";
 export { asValue, type FileWarning, memberOf, valueAt, versionsWarnings } from "./data.ts";
 export { evaluate, withVariables, type Sources } from "./variables.ts";
 export { readCommit, readWorkTree } from "./read.ts";

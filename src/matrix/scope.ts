@@ -141,6 +141,15 @@ export function matchesGlob(globs: string | readonly string[], text: string, sco
 	});
 }
 
+/** Whether a glob matches a path: its `*` is anything but a `/`. */
+export function matchesPath(glob: string, path: string, scope: Scope): boolean {
+	const pattern = patternOf(glob, scope);
+	if (pattern === undefined) return false;
+	// Of as many slashes as the glob has itself, none is left for a `*`.
+	const slashesIn = (text: string): number => text.split("/").length;
+	return slashesIn(pattern.join("")) === slashesIn(path) && matchesPattern(pattern, path);
+}
+
 /** Whether a condition holds; one that is left out does. A name without a value matches nothing. */
 export function holds(condition: Condition | undefined, scope: Scope): boolean {
 	if (condition === undefined) return true;
