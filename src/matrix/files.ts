@@ -19,6 +19,8 @@ export interface RepositoryFiles {
 	readonly source: string;
 	/** Those that git does not have yet; of a commit, none. */
 	readonly untracked?: ReadonlySet<string>;
+	/** Folders that are repositories of their own, such as submodules: what is in them is not of this one. Of a commit, none. */
+	readonly repositories?: ReadonlySet<string>;
 }
 
 /** The text of a regular file; undefined where there is none, or only a link, or one that is too large. */

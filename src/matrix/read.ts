@@ -50,14 +50,24 @@ export async function readWorkTree(io: Io, folder: string): Promise<RepositoryFi
 		"ls-files",
 		"-z",
 		"-t",
+		"--stage",
 		"--cached",
 		"--others",
 		"--exclude-standard",
 	]);
-	// Each name comes with a letter and a blank in front: ? where git does not have it.
+	// Each name comes with a letter in front, and what git has for it: `H MODE ID STAGE\tNAME`; or `? NAME` where it has nothing.
 	const lines = decodeText(listed).split("\0").filter(Boolean);
-	const untracked = new Set(lines.flatMap((line) => (line.startsWith("? ") ? [line.slice(2)] : [])));
-	const names = [...new Set(lines.map((line) => line.slice(2)))].sort(compareCodePoints);
+	const tracked = new Set<string>();
+	const untracked = new Set<string>();
+	const repositories = new Set<string>();
+	for (const line of lines) {
+		const name = line.startsWith("? ") ? line.slice(2) : line.slice(line.indexOf("\t") + 1);
+		// The folder of a repository that git does not have, and a submodule.
+		if (name.endsWith("/")) repositories.add(name.slice(0, -1));
+		else if (/^[^?] 160000 /.test(line)) repositories.add(name);
+		else (line.startsWith("? ") ? untracked : tracked).add(name);
+	}
+	const names = [...tracked, ...untracked].sort(compareCodePoints);
 	checkCount(names.length, limits);
 	const files = new Map<string, RepositoryFile>();
 	const folders = new Map<string, boolean>([["", true]]);
@@ -83,7 +93,7 @@ export async function readWorkTree(io: Io, folder: string): Promise<RepositoryFi
 		checkTotal(total, limits);
 		files.set(name, file);
 	}
-	return { files, source: folder, untracked };
+	return { files, source: folder, untracked, repositories };
 }
 
 function readOne(file: string): RepositoryFile | undefined {

@@ -20,7 +20,10 @@ export interface Change {
 export const unfinished = ".brewline-unfinished";
 
 /** What differs between the files of a repository and what was rendered, in the order of the paths. */
-export function changesTo({ files }: RepositoryFiles, renderings: readonly Rendering[]): readonly Change[] {
+export function changesTo(
+	{ files, repositories }: RepositoryFiles,
+	renderings: readonly Rendering[],
+): readonly Change[] {
 	const wanted = new Map<string, RenderedFile>();
 	for (const file of renderings.flatMap((rendering) => rendering.files)) {
 		if (wanted.has(file.path)) {
@@ -37,9 +40,18 @@ export function changesTo({ files }: RepositoryFiles, renderings: readonly Rende
 		const kind = kindOf(before, after);
 		if (kind !== undefined) changes.push({ path, kind, after, ...(before === undefined ? {} : { before }) });
 	}
+	const known = alike(wanted.keys());
 	for (const path of wanted.keys()) {
+		const repository = [...parentsOf(path), path].find((each) => repositories?.has(each));
+		if (repository !== undefined) {
+			throw new BrewlineError(
+				"template",
+				`${printable(path)} cannot be written: ${printable(repository)} is a repository of its own`,
+				{ hint: "What is in a submodule is rendered in its own repository, and committed there." },
+			);
+		}
 		for (const parent of parentsOf(path)) {
-			if ((files.has(parent) && !deleted.has(parent)) || wanted.has(parent)) {
+			if ((files.has(parent) && !deleted.has(parent)) || known.has(foldedPath(parent))) {
 				throw new BrewlineError("template", `${printable(path)} cannot be written: ${printable(parent)} is no folder`, {
 					hint: "Nothing is written through a link. Delete it, or let templates.clean do so.",
 				});
@@ -48,6 +60,28 @@ export function changesTo({ files }: RepositoryFiles, renderings: readonly Rende
 	}
 	for (const path of deleted) changes.push({ path, kind: "deleted", before: files.get(path)! });
 	return changes.sort((a, b) => compareCodePoints(a.path, b.path));
+}
+
+/** Paths by what they are where a file system makes no difference between some of them, as those of macOS and Windows do. */
+function alike(paths: Iterable<string>): ReadonlyMap<string, string> {
+	const known = new Map<string, string>();
+	for (const path of paths) {
+		const folded = foldedPath(path);
+		const other = known.get(folded);
+		if (other !== undefined) {
+			throw new BrewlineError(
+				"config",
+				`${printable(other)} and ${printable(path)} differ in case or Unicode normalization alone: on macOS and Windows one would overwrite the other`,
+				{ hint: "Give one of them another name or folder." },
+			);
+		}
+		known.set(folded, path);
+	}
+	return known;
+}
+
+function foldedPath(path: string): string {
+	return path.normalize("NFD").toLowerCase();
 }
 
 function kindOf(before: RepositoryFile | undefined, after: RenderedFile): Change["kind"] | undefined {

@@ -276,6 +276,46 @@ describe("links", () => {
 });
 
 describe("what is in the way", () => {
+	test("a repository of its own: a submodule, also one that is not checked out, or one that git does not have", async () => {
+		const commit = (repository: string): void => {
+			const by = ["-c", "user.name=A", "-c", "user.email=a@example.org"];
+			execFileSync("git", ["-C", repository, ...by, "commit", "--quiet", "--allow-empty", "--message=x"]);
+		};
+		for (const make of [
+			(root: string, inner: string) => execFileSync("git", ["-C", root, "add", inner], { stdio: "pipe" }),
+			(root: string, inner: string) => {
+				execFileSync("git", ["-C", root, "add", inner], { stdio: "pipe" });
+				rmSync(path.join(root, inner, ".git"), { recursive: true });
+			},
+			() => {},
+		]) {
+			const root = makeWorkTree();
+			execFileSync("git", ["init", "--quiet", path.join(root, "2")]);
+			commit(path.join(root, "2"));
+			make(root, "2");
+			for (const write of [false, true]) {
+				await expect(run(root, { write })).rejects.toMatchObject({
+					code: "template",
+					message: "2/a/Dockerfile cannot be written: 2 is a repository of its own",
+				});
+			}
+			expect(readdirSync(path.join(root, "2")).filter((name) => name !== ".git")).toEqual([]);
+			expect(readFileSync(path.join(root, "1/a/Dockerfile"), "utf8")).toBe("old\n");
+		}
+	});
+
+	test("a link that git ignores", async () => {
+		const root = makeWorkTree();
+		const outside = mkdtempSync(path.join(folder, "outside-"));
+		writeFileSync(path.join(root, ".gitignore"), "2\n");
+		symlinkSync(outside, path.join(root, "2"));
+		await expect(run(root)).rejects.toMatchObject({
+			code: "template",
+			message: "2/a/Dockerfile cannot be written: 2 is no folder",
+		});
+		expect(treeOf(outside)).toEqual({});
+	});
+
 	test("a file where a folder must be, and a folder where a file must be", async () => {
 		const root = makeWorkTree();
 		mkdirSync(path.join(root, "2/b/Dockerfile"), { recursive: true });

@@ -459,15 +459,15 @@ describe("changes", () => {
 	});
 
 	test("and files stand in the order of their bytes", async () => {
-		const names = ["x\u{10000}", "x\uffff", "X", "x/a"];
+		const names = ["x\u{10000}", "x\uffff", "W", "x/a"];
 		const rendering: Rendering = { files: names.map((path) => file(path)), deleted: ["same"] };
 		const { files: given } = await rendered({
 			config: `matrix: { v: ${JSON.stringify(names)} }\nfile: "{v}"\ndirectory: a\ntemplates: { rules: [ { template: t } ] }\n`,
 			files: { "versions.json": '{"1": {}}', t: "\n" },
 		});
-		const order = ["X", "x/a", "x\uffff", "x\u{10000}"];
+		const order = ["W", "x/a", "x\uffff", "x\u{10000}"];
 		expect(changesTo(filesOf({ same: "" }), [rendering]).map(({ path }) => path)).toEqual([
-			"X",
+			"W",
 			"same",
 			...order.slice(1),
 		]);
@@ -483,6 +483,23 @@ describe("changes", () => {
 			expect(changesTo(files, [{ files: [file(path)], deleted: [parent] }])).toHaveLength(3);
 		}
 		expect(() => changesTo(files, [{ files: [file("n"), file("n/x")], deleted: [] }])).toThrow("n is no folder");
+	});
+
+	test.each([
+		["case", "a/Dockerfile", "a/dockerfile"],
+		["the case of a folder", "A/x", "a/x"],
+		["Unicode normalization", "caf\u00e9", "cafe\u0301"],
+	])("of paths that differ in %s alone are refused", (_, one, two) => {
+		expect(() => changesTo(files, [{ files: [file(one), file(two)], deleted: [] }])).toThrow(
+			expect.objectContaining({
+				code: "config",
+				message: expect.stringContaining(`${one} and ${two} differ in case or`),
+			}),
+		);
+		const [first, second] = [one, two].map((path): Rendering => ({ files: [file(path)], deleted: [] }));
+		expect(() => changesTo(files, [first!, second!])).toThrow("one would overwrite the other");
+		expect(() => changesTo(files, [first!])).not.toThrow();
+		expect(() => changesTo(files, [{ files: [file(one), file(`${two}/x`)], deleted: [] }])).toThrow("is no folder");
 	});
 
 	test("of two images keep what either has", () => {
