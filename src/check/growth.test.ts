@@ -68,6 +68,13 @@ test.each<readonly [what: string, world: (count: number) => World]>([
 			dockerfile: `FROM a\nRUN ${list(count, (i) => `git clone x${i}`, "; ")}\n`,
 		}),
 	],
+	[
+		"packages without a version in a Dockerfile",
+		(count) => ({
+			text: `${head()}Tags: 1\n`,
+			dockerfile: `FROM a\nRUN ${list(count, (i) => `pip install x${i} y=${i}`, "; ")}\n`,
+		}),
+	],
 ])("the time to check %s grows with their number", async (_, world) => {
 	const [small, large] = [world(8_000), world(32_000)];
 	await run(small);

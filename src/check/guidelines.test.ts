@@ -113,6 +113,52 @@ describe("guidelines", () => {
 		expect(fetched("https://example.com/a/v1.2/latestish-1.2.tar.gz")).toEqual([]);
 	});
 
+	test.each([
+		["pip install foo", "pip install takes foo as it is"],
+		["pip3 --no-cache-dir install --upgrade pip setuptools==1.2", "pip install takes pip as it is"],
+		["python3 -m pip install 'foo[bar]>=1.0' baz~=1.2", "pip install takes foo[bar]>=1.0, baz~=1.2 as they are"],
+		["/opt/venv/bin/pip3.13 install -i https://pypi.example.com/ foo > log 2>&1", "pip install takes foo as it is"],
+		["pip install a b c d e f g", "pip install takes a, b, c, d, e and 2 more as they are"],
+		["pip install foo==1.*", "pip install takes foo==1.* as it is"],
+		["npm install -g foo", "npm install takes foo as it is"],
+		["npm -g i @scope/foo bar@latest baz@^1.2.3", "npm install takes @scope/foo, bar@latest, baz@^1.2.3 as they are"],
+		["npm install --location=global foo@10", "npm install takes foo@10 as it is"],
+		["gem install --no-document foo -- --with-x", "gem install takes foo as it is"],
+		["gem install foo -v '~> 2.0'", "gem install takes foo as it is"],
+	])("%s takes what is the newest", (command, message) => {
+		const text = `FROM a\nRUN set -e; \\\n\ttrue; \\\n\t${command}\n`;
+		const drafts = checkGuidelines([{ candidate, file: "Dockerfile", text }]);
+		expect(drafts.map(({ rule, source, message: told }) => [rule, source?.line, told])).toEqual([
+			["version-unpinned", 4, `${message} on that day`],
+		]);
+	});
+
+	test.each([
+		"pip install 'foo==1.2' bar[baz]===3.0",
+		"pip install foo==$FOO_VERSION $MORE ${OTHER:-x}",
+		"pip install -r requirements.txt --no-cache-dir",
+		"pip install -rrequirements.txt --target x . ./foo foo-1.whl https://example.com/foo.zip git+https://example.com/foo",
+		"pip install -c constraints.txt foo",
+		"pip install --no-index --find-links=/wheels foo",
+		"xargs pip install < packages.txt",
+		"pip uninstall foo",
+		"pip --version",
+		"apt-get install --no-install-recommends pip npm gem",
+		"npm install",
+		"npm ci",
+		"npm install foo",
+		"npm install -g foo@1.2.3 @scope/foo@1.2.3-rc.1 ./bar.tgz foo@$FOO",
+		"npm --prefix /x install -g npm@$NPM_VERSION",
+		"gem install foo:1.2 bar -v 2",
+		'gem install foo --version "$FOO_VERSION"',
+		"gem install foo:2.3.4 bar.gem",
+		"gem install -v2.3 foo",
+		"gem install -g Gemfile",
+		"echo 'pip install foo'",
+	])("%s takes what it names", (command) => {
+		expect(found(run(command))).toEqual([]);
+	});
+
 	test("an entrypoint has to exec what it starts; the same one is told once for an image", () => {
 		const starting = (text: string, name = "app") => ({
 			candidate: { ...candidate, name },
@@ -178,6 +224,12 @@ describe("guidelines", () => {
 		["keys", (n: number) => `ENV ${"GPG".repeat(n / 3)}`],
 		["stages", (n: number) => Array.from({ length: n / 20 }, (_, at) => `FROM s${at} AS s${at + 1}`).join("\n")],
 		["apt", (size: number) => `RUN apt-get install x && true ${"apt x ".repeat(size / 6)}`],
+		["packages", (n: number) => `RUN pip install ${"a ".repeat(n / 2)}`],
+		["installs", (n: number) => `RUN ${"npm i -g a; ".repeat(n / 12)}`],
+		["a package", (n: number) => `RUN npm i -g ${"@a".repeat(n / 4)}${"1.".repeat(n / 4)}`],
+		["equals signs of pip", (n: number) => `RUN pip install a${"=".repeat(n)}*`],
+		["equals signs of gem", (n: number) => `RUN gem install a -v ${"=".repeat(n)}`],
+		["programs", (n: number) => `RUN ${"gem ".repeat(n / 4)}`],
 		["an option", (size: number) => `RUN md5sum -${"c".repeat(size)}-`],
 	])("a megabyte of %s is dealt with, in few findings", (_, make) => {
 		expect(found(`FROM a\n${make(1_000_000)}\n`).length).toBeLessThan(100);

@@ -1,6 +1,7 @@
 import { readInstructions, type Instruction } from "../dockerfile/index.ts";
 import type { ReadText } from "./dockerfiles.ts";
 import { passesOn } from "./entrypoint.ts";
+import { unpinnedInstalls } from "./installs.ts";
 import type { RuleId } from "./rules.ts";
 import { type Command, commandsOf } from "./shell.ts";
 import type { Draft } from "./types.ts";
@@ -136,6 +137,7 @@ type Guideline = (step: Step, verified: boolean) => readonly Found[];
 const guidelines: readonly Guideline[] = [
 	addsUrl,
 	unpinned,
+	installs,
 	copiesAll,
 	apt,
 	gpg,
@@ -192,6 +194,18 @@ function unpinned({ name, rest, commands, script }: Step): readonly Found[] {
 		});
 	}
 	return found;
+}
+
+/** Names of packages in one message. */
+const namedPackages = 5;
+
+function installs({ commands }: Step): readonly Found[] {
+	return unpinnedInstalls(commands).map(({ call, packages, fix }): Found => {
+		const more = packages.length > namedPackages ? ` and ${packages.length - namedPackages} more` : "";
+		const names = `${packages.slice(0, namedPackages).join(", ")}${more}`;
+		const message = `${call} takes ${names} as ${packages.length === 1 ? "it is" : "they are"} on that day`;
+		return { rule: "version-unpinned", message, fix, near: packages[0]! };
+	});
 }
 
 function copiesAll({ name, flags, rest }: Step): readonly Found[] {
