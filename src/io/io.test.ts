@@ -51,9 +51,10 @@ describe("exec", () => {
 		async () => {
 			const ending = new AbortController();
 			const inner = "process.on('SIGINT', () => {}); console.log(process.pid); setInterval(() => {}, 1000)";
-			const outer = `const { spawn } = require('node:child_process');
-			spawn(process.execPath, ['-e', ${JSON.stringify(inner)}], { stdio: 'inherit' });
-			process.on('SIGINT', () => {}); setInterval(() => {}, 1000)`;
+			// It listens before the inner one can say that it is there.
+			const outer = `process.on('SIGINT', () => {}); setInterval(() => {}, 1000);
+			const { spawn } = require('node:child_process');
+			spawn(process.execPath, ['-e', ${JSON.stringify(inner)}], { stdio: 'inherit' })`;
 			const child = io.exec([process.execPath, "-e", outer], { signal: ending.signal, killAfter: 50 });
 			const [data] = (await once(child.stdout, "data")) as [Buffer];
 			const pid = Number(data.toString());
@@ -61,9 +62,7 @@ describe("exec", () => {
 			ending.abort();
 			expect(await child.exited).toEqual({ code: null, signal: "SIGKILL" });
 			await closed;
-			await vi.waitFor(() => {
-				expect(isRunning(pid)).toBe(false);
-			}, 10_000);
+			await expect.poll(() => isRunning(pid)).toBe(false);
 		},
 	);
 
