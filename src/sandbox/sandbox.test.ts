@@ -1,6 +1,6 @@
 import { getEventListeners } from "node:events";
 import { setImmediate } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { filesOf, imageConfig } from "../../test/support/image-repository.ts";
 import { openSandbox, sandboxed, type Sandbox } from "./index.ts";
 import { complaint } from "./jq.ts";
@@ -43,11 +43,10 @@ describe("jq", () => {
 
 	test("knows no file and nothing of this process's environment", async () => {
 		expect((await jq('include "/etc/hosts"; 1')).error).toContain("module not found");
-		const [environment = "{}"] = (await jq("env")).lines;
+		const environment = JSON.parse((await jq("env")).lines[0]!) as Record<string, string>;
 		const own = Object.entries(process.env).filter(([, value]) => value!.length > 8);
-		expect(own.filter(([name, value]) => (JSON.parse(environment) as Record<string, string>)[name] === value)).toEqual(
-			[],
-		);
+		expect(own.filter(([name, value]) => environment[name] === value)).toEqual([]);
+		expect(environment["LANG"]).toBe("C.UTF-8");
 	});
 
 	test("refuses programs that it cannot take", async () => {
@@ -58,14 +57,23 @@ describe("jq", () => {
 });
 
 describe("limits", () => {
+	afterEach(() => {
+		vi.useRealTimers();
+	});
+
 	test.each([
 		["a loop", "def f: f; f"],
 		["outputs that are thrown away", "last(repeat(1))"],
 	])("%s that does not end is ended, and the next task gets a new thread", async (_, program) => {
 		await using sandbox = openSandbox({ timeLimit: 2000 });
-		const stopped = sandbox.run("jq", run(program));
+		vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+		expect((await sandbox.run("jq", run("1"))).lines).toEqual(["1"]);
+		const stopped = sandbox.run("jq", run(program)).catch((error: unknown) => error);
 		const next = sandbox.run("jq", run("1"));
-		await expect(stopped).rejects.toMatchObject({ code: "limit", hint: expect.stringContaining("loop") as string });
+		// It is on its way to the thread by then.
+		await setImmediate();
+		vi.advanceTimersByTime(2000);
+		expect(await stopped).toMatchObject({ code: "limit", hint: expect.stringContaining("loop") as string });
 		expect((await next).lines).toEqual(["1"]);
 	});
 

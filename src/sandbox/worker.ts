@@ -7,6 +7,8 @@ import { type TaskContext, tasks } from "./tasks.ts";
 // The entry of the thread that `sandbox.ts` starts: it does one task after the other until it is ended from outside.
 const { memoryLimit, compileCache } = workerData as WorkerData;
 if (compileCache !== undefined) enableCompileCache(compileCache);
+// By the user's language jq's runtime makes a LANG of its own, which a program could tell machines apart by.
+Reflect.deleteProperty(globalThis, "navigator");
 
 let jq: Promise<Jq> | undefined;
 const port = parentPort!;
