@@ -1,5 +1,7 @@
 import { defineConfig } from "vitest/config";
 
+const setupFiles = "test/support/environment.ts";
+
 export default defineConfig({
 	test: {
 		reporters: [process.env["CI"] ? "dot" : "default", "./scripts/reporter.ts"],
@@ -17,13 +19,18 @@ export default defineConfig({
 			{
 				test: {
 					name: "unit",
+					setupFiles,
 					include: ["src/**/*.test.ts", "test/conformance/**/*.test.ts", "test/{docs,fixtures}/**/*.test.ts"],
 					testTimeout: 60_000,
+					hookTimeout: 60_000,
+					// By default there is a second for what is waited for, which a busy machine is too slow for.
+					expect: { poll: { timeout: 50_000 } },
 				},
 			},
 			{
 				test: {
 					name: "e2e",
+					setupFiles,
 					include: ["test/e2e/**/*.test.ts"],
 					testTimeout: 600_000,
 					hookTimeout: 600_000,
@@ -33,6 +40,7 @@ export default defineConfig({
 			{
 				test: {
 					name: "long",
+					setupFiles,
 					include: ["test/long/**/*.test.ts"],
 					testTimeout: 3_600_000,
 					hookTimeout: 600_000,
