@@ -52,6 +52,25 @@ async function run({ text, published, dockerfile = "FROM scratch\n" }: World): P
 }
 
 // Each of these took the square of the time: sixteen times as long for four times as much.
+const linear = 9;
+
+/**
+ * How many times as long the second takes as the first: of each the least of up to five tries, which end where that is less than
+ * `limit`. What else a machine does makes some of them longer.
+ */
+async function timesAsLong(first: Timed, second: Timed, limit: number): Promise<number> {
+	await first();
+	let [least, other] = [Infinity, Infinity];
+	for (let tries = 0; tries < 5 && !(other / least < limit); tries++) {
+		least = Math.min(least, await first());
+		other = Math.min(other, await second());
+	}
+	return other / least;
+}
+
+/** Gives what it took of the processor's time. */
+type Timed = () => number | Promise<number>;
+
 test.each<readonly [what: string, world: (count: number) => World]>([
 	[
 		"tags of one entry with a finding for each",
@@ -77,45 +96,47 @@ test.each<readonly [what: string, world: (count: number) => World]>([
 	],
 ])("the time to check %s grows with their number", async (_, world) => {
 	const [small, large] = [world(8_000), world(32_000)];
-	await run(small);
-	const least = async (one: World): Promise<number> => Math.min(await run(one), await run(one), await run(one));
-	const first = await least(small);
-	expect((await least(large)) / first).toBeLessThan(9);
+	const times = await timesAsLong(
+		() => run(small),
+		() => run(large),
+		linear,
+	);
+	expect(times).toBeLessThan(linear);
 });
 
 test.each([
 	["files that are copied", (i: number) => `COPY a${i} b${i}`],
 	["stages that stand on one another", (i: number) => `FROM s${i} AS s${i + 1}\nCOPY a${i} /`],
-])("the time to find an entrypoint grows with the number of %s", (_, line) => {
-	const time = (count: number): number => {
+])("the time to find an entrypoint grows with the number of %s", async (_, line) => {
+	const of = (count: number) => (): number => {
 		const text = `FROM a AS s0\nCOPY x /\n${list(count, line, "\n")}\nENTRYPOINT ["none", "x"]\n`;
 		const before = process.cpuUsage();
 		expect(entrypointFile(text, "Dockerfile")).toBe("x");
 		return process.cpuUsage(before).user;
 	};
-	time(4_000);
-	const first = Math.min(time(4_000), time(4_000), time(4_000));
-	expect(Math.min(time(16_000), time(16_000)) / first).toBeLessThan(9);
+	expect(await timesAsLong(of(4_000), of(16_000), linear)).toBeLessThan(linear);
 });
 
-test("the time to find the version behind tags that have none grows with their number", () => {
-	const time = (count: number): number => {
+test("the time to find the version behind tags that have none grows with their number", async () => {
+	const of = (count: number) => (): number => {
 		const entry = { Tags: Array.from({ length: count }, (_, i) => `1-x${i}`), SharedTags: [] };
 		const before = process.cpuUsage();
 		for (let i = 0; i < count; i++) expect(versionBehind(entry, `b${i}`)?.suffix).toBe("-x0");
 		return process.cpuUsage(before).user;
 	};
-	time(4_000);
-	const first = Math.min(time(4_000), time(4_000));
-	expect(Math.min(time(16_000), time(16_000)) / first).toBeLessThan(9);
+	expect(await timesAsLong(of(4_000), of(16_000), linear)).toBeLessThan(linear);
 });
 
 test("tags that go are compared with those of few entries, however many could follow", async () => {
 	const shared = head(`SharedTags: ${list(400, (i) => `s${i}`)}`);
 	const of = (name: string): string => shared + entries(300, (i) => `Tags: ${name}${i}\nFile: ${i}\n`);
 	const nearly = { text: of("new"), published: of("new").replace("new0", "old0") };
-	await run(nearly);
-	const alike = Math.min(await run(nearly), await run(nearly));
 	// Each of the tags of each entry is had by each of the others.
-	expect((await run({ text: of("new"), published: of("old") })) / alike).toBeLessThan(10);
+	const all = { text: of("new"), published: of("old") };
+	const times = await timesAsLong(
+		() => run(nearly),
+		() => run(all),
+		10,
+	);
+	expect(times).toBeLessThan(10);
 });

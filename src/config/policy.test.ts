@@ -136,12 +136,12 @@ describe("images of a rule", () => {
 		const images = [worst, ...Array.from({ length: 40 }, (_, number) => `image${number}:*-alpine*`)];
 		const program = policiesOf({ images, timeLimit: 1 }, { architectures: ["amd64"], platforms: "required" });
 		const tag = `n:${"a".repeat(126)}`;
-		const start = performance.now();
+		const start = process.cpuUsage();
 		let limits = 0;
 		for (let number = 0; number < 40_000; number++) limits += policyOf(program, [tag], "amd64").timeLimit;
 		expect(limits).toBe(40_000 * 360);
 		// A regular expression would not end in this life; what is measured here is some hundred milliseconds.
-		expect(performance.now() - start).toBeLessThan(5_000);
+		expect(process.cpuUsage(start).user).toBeLessThan(5_000_000);
 	});
 });
 
