@@ -210,12 +210,13 @@ export function failedTries(
 	return [...results].flatMap((result) => {
 		const build = Object.hasOwn(builds, result.buildId) ? builds[result.buildId] : undefined;
 		if (build === undefined || build.build.resolved !== null || result.status === "cancelled") return [];
-		const said = Math.floor(Date.parse(result.start) / 1000);
-		const start = Number.isNaN(said) ? now : Math.min(said, now);
-		const end = Math.min(start + Math.round(result.seconds), now);
+		const said = Date.parse(result.start) / 1000;
+		const began = Number.isNaN(said) ? now : Math.min(said, now);
+		// Its very second: one that is rounded up is still to come for who asks at once, and another one for who asks later.
+		const end = Math.min(Math.floor(began + result.seconds), now);
 		const reason = reasons.get(result.buildId) ?? "it was planned";
 		const url = result.log === null || /\p{Cc}/u.test(result.log) ? null : result.log;
-		return [{ buildId: result.buildId, start, end, url, identifier: titleOf(build), reason }];
+		return [{ buildId: result.buildId, start: Math.floor(began), end, url, identifier: titleOf(build), reason }];
 	});
 }
 

@@ -2,6 +2,7 @@ import { expect, it } from "vitest";
 import { planWorld } from "../../test/support/plan-world.ts";
 import type { BuildResult } from "../build/index.ts";
 import type { BuildReport } from "../report/index.ts";
+import { failedTries } from "./memory.ts";
 import { lostTries } from "./remember.ts";
 
 const run = { id: "1", attempt: 1 };
@@ -52,4 +53,18 @@ it.each<[string, Parameters<typeof lostOf>[0], readonly string[]]>([
 	["that pushed all, and then was lost", [["built", false]], []],
 ])("of a leg %s what it was at counts as tried, and nothing that it had not begun", async (_, found, tried) => {
 	expect(await lostOf(found)).toEqual(tried.map((tag) => [tag, 60]));
+});
+
+it("a try ended in the same second whenever that is asked, or by the clock of who asks", async () => {
+	const w = planWorld();
+	w.define([{ name: "app", tags: ["1"], arches: ["amd64"] }]);
+	const { builds } = await w.plan();
+	const [buildId] = Object.keys(builds);
+	const endOf = (start: string, seconds: number, now: number) => {
+		const result = { buildId: buildId!, status: "failed", start, seconds, log: null } as BuildResult;
+		return failedTries([result], builds, new Map(), now).map((one) => [one.start, one.end]);
+	};
+	for (const now of [11, 12, 60]) expect(endOf("1970-01-01T00:00:10.100Z", 1.6, now)).toEqual([[10, 11]]);
+	expect(endOf("1970-01-01T00:00:10.900Z", 1.3, 60)).toEqual([[10, 12]]);
+	expect(endOf("9999-01-01T00:00:00Z", 1e300, 60)).toEqual([[60, 60]]);
 });
