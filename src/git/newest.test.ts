@@ -229,7 +229,9 @@ describe("a clone without all of its history", () => {
 			parents: [second],
 			date: 1_700_000_002,
 		});
-		repository.ref("refs/heads/master", third);
+		repository.ref("refs/heads/main", third);
+		// By default it is another one in other versions of git.
+		repository.git("symbolic-ref", "HEAD", "refs/heads/main");
 		const shallow = { folder: clone(2) };
 		const query = (name: string): PathQuery => ({ directory: "", paths: [name] });
 		expect((await newestCommits(nodeIo(), shallow, "HEAD", [query("x")])).commits).toEqual([third]);
