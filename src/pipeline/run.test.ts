@@ -21,7 +21,7 @@ it("gets a parent from the mirror that the environment names, and gives BuildKit
 		const { image } = await stageImage(createRegistryClient(nodeIo()), `${registry.host}/library/base:1`, platform, "");
 		const calls = path.join(folder, "calls");
 		const docker = path.join(folder, "docker");
-		await writeFile(docker, `#!/bin/sh\necho "$*" >${calls}\nexit 1\n`);
+		await writeFile(docker, `#!/bin/sh\necho "$*" >'${calls}'\nexit 1\n`);
 		await chmod(docker, 0o755);
 		const repository = "https://github.com/brewline/samples-foo.git";
 		const leg = makeLeg({

@@ -58,7 +58,7 @@ done`;
 const inFish = (lines: readonly (readonly string[])[]): string[][] =>
 	lines.map((words) => {
 		const line = ["brewline", ...words].join(" ");
-		const output = run("fish", ["--no-config", "-c", `source ${scriptOf("fish")}; complete -C '${line}'`]);
+		const output = run("fish", ["--no-config", "-c", `source '${scriptOf("fish")}'; complete -C '${line}'`]);
 		return output
 			.split("\n")
 			.filter((text) => text !== "")

@@ -126,7 +126,7 @@ describe("render", () => {
 		expect(checked.stdout.split("\n").slice(1, -2).join("\n")).toBe(plain.stdout.trimEnd());
 		const patch = path.join(directory, ".git/patch");
 		const words = [process.execPath, mainFile, "render", "--check", "--image", "two"];
-		await runProgram("sh", ["-c", `"$@" > ${patch}`, "sh", ...words], { cwd: directory, env });
+		await runProgram("sh", ["-c", '"$@" > .git/patch', "sh", ...words], { cwd: directory, env });
 		expect(readFileSync(patch, "utf8")).toBe(plain.stdout);
 		await runProgram("git", ["apply"], { cwd: directory, input: checked.stdout });
 		expect((await rendering(directory, "--check", "--image", "two")).code).toBe(0);
