@@ -1,7 +1,7 @@
 import { constants, copyFileSync, existsSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
-import { blocksOf, officialLibrary } from "../config/index.ts";
-import { decodeText, encodeText } from "../definition/index.ts";
+import { blocksOf, configurationLimit, officialLibrary } from "../config/index.ts";
+import { decodeText, definitionLimit, encodeText } from "../definition/index.ts";
 import { BrewlineError, messageOf } from "../errors.ts";
 import { definitionsAt } from "../generate/index.ts";
 import { init, type InitResult } from "../init/index.ts";
@@ -20,8 +20,6 @@ interface Options {
 	readonly today?: string;
 	readonly dryRun?: boolean;
 }
-
-const maxDefinition = 1024 * 1024;
 
 /** Proposes the brewline.yaml of an image repository, and says how near it comes to the definition. */
 export async function initStep(context: Context, options: Options, [folder = "."]: string[]): Promise<number> {
@@ -69,7 +67,7 @@ function copyFor(file: string, force: boolean): string | undefined {
 		new BrewlineError("usage", `${printable(file)} ${what}`, { hint });
 	if (!found.isFile()) throw refuse("is no file", "Move it away, or see the proposal with --dry-run.");
 	if (!force) throw refuse("is there already", "See the proposal with --dry-run, or replace the file with --force.");
-	const blocks = found.size > maxDefinition ? undefined : blocksOf(readFileSync(file, "utf8"));
+	const blocks = found.size > configurationLimit ? undefined : blocksOf(readFileSync(file, "utf8"));
 	const others = blocks?.filter((name) => name !== "images") ?? [];
 	if (others.length > 0) {
 		throw refuse(
@@ -91,7 +89,7 @@ function isExact({ target, templates }: InitResult): boolean {
 
 function readFile(file: string): { readonly text: string; readonly file: string } {
 	try {
-		if (statSync(file).size > maxDefinition) throw new Error(`it is larger than ${maxDefinition} bytes`);
+		if (statSync(file).size > definitionLimit) throw new Error(`it is larger than ${definitionLimit} bytes`);
 		return { text: decodeText(readFileSync(file)), file };
 	} catch (cause) {
 		throw new BrewlineError("usage", `${printable(file)} cannot be read: ${printable(messageOf(cause))}`, {

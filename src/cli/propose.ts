@@ -1,6 +1,7 @@
 import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import type { ImageConfig, ScriptedImage } from "../config/index.ts";
+import { definitionLimit } from "../definition/index.ts";
 import { BrewlineError, messageOf } from "../errors.ts";
 import { generateAll } from "../generate/index.ts";
 import { gitIn } from "../git/index.ts";
@@ -171,12 +172,10 @@ function proposed(context: Context, names: readonly string[]): readonly (ImageCo
 	});
 }
 
-const maxDefinition = 1024 * 1024;
-
 async function readDefinition(folder: string, image: ImageConfig["image"]): Promise<string> {
 	const file = path.join(folder, image);
 	try {
-		if ((await stat(file)).size > maxDefinition) throw new Error(`it is larger than ${maxDefinition} bytes`);
+		if ((await stat(file)).size > definitionLimit) throw new Error(`it is larger than ${definitionLimit} bytes`);
 		return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(await readFile(file));
 	} catch (cause) {
 		throw new BrewlineError("definition", `cannot read the definition ${printable(file)}: ${messageOf(cause)}`, {

@@ -4,7 +4,7 @@ export { imageSchema } from "./images.ts";
 export type { ProposeConfig } from "./propose.ts";
 export { dockerProgram, dockerProposals, officialLibrary } from "./defaults.ts";
 export { defineProgram, servedArchitectures } from "./program.ts";
-export { loadConfig, loadConfiguration, loadImages } from "./load.ts";
+export { configurationLimit, loadConfig, loadConfiguration, loadImages } from "./load.ts";
 export { parseConfig } from "./parse.ts";
 export { blocksOf, configSchema, parseFile, type ConfigInput } from "./file.ts";
 export type { ProgramInput } from "./schema.ts";

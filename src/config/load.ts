@@ -4,7 +4,8 @@ import { BrewlineError, messageOf } from "../errors.ts";
 import type { ImageConfig } from "./images.ts";
 import type { Configuration, Program } from "./types.ts";
 
-const maxConfigBytes = 1024 * 1024;
+/** Bytes; a larger `brewline.yaml` is not read. */
+export const configurationLimit = 1024 * 1024;
 
 /** Reads `brewline.yaml`; folders in it count from the file's own. All errors of the file come in one. */
 export async function loadConfig(file: string): Promise<Program> {
@@ -43,8 +44,8 @@ function readConfig(file: string): string {
 			});
 		}
 	};
-	if (read(() => statSync(file)).size > maxConfigBytes) {
-		throw new BrewlineError("config", `the configuration is larger than ${maxConfigBytes} bytes`, { at: { file } });
+	if (read(() => statSync(file)).size > configurationLimit) {
+		throw new BrewlineError("config", `the configuration is larger than ${configurationLimit} bytes`, { at: { file } });
 	}
 	return read(() => readFileSync(file, "utf8"));
 }

@@ -4,6 +4,7 @@ export { entriesWithTag, forArchitecture, sharedTagGroups } from "./merge.ts";
 export { printDefinition, printEntry } from "./print.ts";
 export { decodeText, encodeText } from "./text.ts";
 export {
+	definitionLimit,
 	fileNames,
 	imageName,
 	loadLibrary,

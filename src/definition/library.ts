@@ -26,7 +26,7 @@ export interface Selection {
 	readonly entries: readonly MergedEntry[];
 }
 
-/** The largest definition of 2026 has 40 KB. */
+/** Bytes; the largest definition that is read or written: the largest of 2026 has 40 KB. */
 export const definitionLimit = 1024 * 1024;
 
 /** An image's name, which is a file's: of a definition, and of what is remembered of the image. */

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { imageName } from "../definition/library.ts";
+import { definitionLimit, imageName } from "../definition/library.ts";
 import { BrewlineError } from "../errors.ts";
 import type { LocalRepository } from "../git/index.ts";
 import { printable } from "../io/printable.ts";
@@ -9,14 +9,7 @@ import type { Io } from "../io/types.ts";
 import { changesBetween } from "./commits.ts";
 import { openGitHub, type GitHub, type GitHubOptions, type Head, type PullRequest } from "./github.ts";
 import { digestOfText, messageOf, type Message } from "./message.ts";
-import {
-	maxDefinition,
-	missingIn,
-	openRepositories,
-	type Repositories,
-	type RepositoryOptions,
-	type Tip,
-} from "./repositories.ts";
+import { missingIn, openRepositories, type Repositories, type RepositoryOptions, type Tip } from "./repositories.ts";
 import type { Definitions, Outcome, Proposal, SourceChanges } from "./types.ts";
 
 export interface ProposeInput {
@@ -131,7 +124,7 @@ export async function propose(input: ProposeInput, io: Io, options: ProposeOptio
 }
 
 function isText(definition: string): boolean {
-	return definition.isWellFormed() && definition.trim() !== "" && Buffer.byteLength(definition) <= maxDefinition;
+	return definition.isWellFormed() && definition.trim() !== "" && Buffer.byteLength(definition) <= definitionLimit;
 }
 
 /** The library has all of it: what is left of the proposal goes. */

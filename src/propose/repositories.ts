@@ -1,3 +1,4 @@
+import { definitionLimit } from "../definition/library.ts";
 import { BrewlineError } from "../errors.ts";
 import { changedPaths } from "../git/diff.ts";
 import { defaultBranchOf, openGitBranch, type GitBranch, type GitBranchOptions } from "../git/index.ts";
@@ -41,9 +42,6 @@ export interface Repositories extends AsyncDisposable {
 	/** The branch, to be written to. */
 	readonly target: GitBranch;
 }
-
-/** Bytes; the largest definition that is read or written: the largest of 2026 has 40 KB. */
-export const maxDefinition = 1024 * 1024;
 
 /** Reads the library and the branch; `directory` is empty, and for this alone. */
 export async function openRepositories(
@@ -157,7 +155,7 @@ export async function textsAt(
 		if (entry !== undefined && !isFile) {
 			throw new BrewlineError("git", `${folder}/${name} of the library is a ${entry.kind}, not a definition`);
 		}
-		texts.set(name, entry === undefined ? undefined : (await objects.blob(entry.id, maxDefinition)).toString("utf8"));
+		texts.set(name, entry === undefined ? undefined : (await objects.blob(entry.id, definitionLimit)).toString("utf8"));
 	}
 	return texts;
 }
