@@ -20,7 +20,7 @@ import {
 import { officialLibrary, type Program } from "../config/index.ts";
 import { fileNames, readFromLibrary } from "../definition/index.ts";
 import { BrewlineError, messageOf } from "../errors.ts";
-import { type Definitions, definitionsAt, definitionsInFolder, generateAll } from "../generate/index.ts";
+import { type Definitions, definitionsAt, definitionsInFolder, generateAll, rewriteTo } from "../generate/index.ts";
 import { printable, writeWhole } from "../io/index.ts";
 import { tabJson } from "../json/index.ts";
 import { openWorkspace } from "../pipeline/index.ts";
@@ -134,9 +134,9 @@ async function generatedHere(context: Context, place: string): Promise<Checkable
 		},
 		io,
 	);
-	const here = Object.fromEntries(images.map(({ header }) => [`${header.repository}.git`, folder]));
+	const rewrite = { ...program.git.rewrite, ...rewriteTo(folder, images) };
 	return {
-		program: { ...program, git: { ...program.git, rewrite: { ...program.git.rewrite, ...here } } },
+		program: { ...program, git: { ...program.git, rewrite } },
 		known: [...generated.keys()],
 		where: "images of the configuration",
 		read: (name) => ({ name, file: name, text: generated.get(name)!.text }),

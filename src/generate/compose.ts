@@ -14,6 +14,7 @@ import {
 	type MatrixEntry,
 	nothingLeft,
 } from "../matrix/index.ts";
+import { gitRepoOf } from "./address.ts";
 import { architecturesOf, type FoundArchitecture } from "./architectures.ts";
 import { withArchitecture } from "./rules.ts";
 import { tagsOf } from "./tags.ts";
@@ -145,7 +146,7 @@ function headerLines(input: ComposeInput, next: () => string | undefined): strin
 		lines.push(`# ${expand(template, scope) ?? ""}`, "");
 	}
 	const indent = " ".repeat("Maintainers: ".length);
-	lines.push(`Maintainers: ${maintainers.join(`,\n${indent}`)}`, `GitRepo: ${repository}.git`);
+	lines.push(`Maintainers: ${maintainers.join(`,\n${indent}`)}`, `GitRepo: ${gitRepoOf(config)}`);
 	const answered = new Map(
 		Object.entries(fields).map(([name, value]) => [name, fieldValue(name, value, head, next)] as const),
 	);

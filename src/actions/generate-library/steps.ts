@@ -11,7 +11,7 @@ import {
 } from "../../check/index.ts";
 import type { ImageConfig, Program } from "../../config/index.ts";
 import { encodeText } from "../../definition/index.ts";
-import { generateAll, type Generated } from "../../generate/index.ts";
+import { generateAll, type Generated, rewriteTo } from "../../generate/index.ts";
 import { openGitStore } from "../../git/index.ts";
 import { type Io, refuseLinks, writeWhole } from "../../io/index.ts";
 import type { Library } from "../../propose/index.ts";
@@ -78,10 +78,9 @@ export async function checkDefinitions(
 	io: Io,
 ): Promise<readonly Finding[]> {
 	// The commits that the definitions name are here, under the addresses that they will have for others.
-	const here = Object.fromEntries(images.map(({ header }) => [`${header.repository}.git`, folder]));
 	await using git = openGitStore(io, {
 		directory: path.join(temporary, "commits"),
-		rewrite: { ...program.git.rewrite, ...here },
+		rewrite: { ...program.git.rewrite, ...rewriteTo(folder, images) },
 	});
 	const textOf = async (image: string) => {
 		const text = await library.definition(image);
