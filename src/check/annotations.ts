@@ -1,8 +1,6 @@
 import { printable } from "../io/printable.ts";
 import type { Checked } from "./check.ts";
-import { type Finding, sourceText } from "./types.ts";
-
-const commands = { error: "error", warning: "warning", note: "notice" } as const;
+import { type Finding, runnerLevels, sourceText } from "./types.ts";
 
 /**
  * Findings as commands of GitHub's runner, a line each. Whatever a definition has in it, it stays in its line, and in its
@@ -24,7 +22,7 @@ function annotation(finding: Finding): string {
 				];
 	const title = `title=${property(`${rule}: ${tag === undefined ? image : `${image}:${tag}`}`)}`;
 	const lines = [`${message}${sourceText(finding)}`, ...(fix === undefined ? [] : [fix]), link];
-	return `::${commands[severity]} ${[...place, title].join(",")}::${lines.map(data).join("%0A")}`;
+	return `::${runnerLevels[severity]} ${[...place, title].join(",")}::${lines.map(data).join("%0A")}`;
 }
 
 function data(text: string): string {

@@ -10,7 +10,7 @@ export { edited, editsOf, type Edit } from "./edit.ts";
 export { check, type Checked, type CheckInput, type CheckIo, type CheckOptions, type DefinitionText } from "./check.ts";
 export { dockerfilesOfGit, type DockerfileTexts, type ReadDockerfiles } from "./dockerfiles.ts";
 export { isRule, type Rule, type RuleId, rules } from "./rules.ts";
-export type { Finding, Severity, SourceLine } from "./types.ts";
+export { type Finding, runnerLevels, type Severity, type SourceLine } from "./types.ts";
 export type { Suppressed } from "./suppress.ts";
 export { annotationsOf } from "./annotations.ts";
 export { sarifOf } from "./sarif.ts";

@@ -5,6 +5,12 @@ import type { RuleId } from "./rules.ts";
 
 export type Severity = "error" | "warning" | "note";
 
+/** What GitHub's runner calls them: the commands that annotate; the worst first. */
+export const runnerLevels = { error: "error", warning: "warning", note: "notice" } as const satisfies Record<
+	Severity,
+	string
+>;
+
 /** A line of a Dockerfile in the repository that an entry names. */
 export interface SourceLine {
 	readonly repository: string;

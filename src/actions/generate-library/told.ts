@@ -1,4 +1,4 @@
-import { countsOf, type Finding } from "../../check/index.ts";
+import { countsOf, type Finding, runnerLevels } from "../../check/index.ts";
 import { printable } from "../../io/index.ts";
 import { type Attempt, attemptMarkdown, attemptText } from "../../propose/index.ts";
 import { escapeMarkdown, exitCodeOf, failuresOf, failureText } from "../../report/index.ts";
@@ -75,14 +75,12 @@ export function toldOf(done: Done): Told {
 
 const overwriting = "take their commits over into the repository, or run this once with overwrite: true";
 
-const levels = { error: "error", warning: "warning", note: "notice" } as const;
-
 function annotationOf({ rule, severity, message, fix, at, source }: Finding): Annotation {
 	// A definition is no file of the repository: a Dockerfile is the place to look at, if it is one of here.
 	const place =
 		source === undefined ? at : { file: source.file, ...(source.line === undefined ? {} : { line: source.line }) };
 	return {
-		level: levels[severity],
+		level: runnerLevels[severity],
 		code: rule,
 		message,
 		...(fix === undefined ? {} : { hint: fix }),
@@ -101,7 +99,7 @@ function renderedSection(changes: readonly Change[]): string[] {
 
 function findingsSection(findings: readonly Finding[]): string[] {
 	if (findings.length === 0) return ["The checks found nothing."];
-	const order = Object.keys(levels);
+	const order = Object.keys(runnerLevels);
 	const sorted = findings.toSorted((a, b) => order.indexOf(a.severity) - order.indexOf(b.severity));
 	const rows = sorted.map(({ rule, severity, image, tag, message, fix, link }) => [
 		severity,
