@@ -58,11 +58,8 @@ const cases: Readonly<Record<string, (...args: string[]) => Promise<string>>> = 
 	sources: async (folder) => {
 		const { loadLibrary } = await import("../src/definition/index.ts");
 		const { readExternalPins, readSources, sources, writeSources } = await import("../src/sources/index.ts");
-		const { dockerProgram: program } = await import("../src/config/index.ts");
-		const selections = await loadLibrary(`${folder}/library`, {
-			architectures: Object.keys(program.architectures),
-			defaultArchitecture: program.defaultArchitecture,
-		});
+		const { architectureOptions, dockerProgram: program } = await import("../src/config/index.ts");
+		const selections = await loadLibrary(`${folder}/library`, architectureOptions(program));
 		const previous = readSources(gunzipSync(readFileSync(`${folder}/sources.json.gz`)), "sources.json.gz");
 		const pins = await readExternalPins(`${folder}/external-pins`);
 		return writeSources(await sources({ selections, pins, previous }, io as never, { program }));

@@ -1,3 +1,4 @@
+import { architectureOptions } from "../config/architectures.ts";
 import type { Program } from "../config/types.ts";
 import { parseDefinition, type Definition, type MergedEntry, type Selection } from "../definition/index.ts";
 import { BrewlineError } from "../errors.ts";
@@ -69,8 +70,7 @@ export async function check(input: CheckInput, io: CheckIo, options: CheckOption
 	const read = ({ name, file, text }: DefinitionText, as?: "published"): Definition | undefined => {
 		try {
 			if (text instanceof BrewlineError) throw text;
-			const { architectures, defaultArchitecture } = program;
-			return parseDefinition(text, { file, architectures: Object.keys(architectures), defaultArchitecture });
+			return parseDefinition(text, { file, ...architectureOptions(program) });
 		} catch (error) {
 			const errors = unreadable(name, file, error);
 			// A change that mends what is published must not be stopped by it.

@@ -11,6 +11,7 @@ import {
 	type ArchitectureFinding,
 	unifiedDiff,
 } from "../check/index.ts";
+import { architectureOptions } from "../config/index.ts";
 import { decodeText, encodeText, loadLibrary } from "../definition/index.ts";
 import { BrewlineError } from "../errors.ts";
 import { counted, printable, writeWhole } from "../io/index.ts";
@@ -30,10 +31,7 @@ export async function architecturesStep(context: Context, options: Options, name
 	sayUnconfigured(context);
 	const { program, io, work } = context;
 	await using workspace = openWorkspace(program, io, { work, dryRun: true });
-	const selections = await loadLibrary(program.library, {
-		architectures: Object.keys(program.architectures),
-		defaultArchitecture: program.defaultArchitecture,
-	});
+	const selections = await loadLibrary(program.library, architectureOptions(program));
 	const unknown = names.find((name) => !selections.some((selection) => selection.name === name));
 	if (unknown !== undefined) {
 		throw new BrewlineError("reference", `there is no definition ${printable(unknown, 200)}`, {

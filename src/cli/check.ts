@@ -17,7 +17,7 @@ import {
 	sarifOf,
 	textOf,
 } from "../check/index.ts";
-import { officialLibrary, type Program } from "../config/index.ts";
+import { architectureOptions, officialLibrary, type Program } from "../config/index.ts";
 import { fileNames, readFromLibrary } from "../definition/index.ts";
 import { BrewlineError, messageOf } from "../errors.ts";
 import { type Definitions, definitionsAt, definitionsInFolder, generateAll, rewriteTo } from "../generate/index.ts";
@@ -122,15 +122,13 @@ async function generatedHere(context: Context, place: string): Promise<Checkable
 	const { program, io, images, folder, work } = context;
 	await hideFromGit(work);
 	const definitions = definitionsOf(context, place);
-	const { architectures, defaultArchitecture } = program;
 	const generated = await generateAll(
 		images,
 		{
 			repository: { folder },
 			configuration: path.basename(context.file),
 			definitions,
-			architectures: Object.keys(architectures),
-			defaultArchitecture,
+			...architectureOptions(program),
 		},
 		io,
 	);

@@ -1,6 +1,6 @@
 import { existsSync, statSync } from "node:fs";
 import path from "node:path";
-import { officialLibrary, type ScriptedImage } from "../config/index.ts";
+import { architectureOptions, officialLibrary, type ScriptedImage } from "../config/index.ts";
 import { encodeText, parseDefinition } from "../definition/index.ts";
 import { BrewlineError } from "../errors.ts";
 import {
@@ -63,8 +63,7 @@ export async function generateStep(context: Context, options: Options): Promise<
 			async (image) => await Promise.resolve(printed.get(image)),
 			parentsOf(context, () => definitionsAt(io, officialLibrary)),
 		),
-		architectures: Object.keys(program.architectures),
-		defaultArchitecture: program.defaultArchitecture,
+		...architectureOptions(program),
 		...(today === undefined ? {} : { today }),
 	};
 	const done = await generateAll(images, input, io);
@@ -114,8 +113,7 @@ async function printedBy(
 		}
 		const library = existsSync(program.library) ? { library: program.library } : {};
 		const text = await runScript({ folder, script, ...library }, io);
-		const { defaultArchitecture, architectures } = program;
-		parseDefinition(text, { file: script, defaultArchitecture, architectures: Object.keys(architectures) });
+		parseDefinition(text, { file: script, ...architectureOptions(program) });
 		printed.set(image, text);
 	}
 	return printed;

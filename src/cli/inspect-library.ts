@@ -1,3 +1,4 @@
+import { architectureOptions } from "../config/index.ts";
 import {
 	cat,
 	encodeText,
@@ -76,8 +77,7 @@ export async function inspectList(context: Context, flags: ListFlags, args: stri
 function referenceOptions({ io, program }: Context): ReferenceOptions {
 	return {
 		libraryDirectory: program.library,
-		architectures: Object.keys(program.architectures),
-		defaultArchitecture: program.defaultArchitecture,
+		...architectureOptions(program),
 		http: io.http,
 		signal: io.signal,
 	};

@@ -1,6 +1,6 @@
 import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
-import type { ImageConfig, ScriptedImage } from "../config/index.ts";
+import { architectureOptions, type ImageConfig, type ScriptedImage } from "../config/index.ts";
 import { definitionLimit } from "../definition/index.ts";
 import { BrewlineError, messageOf } from "../errors.ts";
 import { generateAll } from "../generate/index.ts";
@@ -87,8 +87,7 @@ async function proposeAll(context: Context, options: Options, names: string[]): 
 						repository,
 						configuration: path.basename(context.file),
 						definitions: parentsOf(context, () => (image) => library.definition(image)),
-						architectures: Object.keys(program.architectures),
-						defaultArchitecture: program.defaultArchitecture,
+						...architectureOptions(program),
 					},
 					io,
 				)

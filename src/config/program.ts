@@ -1,6 +1,7 @@
 import * as z from "zod/mini";
 import { BrewlineError } from "../errors.ts";
 import { canonicalReference, parsePlatform, tryParseReference } from "../oci/index.ts";
+import { servedArchitectures } from "./architectures.ts";
 import { dockerProgram } from "./defaults.ts";
 import { programSchema, type ProgramInput } from "./schema.ts";
 import type { Architecture, Checks, PolicyRule, Program } from "./types.ts";
@@ -107,16 +108,6 @@ function checkPolicies({ architectures, policies }: Program): void {
 			});
 		}
 	}
-}
-
-/** The architectures that something serves: all of their images, or those that a policy has a runner for. */
-export function servedArchitectures({
-	architectures,
-	policies,
-}: Pick<Program, "architectures" | "policies">): string[] {
-	const byRule = (name: string): boolean =>
-		policies.some((rule) => typeof rule.runner === "string" && (rule.architectures?.includes(name) ?? true));
-	return Object.keys(architectures).filter((name) => architectures[name]?.runner !== null || byRule(name));
 }
 
 function architecturesOf(input: ProgramInput): Pick<Program, "architectures" | "defaultArchitecture"> {

@@ -1,3 +1,4 @@
+import { architectureOptions } from "../config/architectures.ts";
 import { dockerProgram, entryFields } from "../config/defaults.ts";
 import type { EntryField, ImageConfig } from "../config/index.ts";
 import { parseDefinition, type Definition, type Entry } from "../definition/index.ts";
@@ -95,8 +96,7 @@ async function parentsOf(
 		}
 	}
 	names.delete(image);
-	const { architectures, defaultArchitecture } = dockerProgram;
-	const options = { architectures: Object.keys(architectures), defaultArchitecture };
+	const options = architectureOptions(dockerProgram);
 	const found = await Promise.all(
 		[...names].map(async (name) => {
 			const text = await definitions(name);

@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
+import { architectureOptions } from "../config/architectures.ts";
 import { dockerProgram } from "../config/defaults.ts";
-import { decodeText, type Entry, parseDefinition } from "../definition/index.ts";
+import { decodeText, definitionLimit, type Entry, parseDefinition } from "../definition/index.ts";
 import { printMaintainer } from "../definition/maintainer.ts";
 
 /** A definition that somebody published, as far as a configuration is inferred from it. */
@@ -27,8 +28,7 @@ export interface Published {
 const sharedFields = ["GitFetch", "GitCommit", "Builder", "File"] as const;
 
 export function readPublished(text: string, file: string): Published {
-	const { defaultArchitecture, architectures } = dockerProgram;
-	const definition = parseDefinition(text, { file, defaultArchitecture, architectures: Object.keys(architectures) });
+	const definition = parseDefinition(text, { file, ...architectureOptions(dockerProgram) });
 	const { global, unmerged } = definition;
 	const comment = /^#[ \t]*(.*)/.exec(text)?.[1];
 	const address = /(https?:\/\/[^\s]+?)\/blob\/[0-9a-f]+\/(\S+)/.exec(comment ?? "");
@@ -71,13 +71,11 @@ function orderOf(entries: readonly Entry[]): readonly string[] {
 	return order;
 }
 
-const maxDefinition = 1024 * 1024;
-
 /** The images of a library's folder whose definitions name a repository, however its address is written. */
 export function imagesFrom(address: string, library: string): readonly string[] {
 	const wanted = plainAddress(address);
 	return readdirSync(library, { withFileTypes: true })
-		.filter((file) => file.isFile() && statSync(path.join(library, file.name)).size <= maxDefinition)
+		.filter((file) => file.isFile() && statSync(path.join(library, file.name)).size <= definitionLimit)
 		.filter(({ name }) => {
 			const text = decodeText(readFileSync(path.join(library, name)));
 			return [...text.matchAll(/^GitRepo:(.*)$/gm)].some(([, named]) => plainAddress(named!) === wanted);

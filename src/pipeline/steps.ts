@@ -14,7 +14,7 @@ import {
 	type LookupCache,
 	type StagedOptions,
 } from "../builds/index.ts";
-import { type Program, servedArchitectures } from "../config/index.ts";
+import { architectureOptions, type Program, servedArchitectures } from "../config/index.ts";
 import { loadLibrary } from "../definition/index.ts";
 import { BrewlineError, messageOf } from "../errors.ts";
 import { writeWhole } from "../io/files.ts";
@@ -50,10 +50,7 @@ export async function computeSources(workspace: Workspace): Promise<Sources> {
 	const file = filesOf(work).sources;
 	const previous =
 		(await remembered(workspace, file, (bytes) => readSources(bytes, file))) ?? (await memory.read())?.sources;
-	const selections = await loadLibrary(program.library, {
-		architectures: Object.keys(program.architectures),
-		defaultArchitecture: program.defaultArchitecture,
-	});
+	const selections = await loadLibrary(program.library, architectureOptions(program));
 	warnOf(selections, io);
 	if (selections.length === 0) {
 		const text = `the library folder ${program.library} holds no definitions`;

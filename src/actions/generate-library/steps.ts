@@ -9,7 +9,7 @@ import {
 	type RuleId,
 	rules,
 } from "../../check/index.ts";
-import type { ImageConfig, Program } from "../../config/index.ts";
+import { architectureOptions, type ImageConfig, type Program } from "../../config/index.ts";
 import { encodeText } from "../../definition/index.ts";
 import { generateAll, type Generated, rewriteTo } from "../../generate/index.ts";
 import { openGitStore } from "../../git/index.ts";
@@ -48,8 +48,7 @@ export async function writeDefinitions(
 		repository: { folder },
 		configuration,
 		definitions: (image: string) => library.definition(image),
-		architectures: Object.keys(program.architectures),
-		defaultArchitecture: program.defaultArchitecture,
+		...architectureOptions(program),
 	};
 	const generated = await generateAll(images, input, io);
 	// The repository's own files could have put a link there.
