@@ -152,6 +152,16 @@ export function isPrivate(hostname: string): boolean {
 	return !hostname.includes(".") || privateSuffixes.test(hostname);
 }
 
+/**
+ * Whether a registry may send us from one URL to another: over the same protocol or a safer one, without a credential in it, and
+ * from a public registry never to this machine or a private network.
+ */
+export function mayLead(from: URL, to: URL | null, { internal }: Pick<Endpoint, "internal">): to is URL {
+	if (to === null || to.username !== "" || to.password !== "") return false;
+	const isSafe = to.protocol === "https:" || (to.protocol === "http:" && from.protocol === "http:");
+	return isSafe && (internal || !isPrivate(to.hostname));
+}
+
 /** Whether a text is a repository's name (spec/publish.md, References). */
 export function isRepository(name: string): boolean {
 	const reference = tryParseReference(`localhost:5000/${name}`);

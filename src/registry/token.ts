@@ -3,7 +3,7 @@ import { printable } from "../io/printable.ts";
 import type { HttpRequest, HttpResponse } from "../io/types.ts";
 import { parseJsonObject } from "../json/index.ts";
 import { readLimited } from "./answer.ts";
-import { isLoopback, isPrivate, type Endpoint } from "./hosts.ts";
+import { isLoopback, mayLead, type Endpoint } from "./hosts.ts";
 
 const maxTokenAnswer = 1024 * 1024;
 const tokenGrammar = /^[\x21-\x7e]+$/;
@@ -57,14 +57,7 @@ export function basicHeader(found: Credential | undefined): string | undefined {
 export function tokenServer(realm: string | undefined, endpoint: Endpoint, found: Credential | undefined): URL {
 	const url = URL.parse(realm ?? "");
 	const from = new URL(endpoint.origin);
-	const secure = url?.protocol === "https:" || (url?.protocol === "http:" && from.protocol === "http:");
-	if (
-		url === null ||
-		!secure ||
-		url.username !== "" ||
-		url.password !== "" ||
-		(isPrivate(url.hostname) && !endpoint.internal)
-	) {
+	if (!mayLead(from, url, endpoint)) {
 		throw new BrewlineError(
 			"registry",
 			`${endpoint.name} sends us for a token to "${printable(realm ?? "", 200)}", where we do not go`,

@@ -4,7 +4,7 @@ import { printable } from "../io/printable.ts";
 import type { HttpRequest, HttpResponse, Io } from "../io/types.ts";
 import { answerError, discard, maxErrorBody, readAnswer, readLimited } from "./answer.ts";
 import { loginHint, type Authorization, type Authorizer } from "./auth.ts";
-import { isPrivate, type Endpoint } from "./hosts.ts";
+import { mayLead, type Endpoint } from "./hosts.ts";
 import type { Limiter } from "./limiter.ts";
 import { paced } from "./pace.ts";
 import { rateLimitHint } from "./retry.ts";
@@ -174,15 +174,7 @@ function isRedirect(request: Ask, response: HttpResponse): boolean {
  */
 export function redirectTarget(endpoint: Endpoint, location: string | undefined, from: URL): URL {
 	const url = URL.parse(location ?? "", from.href);
-	if (
-		location === undefined ||
-		url === null ||
-		(url.protocol !== "https:" && url.protocol !== "http:") ||
-		(url.protocol === "http:" && from.protocol === "https:") ||
-		url.username !== "" ||
-		url.password !== "" ||
-		(isPrivate(url.hostname) && !endpoint.internal)
-	) {
+	if (location === undefined || !mayLead(from, url, endpoint)) {
 		throw new BrewlineError(
 			"registry",
 			`${endpoint.name} sends us to "${printable(location ?? "", 200)}", where we do not go`,
