@@ -11,7 +11,7 @@ export {
 	type BuildIdentity,
 } from "./identity.ts";
 export { limit, type Limit } from "./limit.ts";
-export { registryLookup } from "./lookup.ts";
+export { architectureLookup, registryLookup } from "./lookup.ts";
 export {
 	queue,
 	retryTime,

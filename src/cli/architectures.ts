@@ -1,6 +1,6 @@
 import { readFile, realpath } from "node:fs/promises";
 import path from "node:path";
-import { registryLookup } from "../builds/index.ts";
+import { architectureLookup } from "../builds/index.ts";
 import {
 	deriveArchitectures,
 	type Derived,
@@ -39,15 +39,10 @@ export async function architecturesStep(context: Context, options: Options, name
 		});
 	}
 	const sources = await computeSources(workspace);
-	const lookup = registryLookup(workspace.client, program);
-	const annotation = program.annotations.architecture;
 	const all = await deriveArchitectures(selections, sources, io, {
 		program,
 		changes: options.changes,
-		architecturesOf: async (reference) => {
-			const index = await lookup(reference);
-			return index && new Set(index.manifests.flatMap(({ annotations }) => annotations?.[annotation] ?? []));
-		},
+		architecturesOf: architectureLookup(workspace.client, program),
 	});
 	const isMeant = ({ image }: { readonly image: string }): boolean => names.length === 0 || names.includes(image);
 	const derived = { findings: all.findings.filter(isMeant), entries: all.entries.filter(isMeant) };

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { readFile, realpath, stat } from "node:fs/promises";
 import path from "node:path";
-import { registryLookup } from "../builds/index.ts";
+import { architectureLookup } from "../builds/index.ts";
 import {
 	annotationsOf,
 	check,
@@ -55,8 +55,6 @@ export async function checkStep(context: Context, options: Options, names: strin
 	}
 	const explained = options.explained === undefined ? checkable.explained : await explanationsIn(options.explained);
 	await using workspace = openWorkspace(program, io, { work, dryRun: true });
-	const lookup = registryLookup(workspace.client, program);
-	const annotation = program.annotations.architecture;
 	const checked = await check(
 		{
 			definitions: (names.length === 0 ? known : [...new Set(names)]).map(read),
@@ -66,10 +64,7 @@ export async function checkStep(context: Context, options: Options, names: strin
 		{
 			find: async (image) => (known.includes(image) ? read(image) : await published?.(image)),
 			dockerfiles: dockerfilesOfGit(io, workspace.git),
-			architecturesOf: async (reference) => {
-				const index = await lookup(reference);
-				return index && new Set(index.manifests.flatMap(({ annotations }) => annotations?.[annotation] ?? []));
-			},
+			architecturesOf: architectureLookup(workspace.client, program),
 			git: workspace.git,
 			...(published === undefined ? {} : { published }),
 			...(explained === undefined ? {} : { explained }),
