@@ -11,7 +11,6 @@ import {
 	type Explanation,
 	force,
 	hold,
-	openWorkspace,
 	release,
 	rememberRun,
 	rollback,
@@ -20,22 +19,13 @@ import {
 } from "../pipeline/index.ts";
 import { readSources, writeSources } from "../sources/index.ts";
 import { emptyState, splitState, type State } from "../state/index.ts";
-import { type Context, sayUnconfigured } from "./context.ts";
-
-async function inWorkspace(
-	context: Context,
-	dryRun: boolean,
-	step: (workspace: Workspace) => Promise<number>,
-): Promise<number> {
-	sayUnconfigured(context);
-	await using workspace = openWorkspace(context.program, context.io, { work: context.work, dryRun });
-	return await step(workspace);
-}
+import type { Context } from "./context.ts";
+import { inWorkspace } from "./workspace.ts";
 
 /** Why an image is built or not, with all that it stands on. */
 export function explainStep(context: Context, _options: object, args: string[]): Promise<number> {
 	const [reference = "", arch] = args;
-	return inWorkspace(context, true, async (workspace) => {
+	return inWorkspace(context, { dryRun: true }, async (workspace) => {
 		const explanations = await explain(workspace, reference, arch);
 		context.print(
 			context.json
@@ -77,7 +67,7 @@ export function forceStep(
 ): Promise<number> {
 	const [reference = "", arch] = args;
 	const by = decider(context, options);
-	return inWorkspace(context, options.dryRun === true, async (workspace) => {
+	return inWorkspace(context, options, async (workspace) => {
 		const outcomes = await force(workspace, {
 			reference,
 			reason: options.reason,
@@ -142,7 +132,7 @@ function deciding(
 	decide: (workspace: Workspace) => Promise<{ readonly text: string; readonly data: object }>,
 ): Promise<number> {
 	const dryRun = flags.dryRun === true;
-	return inWorkspace(context, dryRun, async (workspace) => {
+	return inWorkspace(context, { dryRun }, async (workspace) => {
 		const { text, data } = await decide(workspace);
 		context.print(context.json ? tabJson({ ...data, dryRun }) : `${text}; ${whereWritten(context, workspace)}\n`);
 		return 0;
@@ -198,7 +188,7 @@ export function releaseStep(
 	args: string[],
 ): Promise<number> {
 	const dryRun = flags.dryRun === true;
-	return inWorkspace(context, dryRun, async (workspace) => {
+	return inWorkspace(context, { dryRun }, async (workspace) => {
 		const ended = await release(workspace, subject(args, flags), decider(context, flags));
 		const what = ended.join(", ");
 		context.print(
@@ -216,7 +206,7 @@ export function releaseStep(
 
 /** Everything that was decided and is in force. */
 export function decisionsStep(context: Context): Promise<number> {
-	return inWorkspace(context, true, async (workspace) => {
+	return inWorkspace(context, { dryRun: true }, async (workspace) => {
 		const { decisions: all, titles } = await decisions(workspace);
 		const line = (what: string, { by, when, why }: { by: string; when: string; why: string }) =>
 			`${what}, by ${printable(by)}, ${when}: ${printable(why, 1000)}\n`;
@@ -243,7 +233,7 @@ export function decisionsStep(context: Context): Promise<number> {
 
 /** Writes what the steps before learned into the state. */
 export function rememberStep(context: Context): Promise<number> {
-	return inWorkspace(context, false, async (workspace) => {
+	return inWorkspace(context, {}, async (workspace) => {
 		const remembered = await rememberRun(workspace);
 		context.print(
 			context.json
@@ -259,7 +249,7 @@ const stateFiles = { sources: "sources.json", builds: "builds.json", cache: "cac
 /** Writes the state as the single files of the existing system. */
 export function exportState(context: Context, _options: object, args: string[]): Promise<number> {
 	const folder = path.resolve(args[0] ?? ".");
-	return inWorkspace(context, true, async (workspace) => {
+	return inWorkspace(context, { dryRun: true }, async (workspace) => {
 		const state = await workspace.memory.read();
 		if (state === undefined) {
 			// Files of this name may lie there already.
@@ -285,7 +275,7 @@ export function importState(
 		await readFile(file).catch((error: unknown) => {
 			throw new BrewlineError("handover", `cannot read ${printable(file)}: ${messageOf(error)}`, { cause: error });
 		});
-	return inWorkspace(context, options.dryRun === true, async (workspace) => {
+	return inWorkspace(context, options, async (workspace) => {
 		const sources = readSources(await read(options.sources), options.sources);
 		const builds = readBuilds(await read(options.builds), { file: options.builds });
 		const cache =

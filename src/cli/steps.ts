@@ -15,7 +15,6 @@ import {
 	legReports,
 	openBuilders,
 	openLookups,
-	openWorkspace,
 	publishPlanned,
 	readLegs,
 	readSourcesFile,
@@ -28,21 +27,12 @@ import {
 import { exitCodeOfReport, renderText, type Report } from "../report/index.ts";
 import { writeSources } from "../sources/index.ts";
 import { type Context, sayUnconfigured } from "./context.ts";
+import { inWorkspace } from "./workspace.ts";
 
 /** What shows a report, and ends the command. */
 function show(context: Context, report: Report): number {
 	context.print(context.json ? tabJson(report) : renderText(report, context.style));
 	return exitCodeOfReport(report);
-}
-
-async function inWorkspace(
-	context: Context,
-	step: (workspace: Workspace) => Promise<number>,
-	dryRun = false,
-): Promise<number> {
-	sayUnconfigured(context);
-	await using workspace = openWorkspace(context.program, context.io, { work: context.work, dryRun });
-	return await step(workspace);
 }
 
 async function finish({ work, io, dryRun }: Workspace, context: Context, report: Draft): Promise<number> {
@@ -61,7 +51,7 @@ export function sourcesStep(context: Context, { dryRun = false }: { dryRun?: boo
 		);
 		return 0;
 	};
-	return inWorkspace(context, step, dryRun);
+	return inWorkspace(context, { dryRun }, step);
 }
 
 export function planStep(
@@ -82,7 +72,7 @@ export function planStep(
 		report.waiting = waitingReports(planned.plan, sources);
 		return finish(workspace, context, report);
 	};
-	return inWorkspace(context, step, options.dryRun);
+	return inWorkspace(context, options, step);
 }
 
 export async function buildStep(
@@ -139,7 +129,7 @@ export function publishStep(
 		});
 		return finish(workspace, context, report);
 	};
-	return inWorkspace(context, step, options.dryRun);
+	return inWorkspace(context, options, step);
 }
 
 export async function runStep(
