@@ -11,7 +11,6 @@ import {
 	filesOf,
 	finishReport,
 	openLookups,
-	openWorkspace,
 	reasonsIn,
 	startReport,
 	waitingReports,
@@ -20,9 +19,9 @@ import type { Capacity, Plan } from "../../plan/index.ts";
 import { count, flag, optionalText } from "../inputs.ts";
 import { limits } from "../limits.ts";
 import { loggedIn, loginInputs } from "../login.ts";
-import { configInput, programOf } from "../program.ts";
+import { configInput } from "../program.ts";
 import type { Action } from "../runner.ts";
-import { stateInputs, withState } from "../state.ts";
+import { openConfigured, stateInputs } from "../state.ts";
 import { toldOf } from "../told.ts";
 
 export const inputs = z.object({
@@ -42,10 +41,9 @@ export const action: Action<typeof inputs> = {
 	inputs,
 	run: async (given, plain) => {
 		const io = await loggedIn(plain, given);
-		const { program, gitCredentials } = withState(await programOf(given.config, io), given, io);
-		await using workspace = openWorkspace(program, io, { work: given.work, kept: "remote", gitCredentials });
+		await using workspace = await openConfigured(given, io);
 		const commit = io.env["GITHUB_SHA"];
-		const report = startReport(program.name, io, { planOnly: true, library: commit });
+		const report = startReport(workspace.program.name, io, { planOnly: true, library: commit });
 		const sources = await computeSources(workspace);
 		const output = await computeBuilds(workspace, sources, openLookups(workspace), {
 			acceptMissing: given["accept-missing"],

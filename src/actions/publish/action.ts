@@ -1,14 +1,14 @@
 import { readFile } from "node:fs/promises";
 import * as z from "zod/mini";
 import { sha256Of } from "../../oci/index.ts";
-import { filesOf, finishReport, openWorkspace, publishPlanned, startReport } from "../../pipeline/index.ts";
+import { filesOf, finishReport, publishPlanned, startReport } from "../../pipeline/index.ts";
 import type { Report } from "../../report/index.ts";
 import { digests, flag, sha256Digest } from "../inputs.ts";
 import { loggedIn, loginInputs } from "../login.ts";
-import { configInput, programOf } from "../program.ts";
+import { configInput } from "../program.ts";
 import { runOf } from "../run.ts";
 import type { Action } from "../runner.ts";
-import { stateInputs, withState } from "../state.ts";
+import { openConfigured, stateInputs } from "../state.ts";
 import { toldOf } from "../told.ts";
 
 export const inputs = z.object({
@@ -33,9 +33,8 @@ export const action: Action<typeof inputs> = {
 	inputs,
 	run: async (given, plain) => {
 		const io = await loggedIn(plain, given);
-		const { program, gitCredentials } = withState(await programOf(given.config, io), given, io);
-		await using workspace = openWorkspace(program, io, { work: given.work, kept: "remote", gitCredentials });
-		const report = startReport(program.name, io, { dryRun: given["dry-run"], library: io.env["GITHUB_SHA"] });
+		await using workspace = await openConfigured(given, io);
+		const report = startReport(workspace.program.name, io, { dryRun: given["dry-run"], library: io.env["GITHUB_SHA"] });
 		await publishPlanned(workspace, report, {
 			planDigest: given.digest,
 			run: runOf(io).run,

@@ -1,12 +1,12 @@
 import * as z from "zod/mini";
-import { finishReport, openWorkspace, rememberRun, startReport } from "../../pipeline/index.ts";
+import { finishReport, rememberRun, startReport } from "../../pipeline/index.ts";
 import { BrewlineError } from "../../errors.ts";
 import { optionalText, sha256Digest } from "../inputs.ts";
-import { configInput, programOf } from "../program.ts";
+import { configInput } from "../program.ts";
 import { runOf } from "../run.ts";
 import type { Action } from "../runner.ts";
 import { toldOf } from "../told.ts";
-import { stateInputs, withState } from "../state.ts";
+import { openConfigured, stateInputs } from "../state.ts";
 
 export const inputs = z.object({
 	config: configInput,
@@ -21,14 +21,13 @@ export const inputs = z.object({
 export const action: Action<typeof inputs> = {
 	inputs,
 	run: async (given, io) => {
-		const { program, gitCredentials } = withState(await programOf(given.config, io), given, io);
-		await using workspace = openWorkspace(program, io, { work: given.work, kept: "remote", gitCredentials });
+		await using workspace = await openConfigured(given, io);
 		if (workspace.memory.where === undefined) {
 			throw new BrewlineError("usage", "there is no repository for the state", {
 				hint: "name one in the input state (own: this repository), or in the configuration's program.state.repository",
 			});
 		}
-		const report = startReport(program.name, io, { planOnly: true, library: io.env["GITHUB_SHA"] });
+		const report = startReport(workspace.program.name, io, { planOnly: true, library: io.env["GITHUB_SHA"] });
 		const { run, logAddress } = runOf(io);
 		const { tries, tags } = await rememberRun(workspace, {
 			planDigest: given.digest,
