@@ -4,6 +4,7 @@ import type { Definition, MergedEntry } from "../definition/index.ts";
 import { BrewlineError } from "../errors.ts";
 import { isDigest } from "../oci/index.ts";
 import type { CheckedEntry, Draft } from "./types.ts";
+import { entriesByTag } from "./versions.ts";
 
 /** What the FROMs of the checked entries are. */
 export interface Bases {
@@ -130,21 +131,6 @@ function lackOfOthers(
 		why: has === undefined ? "what its pin has could not be looked up" : `its pin has no ${arch}`,
 		fix: `Take ${arch} out of Architectures, or ask for another pin.`,
 	};
-}
-
-/** As `entriesWithTag`, for all tags at once. */
-function entriesByTag(entries: readonly MergedEntry[]): ReadonlyMap<string, readonly MergedEntry[]> {
-	const found = new Map<string, MergedEntry[]>();
-	for (const entry of entries) {
-		for (const tag of entry.SharedTags) {
-			const known = found.get(tag);
-			if (known === undefined) found.set(tag, [entry]);
-			else known.push(entry);
-		}
-	}
-	// A tag is no shared tag of any entry.
-	for (const entry of entries) for (const tag of entry.Tags) found.set(tag, [entry]);
-	return found;
 }
 
 /** Whether a FROM can only be an image of the library. */

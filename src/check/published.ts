@@ -1,7 +1,16 @@
 import type { Definition, MergedEntry, Selection } from "../definition/index.ts";
 import { naturalAscending } from "../oci/index.ts";
 import { type Draft, placeOf, placeOfTag } from "./types.ts";
-import { allTags, compareVersions, shown, type Version, versionBehind, versionOf } from "./versions.ts";
+import {
+	allTags,
+	compareVersions,
+	entriesByTag,
+	type EntriesByTag,
+	shown,
+	type Version,
+	versionBehind,
+	versionOf,
+} from "./versions.ts";
 
 export interface PublishedOptions {
 	/** What is published of an image now; undefined: it is new. */
@@ -15,7 +24,12 @@ export function checkPublished(selections: readonly Selection[], options: Publis
 	return selections.flatMap((selection) => {
 		const before = options.published(selection.name);
 		if (before === undefined) return [];
-		const change = { image: selection.name, before: byTag(before.entries), after: byTag(selection.entries), selection };
+		const change = {
+			image: selection.name,
+			before: entriesByTag(before.entries),
+			after: entriesByTag(selection.entries),
+			selection,
+		};
 		return [
 			...backwards(change),
 			...latest(change),
@@ -25,26 +39,11 @@ export function checkPublished(selections: readonly Selection[], options: Publis
 	});
 }
 
-/** By tag: all entries that have it. */
-type ByTag = ReadonlyMap<string, readonly MergedEntry[]>;
-
 interface Change {
 	readonly image: string;
-	readonly before: ByTag;
-	readonly after: ByTag;
+	readonly before: EntriesByTag;
+	readonly after: EntriesByTag;
 	readonly selection: Selection;
-}
-
-function byTag(entries: readonly MergedEntry[]): ByTag {
-	const found = new Map<string, MergedEntry[]>();
-	for (const entry of entries) {
-		for (const tag of allTags(entry)) {
-			const known = found.get(tag);
-			if (known === undefined) found.set(tag, [entry]);
-			else known.push(entry);
-		}
-	}
-	return found;
 }
 
 interface Moved {

@@ -79,6 +79,22 @@ export function allTags({ Tags, SharedTags }: Pick<MergedEntry, "Tags" | "Shared
 	return [...Tags, ...SharedTags];
 }
 
+/** By tag or shared tag: all entries that have it. */
+export type EntriesByTag = ReadonlyMap<string, readonly MergedEntry[]>;
+
+/** As `entriesWithTag`, for all tags at once. */
+export function entriesByTag(entries: readonly MergedEntry[]): EntriesByTag {
+	const found = new Map<string, MergedEntry[]>();
+	for (const entry of entries) {
+		for (const tag of allTags(entry)) {
+			const known = found.get(tag);
+			if (known === undefined) found.set(tag, [entry]);
+			else known.push(entry);
+		}
+	}
+	return found;
+}
+
 /** The version of an entry as a tag of it has it: of those with the same suffix, or for a tag without a version, of all. */
 export function versionBehind(entry: Pick<MergedEntry, "Tags" | "SharedTags">, tag: string): Version | undefined {
 	const full = fullVersions(entry);
