@@ -1,4 +1,5 @@
 import { counted, printable } from "../io/printable.ts";
+import { locationText } from "../report/failure.ts";
 import type { Style } from "../report/index.ts";
 import type { Checked } from "./check.ts";
 import { type Finding, sourceText } from "./types.ts";
@@ -12,10 +13,7 @@ export function textOf({ findings, suppressed }: Checked, style: Style): string 
 	).values()) {
 		const [finding] = group as [Finding];
 		const { severity, rule, image, tag, at, message, fix } = finding;
-		const place =
-			at === undefined
-				? ""
-				: `${[printable(at.file), at.line, at.column].filter((part) => part !== undefined).join(":")}: `;
+		const place = at === undefined ? "" : `${locationText(at)}: `;
 		const name = printable(tag === undefined ? image : `${image}:${tag}`);
 		lines.push(
 			`${place}${color[severity](severity)} ${style.bold(name)}: ${printable(message, 2000)}${printable(sourceText(finding))} [${rule}]`,

@@ -30,6 +30,11 @@ export function exitCodeOfReport(report: Report): number {
 	return report.outcome === "incomplete" ? errorCodes.incomplete.exit : 0;
 }
 
+/** `FILE:LINE:COLUMN`, as far as they are known. */
+export function locationText({ file, line, column }: NonNullable<FailureReport["at"]>): string {
+	return [printable(file), line, column].filter((part) => part !== undefined).join(":");
+}
+
 /** `FILE:LINE:COLUMN: MESSAGE`, and the hint on a line of its own. */
 export function failureText({ message, hint, at }: FailureReport): string {
 	const text = printable(message, 4000);
@@ -38,6 +43,5 @@ export function failureText({ message, hint, at }: FailureReport): string {
 	// Many messages begin with the file's name, for whoever sees no place.
 	const file = printable(at.file);
 	if (at.line === undefined && text.startsWith(file)) return `${text}${below}`;
-	const place = [file, at.line, at.column].filter((part) => part !== undefined).join(":");
-	return `${place}: ${text.startsWith(`${file}: `) ? text.slice(file.length + 2) : text}${below}`;
+	return `${locationText(at)}: ${text.startsWith(`${file}: `) ? text.slice(file.length + 2) : text}${below}`;
 }

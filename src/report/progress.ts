@@ -1,5 +1,6 @@
 import { printable } from "../io/printable.ts";
 import type { Log, LogEvent, Progress } from "../io/types.ts";
+import { locationText } from "./failure.ts";
 import type { Style } from "./style.ts";
 
 export interface TerminalOptions {
@@ -99,10 +100,7 @@ export function terminalLog(target: Target, options: TerminalOptions): TerminalL
 /** A message with its place and its hint. */
 export function messageLine(event: Extract<LogEvent, { type: "message" }>, style: Style): string {
 	const { at } = event;
-	const place =
-		at === undefined
-			? ""
-			: `${[printable(at.file), at.line, at.column].filter((part) => part !== undefined).join(":")}: `;
+	const place = at === undefined ? "" : `${locationText(at)}: `;
 	const mark = {
 		debug: style.dim("debug "),
 		info: "",
