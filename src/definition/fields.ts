@@ -1,5 +1,5 @@
 import { parseMaintainer } from "./maintainer.ts";
-import { fieldNames, isFieldName } from "./names.ts";
+import { buildFieldsBy, fieldNames, isFieldName } from "./names.ts";
 import { type Field, type Paragraph, placeInValue } from "./paragraphs.ts";
 import { type Problems, quote } from "./problems.ts";
 import { cleanPath, compareBytes, isListSpace, nearest, skipSpace, skipSpaceBack } from "./text.ts";
@@ -162,15 +162,7 @@ export function checkTags(tags: TagList, kind: () => string, problems: Problems)
 
 /** The plain fields: the paragraph's own, else those it inherits. An empty value replaces too. */
 export function readBuildFields(paragraph: Paragraph, inherited: BuildFields): BuildFields {
-	const value = (key: keyof BuildFields) => paragraph.fields.get(key)?.value ?? inherited[key];
-	return {
-		GitRepo: value("GitRepo"),
-		GitFetch: value("GitFetch"),
-		GitCommit: value("GitCommit"),
-		Directory: value("Directory"),
-		File: value("File"),
-		Builder: value("Builder"),
-	};
+	return buildFieldsBy((name) => paragraph.fields.get(name)?.value ?? inherited[name]);
 }
 
 /** `ARCH-Field` values, the paragraph's over those it inherits, as written, without empty ones. */

@@ -1,4 +1,4 @@
-import { buildFieldNames } from "./names.ts";
+import { buildFieldNames, buildFieldsBy } from "./names.ts";
 import type { BuildFields, Entry, MergedEntry, SharedTagGroup } from "./types.ts";
 
 /** Appends the tags of an entry to the earlier one that has the same build (spec/manifest.md, Merging). */
@@ -45,15 +45,7 @@ function buildKey(entry: Entry): string {
 
 /** What an entry is built from on one architecture: `ARCH-…` fields over the plain ones. */
 export function forArchitecture(entry: BuildFields & Pick<Entry, "archFields">, architecture: string): BuildFields {
-	const value = (name: keyof BuildFields) => entry.archFields[`${architecture}-${name}`] ?? entry[name];
-	return {
-		GitRepo: value("GitRepo"),
-		GitFetch: value("GitFetch"),
-		GitCommit: value("GitCommit"),
-		Directory: value("Directory"),
-		File: value("File"),
-		Builder: value("Builder"),
-	};
+	return buildFieldsBy((name) => entry.archFields[`${architecture}-${name}`] ?? entry[name]);
 }
 
 /** Shared tags that cover the same list of entries, grouped, in order of first appearance. */
