@@ -26,13 +26,18 @@ const imageReference = z.string().check(z.regex(/^[A-Za-z0-9[\]:._/@-]+$/));
 const builder = z.string().check(z.regex(/^tcp:\/\/[^/?#@\s]+:[0-9]{1,5}$/, { error: "must be tcp://HOST:PORT" }));
 const minutes = z.int().check(z.minimum(1), z.maximum(7200));
 
-const architecture = z.strictObject({
-	platform: z.optional(platform),
-	namespace: z.optional(z.nullable(repository)),
+/** Where builds run: of an architecture, or of what a policy is for. */
+const machine = {
 	runner: z.optional(z.nullable(label)),
 	builder: z.optional(builder),
 	emulate: z.optional(z.boolean()),
 	via: z.optional(architectureName),
+};
+
+const architecture = z.strictObject({
+	platform: z.optional(platform),
+	namespace: z.optional(z.nullable(repository)),
+	...machine,
 });
 
 const variable = z
@@ -57,10 +62,7 @@ const policy = z.strictObject({
 		z.string().check(z.regex(/^[0-9]{1,6}[mhd]$/, { error: "must be a time in minutes, hours or days: 90m, 48h, 7d" })),
 	),
 	timeLimit: z.optional(minutes),
-	runner: z.optional(z.nullable(label)),
-	builder: z.optional(builder),
-	emulate: z.optional(z.boolean()),
-	via: z.optional(architectureName),
+	...machine,
 	require: z.optional(z.array(z.enum(["test"])).check(z.maxLength(1))),
 });
 
