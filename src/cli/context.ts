@@ -8,6 +8,7 @@ import {
 	loadConfiguration,
 	type ScriptedImage,
 	type Program,
+	withoutImages,
 } from "../config/index.ts";
 import { type Io, nodeIo, printable, standardError, standardOutput, whenOutputIsLost } from "../io/index.ts";
 import {
@@ -183,12 +184,7 @@ export function chosenImages({ images, file, configured }: Context, name: string
 			hint: 'Go to the top of the image repository, or have one proposed: "brewline init".',
 		});
 	}
-	if (images.length === 0) {
-		throw new BrewlineError("config", "the configuration has no images", {
-			at: { file },
-			hint: "Describe the image of this repository in the block images; examples/ has some to copy.",
-		});
-	}
+	if (images.length === 0) throw withoutImages(file);
 	const chosen = images.filter(({ image }) => name === undefined || image === name);
 	if (chosen.length > 0) return chosen;
 	throw new BrewlineError("reference", `the configuration has no image ${printable(name ?? "", 200)}`, {

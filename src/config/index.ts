@@ -5,7 +5,7 @@ export type { ProposeConfig } from "./propose.ts";
 export { dockerProgram, dockerProposals, officialLibrary } from "./defaults.ts";
 export { architectureOptions, servedArchitectures } from "./architectures.ts";
 export { defineProgram } from "./program.ts";
-export { configurationLimit, loadConfig, loadConfiguration, loadImages } from "./load.ts";
+export { configurationLimit, loadConfig, loadConfiguration, loadImages, withoutImages } from "./load.ts";
 export { parseConfig } from "./parse.ts";
 export { blocksOf, configSchema, parseFile, type ConfigInput } from "./file.ts";
 export type { ProgramInput } from "./schema.ts";

@@ -26,8 +26,13 @@ export async function loadConfiguration(file: string): Promise<Configuration> {
 /** The images of a `brewline.yaml`, one at least. */
 export async function loadImages(file: string): Promise<readonly ImageConfig[]> {
 	const { images } = await loadConfiguration(file);
-	if (images.length > 0) return images;
-	throw new BrewlineError("config", "the configuration has no images", {
+	if (images.length === 0) throw withoutImages(file);
+	return images;
+}
+
+/** What is wrong with a configuration that describes no image, where one is needed. */
+export function withoutImages(file: string): BrewlineError {
+	return new BrewlineError("config", "the configuration has no images", {
 		at: { file },
 		hint: "Describe the image of this repository in the block images; examples/ has some to copy.",
 	});

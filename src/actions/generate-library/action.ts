@@ -2,7 +2,13 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import * as z from "zod/mini";
-import { type ImageConfig, loadConfiguration, type Program, type ScriptedImage } from "../../config/index.ts";
+import {
+	type ImageConfig,
+	loadConfiguration,
+	type Program,
+	type ScriptedImage,
+	withoutImages,
+} from "../../config/index.ts";
 import { BrewlineError } from "../../errors.ts";
 import { type Io, printable } from "../../io/index.ts";
 import {
@@ -49,12 +55,7 @@ export const action: Action<typeof inputs> = {
 		const { program: configured, images, scripts } = await loadConfiguration(given.config);
 		const program = idle === undefined ? configured : asUnmerged(configured);
 		sayScripted(scripts, io);
-		if (images.length === 0) {
-			throw new BrewlineError("config", "the configuration has no images", {
-				at: { file: given.config },
-				hint: "describe the image of this repository in the block images; examples/ has some to copy",
-			});
-		}
+		if (images.length === 0) throw withoutImages(given.config);
 		const temporary = await mkdtemp(path.join(io.env["RUNNER_TEMP"] ?? tmpdir(), "brewline-"));
 		try {
 			const optionsOf = (image: ImageConfig | undefined, dryRun: boolean) => {
