@@ -1,15 +1,15 @@
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type Report, reportSchema } from "../../src/report/index.ts";
+import type { Report } from "../../src/report/index.ts";
 import { breakLayout, type Defect, makeLayout } from "../fixtures/layouts/make-layout.ts";
 import {
 	type CommandWorld,
 	commitFolder,
 	definition,
-	type Ended,
 	openCommandWorld,
 	type Place,
+	reportOf,
 } from "../support/command.ts";
 import { makeRepository, type TestRepository } from "../support/git-repository.ts";
 
@@ -43,8 +43,6 @@ const commit = (files: Readonly<Record<string, string>>): string => {
 
 const dockerfile = (id: string, fields: Readonly<Record<string, string>> = {}): string =>
 	definition(address, { Builder: "buildkit", File: "Dockerfile", GitCommit: id, ...fields });
-
-const reportOf = ({ stdout }: Ended): Report => reportSchema.parse(JSON.parse(stdout));
 
 /** A run that ends before anything is written, to the registry or the work folder. */
 const refused = async (args = "run"): Promise<{ code: number | null; error: string }> => {

@@ -2,21 +2,25 @@ import { execFileSync } from "node:child_process";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type Report, reportSchema } from "../../src/report/index.ts";
-import { makeLayout } from "../fixtures/layouts/make-layout.ts";
+import type { Report } from "../../src/report/index.ts";
 import {
 	type CommandWorld,
-	commitFolder,
+	commitVersion,
 	definition,
 	type Ended,
 	openCommandWorld,
 	type Place,
+	reportOf,
 } from "../support/command.ts";
 import { makeRepository, type TestRepository } from "../support/git-repository.ts";
 
 // What people decide about tags, and what a run does not ask for, by the commands as a user starts them.
 
 const address = "https://github.com/brewline/samples-hello.git";
+const platforms = {
+	amd64: { os: "linux", architecture: "amd64" },
+	s390x: { os: "linux", architecture: "s390x" },
+} as const;
 let world: CommandWorld;
 let place: Place;
 let repository: TestRepository;
@@ -30,13 +34,7 @@ beforeEach(async () => {
 	await nextVersion();
 });
 
-const reportOf = ({ stdout }: Ended): Report => reportSchema.parse(JSON.parse(stdout));
-
-async function succeed(args: string | readonly string[]): Promise<Ended> {
-	const ended = await place.brewline(args);
-	if (ended.code !== 0) throw new Error(`${String(args)}: ${ended.code}: ${ended.stderr}`);
-	return ended;
-}
+const succeed = (args: string | readonly string[]): Promise<Ended> => place.succeed(args);
 
 const decide = (command: string, ...more: string[]) =>
 	place.brewline([...command.split(" "), "--by", "Somebody", ...more]);
@@ -47,18 +45,7 @@ let made = 0;
 async function nextVersion(): Promise<void> {
 	made++;
 	const folder = path.join(world.folder, `version-${made}`);
-	for (const architecture of ["amd64", "s390x"]) {
-		const layout = path.join(folder, architecture);
-		const { image } = await makeLayout("provenance-v1", layout, {
-			platform: { os: "linux", architecture },
-			tags: ["hello:1"],
-			layers: [{ version: String(made) }],
-		});
-		// An import is of one image.
-		writeFileSync(path.join(layout, "index.json"), JSON.stringify({ schemaVersion: 2, manifests: [image] }));
-	}
-	const commit = commitFolder(repository, folder);
-	const fields = { Architectures: "amd64, s390x", GitCommit: commit, Directory: "amd64", "s390x-Directory": "s390x" };
+	const fields = await commitVersion(repository, folder, platforms, String(made));
 	await place.define({ hello: definition(address, fields) });
 }
 
@@ -269,7 +256,7 @@ describe("what is known to be the same", () => {
 		await succeed("publish");
 		const report = reportOf({
 			stdout: execFileSync("cat", [place.file("report.json")], { encoding: "utf8" }),
-		} as Ended);
+		});
 		const from = tagOf(report, "latest").from;
 		expect(from).toMatch(/^[0-9a-f]{64}$/);
 		writeFileSync(

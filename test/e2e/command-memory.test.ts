@@ -5,8 +5,15 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { QueueRecord } from "../../src/builds/index.ts";
 import { nodeIo } from "../../src/io/index.ts";
 import { type Explanation, force, openWorkspace, type Workspace } from "../../src/pipeline/index.ts";
-import { type Report, reportSchema } from "../../src/report/index.ts";
-import { type CommandWorld, type Ended, nextSecond, openCommandWorld, type Place } from "../support/command.ts";
+import type { Report } from "../../src/report/index.ts";
+import {
+	type CommandWorld,
+	type Ended,
+	nextSecond,
+	openCommandWorld,
+	type Place,
+	reportOf,
+} from "../support/command.ts";
 import { makeRepository } from "../support/git-repository.ts";
 
 // What is remembered between runs, and what people decide, by the commands as a user starts them.
@@ -21,13 +28,7 @@ beforeEach(async () => {
 	place = await world.place();
 });
 
-const reportOf = ({ stdout }: Ended): Report => reportSchema.parse(JSON.parse(stdout));
-
-async function succeed(args: string | readonly string[]): Promise<Ended> {
-	const ended = await place.brewline(args);
-	expect({ args, code: ended.code, stderr: ended.stderr }).toMatchObject({ code: 0 });
-	return ended;
-}
+const succeed = (args: string | readonly string[]): Promise<Ended> => place.succeed(args);
 
 /** A file of the state's branch. */
 function remembered(file: string): Readonly<Record<"forced" | "records" | "tags", Readonly<Record<string, object>>>> {

@@ -1,13 +1,14 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Report, reportSchema } from "../../src/report/index.ts";
+import type { Report } from "../../src/report/index.ts";
 import {
 	type CommandWorld,
 	type Ended,
 	mainFile,
 	openCommandWorld,
 	type Place,
+	reportOf,
 	runProgram,
 } from "../support/command.ts";
 
@@ -18,9 +19,6 @@ beforeAll(async () => {
 	world = await openCommandWorld();
 });
 afterAll(() => world[Symbol.asyncDispose]());
-
-/** A report from standard output, where nothing else may stand. */
-const reportOf = ({ stdout }: Ended): Report => reportSchema.parse(JSON.parse(stdout));
 
 /** What a report says, without what differs from run to run. */
 const essence = ({ builds, tags, waiting, errors }: Report) => ({
@@ -35,20 +33,14 @@ const handOver = (place: Place): string[] => Object.keys(place.workFiles()).sort
 
 const snapshot = (place: Place) => ({ registry: place.content(), files: place.workFiles() });
 
-const succeed = async (place: Place, args: string): Promise<Ended> => {
-	const ended = await place.brewline(args);
-	expect({ args, code: ended.code, stderr: ended.stderr }).toMatchObject({ code: 0 });
-	return ended;
-};
-
 describe("the steps", () => {
 	it("hand over files, and end with the same content as a run", async () => {
 		const steps = await world.place();
-		await succeed(steps, "sources");
+		await steps.succeed("sources");
 		expect(handOver(steps)).toEqual(["sources.json"]);
 		expect(steps.requests).toEqual([]);
 
-		await succeed(steps, "plan");
+		await steps.succeed("plan");
 		const plan = JSON.parse(readFileSync(steps.file("plan.json"), "utf8")) as { legs: { id: string; arch: string }[] };
 		expect(plan.legs.map(({ arch }) => arch)).toEqual(["amd64", "arm64v8", "s390x"]);
 		expect(handOver(steps)).toEqual(
@@ -65,17 +57,17 @@ describe("the steps", () => {
 
 		// One leg after another, as the jobs of a workflow would, the last by what is left.
 		const [first] = plan.legs;
-		await succeed(steps, `build ${first!.id}`);
-		const rest = reportOf(await succeed(steps, "build --json"));
+		await steps.succeed(`build ${first!.id}`);
+		const rest = reportOf(await steps.succeed("build --json"));
 		expect(rest.builds.map(({ state }) => state)).toEqual(["present", "built", "built"]);
 		expect(handOver(steps).filter((name) => name.startsWith("results/"))).toHaveLength(3);
 		expect(steps.writes().some((request) => request.includes("/library/"))).toBe(false);
 
-		const published = reportOf(await succeed(steps, "publish --json"));
+		const published = reportOf(await steps.succeed("publish --json"));
 		expect(published.tags.map(({ change }) => change)).toEqual(["created", "created", "created"]);
 
 		const whole = await world.place();
-		await succeed(whole, "run");
+		await whole.succeed("run");
 		// The places differ in the port that stands in their references, and in nothing that a registry holds.
 		expect(steps.content()).toEqual(whole.content());
 		expect(Object.keys(whole.content()).length).toBeGreaterThan(20);
@@ -83,11 +75,11 @@ describe("the steps", () => {
 
 	it("do nothing a second time", async () => {
 		const place = await world.place();
-		await succeed(place, "run");
+		await place.succeed("run");
 		const before = place.content();
 		place.requests.length = 0;
-		for (const step of ["sources", "plan", "build", "publish", "run"]) await succeed(place, step);
-		const report = reportOf(await succeed(place, "run --json"));
+		for (const step of ["sources", "plan", "build", "publish", "run"]) await place.succeed(step);
+		const report = reportOf(await place.succeed("run --json"));
 		expect(report.builds.map(({ state }) => state)).toEqual(["present", "present", "present"]);
 		expect(report.tags.map(({ change }) => change)).toEqual(["unchanged", "unchanged", "unchanged"]);
 		expect(place.writes()).toEqual([]);
@@ -149,8 +141,8 @@ describe("policies", () => {
 		expect(place.writes().some((request) => request.includes("/library/"))).toBe(false);
 		expect(place.writes().some((request) => /\/s390x\/.*\/manifests\/latest$/.test(request))).toBe(true);
 
-		const predicted = reportOf(await succeed(place, "run --dry-run --json"));
-		const done = reportOf(await succeed(place, "run --json"));
+		const predicted = reportOf(await place.succeed("run --dry-run --json"));
+		const done = reportOf(await place.succeed("run --json"));
 		expect(ofTags(done)).toEqual(done.tags.map(() => ["created", 3]));
 		expect(ofTags(predicted)).toEqual(ofTags(done));
 	});
@@ -159,7 +151,7 @@ describe("policies", () => {
 		const place = await world.place();
 		const optional = { platforms: "optional", architectures: ["arm64v8"] } as const;
 		await place.configure({ policies: [optional] });
-		for (const step of ["sources", "plan --arch amd64,s390x", "build"]) await succeed(place, step);
+		for (const step of ["sources", "plan --arch amd64,s390x", "build"]) await place.succeed(step);
 		const published = await place.brewline("publish --json");
 		expect(published.code).toBe(7);
 		expect(reportOf(published).tags[0]!.notes.at(-1)).toBe(
@@ -175,18 +167,18 @@ describe("policies", () => {
 describe("a dry run", () => {
 	it("of the whole changes nothing, and says exactly what the real one then does", async () => {
 		const place = await world.place();
-		const predicted = reportOf(await succeed(place, "run --dry-run --json"));
+		const predicted = reportOf(await place.succeed("run --dry-run --json"));
 		expect(predicted).toMatchObject({ dryRun: true, outcome: "complete" });
 		expect(handOver(place)).toEqual([]);
 		expect(place.content()).toEqual({});
 		expect(place.writes()).toEqual([]);
 
-		const done = reportOf(await succeed(place, "run --json"));
+		const done = reportOf(await place.succeed("run --json"));
 		expect(essence(predicted)).toEqual(essence(done));
 		expect(predicted.builds.map(({ state }) => state)).toEqual(["planned", "planned", "planned"]);
 		expect(done.builds.map(({ state }) => state)).toEqual(["built", "built", "built"]);
 
-		const again = reportOf(await succeed(place, "run --dry-run --json"));
+		const again = reportOf(await place.succeed("run --dry-run --json"));
 		expect(again.builds.map(({ state }) => state)).toEqual(["present", "present", "present"]);
 		const seen = again.tags.map(({ remembered: _remembered, ...tag }) => tag);
 		expect(seen).toEqual(done.tags.map((tag) => ({ ...tag, change: "unchanged" })));
@@ -197,31 +189,31 @@ describe("a dry run", () => {
 		const dry = async (step: string): Promise<Ended> => {
 			const before = snapshot(place);
 			place.requests.length = 0;
-			const ended = await succeed(place, `${step} --dry-run --json`);
+			const ended = await place.succeed(`${step} --dry-run --json`);
 			expect({ step, writes: place.writes() }).toEqual({ step, writes: [] });
 			expect({ step, ...snapshot(place) }).toEqual({ step, ...before });
 			return ended;
 		};
 
 		const sources = await dry("sources");
-		expect((await succeed(place, "sources --json")).stdout).toBe(sources.stdout);
+		expect((await place.succeed("sources --json")).stdout).toBe(sources.stdout);
 		expect(readFileSync(place.file("sources.json"), "utf8")).toBe(sources.stdout);
 
 		const plan = reportOf(await dry("plan"));
-		const planned = reportOf(await succeed(place, "plan --json"));
+		const planned = reportOf(await place.succeed("plan --json"));
 		expect({ ...essence(plan), dryRun: plan.dryRun }).toEqual({ ...essence(planned), dryRun: true });
 		expect(planned.dryRun).toBe(false);
 
 		const { legs } = JSON.parse(readFileSync(place.file("plan.json"), "utf8")) as { legs: { id: string }[] };
-		await succeed(place, `build ${legs[1]!.id}`);
+		await place.succeed(`build ${legs[1]!.id}`);
 		const build = reportOf(await dry("build"));
-		const built = reportOf(await succeed(place, "build --json"));
+		const built = reportOf(await place.succeed("build --json"));
 		expect(build.builds.map(({ state }) => state)).toEqual(["planned", "present", "planned"]);
 		expect(built.builds.map(({ state }) => state)).toEqual(["built", "present", "built"]);
 		expect(essence(build)).toEqual(essence(built));
 
 		const publish = reportOf(await dry("publish"));
-		const published = reportOf(await succeed(place, "publish --json"));
+		const published = reportOf(await place.succeed("publish --json"));
 		// Everything is staged, so the digests are known as well.
 		expect(publish.tags).toEqual(published.tags);
 		expect(published.tags.map(({ change }) => change)).toEqual(["created", "created", "created"]);
@@ -229,9 +221,9 @@ describe("a dry run", () => {
 
 	it("says for people what would be built, where from and where to", async () => {
 		const place = await world.place();
-		await succeed(place, "sources");
-		await succeed(place, "plan");
-		const { stdout } = await succeed(place, "build --dry-run");
+		await place.succeed("sources");
+		await place.succeed("plan");
+		const { stdout } = await place.succeed("build --dry-run");
 		expect(stdout).toMatch(/^imported-1-0-amd64-[0-9a-f]{8} \(linux\/amd64, on ubuntu-24\.04\)$/m);
 		expect(stdout).toMatch(/^ {2}oci-import https:\/\/github\.com\/brewline\/samples-imported\.git#[0-9a-f]{40}:/m);
 		expect(stdout).toContain(`    to ${place.registry.host}/staging-amd64:`);
@@ -243,7 +235,7 @@ describe("what is printed", () => {
 	it("is JSON alone with --json, and the same as report.json", async () => {
 		const place = await world.place();
 		for (const step of ["sources", "plan", "build", "publish", "run"]) {
-			const { stdout } = await succeed(place, `${step} --json`);
+			const { stdout } = await place.succeed(`${step} --json`);
 			expect({ step, parsed: typeof JSON.parse(stdout) }).toEqual({ step, parsed: "object" });
 			const file = step === "sources" ? "sources.json" : "report.json";
 			expect({ step, stdout }).toEqual({ step, stdout: readFileSync(place.file(file), "utf8") });
@@ -294,9 +286,9 @@ describe("what is printed", () => {
 
 	it("shows what is done in detail with --verbose alone", async () => {
 		const place = await world.place();
-		await succeed(place, "sources");
-		const { stderr } = await succeed(place, "plan --verbose");
+		await place.succeed("sources");
+		const { stderr } = await place.succeed("plan --verbose");
 		expect(stderr).toContain("debug planned 3 builds in 3 legs; 0 waiting");
-		expect((await succeed(place, "plan")).stderr).not.toContain("debug");
+		expect((await place.succeed("plan")).stderr).not.toContain("debug");
 	});
 });

@@ -1,15 +1,16 @@
 import { rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type Report, reportSchema } from "../../src/report/index.ts";
-import { makeLayout } from "../fixtures/layouts/make-layout.ts";
+import { parsePlatform } from "../../src/oci/index.ts";
+import type { Report } from "../../src/report/index.ts";
 import {
 	type CommandWorld,
-	commitFolder,
+	commitVersion,
 	definition,
 	type Ended,
 	openCommandWorld,
 	type Place,
+	reportOf,
 } from "../support/command.ts";
 import { makeRepository, type TestRepository } from "../support/git-repository.ts";
 
@@ -31,32 +32,14 @@ beforeEach(async () => {
 	await nextVersion();
 });
 
-const reportOf = ({ stdout }: Ended): Report => reportSchema.parse(JSON.parse(stdout));
-
 let made = 0;
 
 /** Defines another version of the image, of other content, which has to be tested. */
 async function nextVersion(): Promise<void> {
 	made++;
 	const folder = path.join(world.folder, `version-${made}`);
-	for (const arch of arches) {
-		const [os, architecture, variant] = platforms[arch].split("/") as [string, string, string?];
-		const layout = path.join(folder, arch);
-		const { image } = await makeLayout("provenance-v1", layout, {
-			platform: { os, architecture, ...(variant === undefined ? {} : { variant }) },
-			tags: ["hello:1"],
-			layers: [{ version: String(made) }],
-		});
-		// An import is of one image.
-		writeFileSync(path.join(layout, "index.json"), JSON.stringify({ schemaVersion: 2, manifests: [image] }));
-	}
-	const directories = Object.fromEntries(arches.slice(1).map((arch) => [`${arch}-Directory`, arch]));
-	const fields = {
-		Architectures: arches.join(", "),
-		GitCommit: commitFolder(repository, folder),
-		Directory: "amd64",
-		...directories,
-	};
+	const parsed = Object.fromEntries(arches.map((arch) => [arch, parsePlatform(platforms[arch])]));
+	const fields = await commitVersion(repository, folder, parsed, String(made));
 	await place.define({ hello: definition(address, fields) });
 	const library = path.join(place.folder, "library");
 	await place.configure({ library, policies: [{ images: ["hello"], require: ["test"] }] });

@@ -3,14 +3,13 @@ import { lstatSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "nod
 import path from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Adopted, PruneResult } from "../../src/pipeline/index.ts";
-import { type Report, reportSchema } from "../../src/report/index.ts";
 import { nodeIo } from "../../src/io/index.ts";
 import { tabJson } from "../../src/json/index.ts";
 import { type Index, parseReference, printReference, sha256Of } from "../../src/oci/index.ts";
 import { printLeg, printPlan, readLeg, readPlan } from "../../src/plan/index.ts";
 import { createRegistryClient } from "../../src/registry/index.ts";
 import { importedLayout } from "../fixtures/samples/layout.ts";
-import { type CommandWorld, type Ended, openCommandWorld, type Place } from "../support/command.ts";
+import { type CommandWorld, type Ended, openCommandWorld, type Place, reportOf } from "../support/command.ts";
 import { makeRepository } from "../support/git-repository.ts";
 import { stageImage } from "../support/publishing.ts";
 
@@ -26,13 +25,7 @@ beforeEach(async () => {
 	place = await world.place();
 });
 
-const reportOf = ({ stdout }: Ended): Report => reportSchema.parse(JSON.parse(stdout));
-
-async function succeed(args: string): Promise<Ended> {
-	const ended = await place.brewline(args);
-	expect({ args, code: ended.code, stderr: ended.stderr }).toMatchObject({ code: 0 });
-	return ended;
-}
+const succeed = (args: string | readonly string[]): Promise<Ended> => place.succeed(args);
 
 /** The definition of the sample, with other content for amd64. */
 function changed(text: string): string {

@@ -16,7 +16,10 @@ import path from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import type { Program } from "../../src/config/index.ts";
 import { nodeIo } from "../../src/io/index.ts";
+import type { Platform } from "../../src/oci/index.ts";
 import { startRegistry, type RegistryServerOptions, type RunningRegistry } from "../../src/registry/index.ts";
+import { type Report, reportSchema } from "../../src/report/index.ts";
+import { makeLayout } from "../fixtures/layouts/make-layout.ts";
 import type { TestEntry, TestRepository } from "./git-repository.ts";
 import type { GitServer } from "./git-server.ts";
 import { openSampleWorld, writeSampleConfig } from "./sample-world.ts";
@@ -42,6 +45,11 @@ export interface Ended {
 /** Starts the command line from the sources, as a user does, in an environment of its own: no engine, no credentials. */
 export function brewline(args: readonly string[], options: CommandOptions): Promise<Ended> {
 	return runProgram(process.execPath, [mainFile, ...args], options);
+}
+
+/** The report on standard output, where nothing else may stand. */
+export function reportOf({ stdout }: Pick<Ended, "stdout">): Report {
+	return reportSchema.parse(JSON.parse(stdout));
 }
 
 /** Any program, to its end, with what it wrote. */
@@ -100,6 +108,8 @@ export interface Place {
 	readonly configure: (change: Partial<Program>) => Promise<void>;
 	/** Starts `brewline` with these arguments, separated by blanks where they are one text. */
 	readonly brewline: (args: string | readonly string[], options?: Partial<CommandOptions>) => Promise<Ended>;
+	/** The same, where it has to end with 0. */
+	readonly succeed: (args: string | readonly string[]) => Promise<Ended>;
 	/** A file below the work folder. */
 	readonly file: (name: string) => string;
 }
@@ -150,6 +160,8 @@ async function openPlace(
 	const configure = (change: Partial<Program>): Promise<void> =>
 		writeSampleConfig(path.join(folder, "brewline.yaml"), { ...program, ...change });
 	await configure({});
+	const start: Place["brewline"] = (args, given = {}) =>
+		brewline(typeof args === "string" ? args.split(" ") : args, { cwd: folder, ...given });
 	return {
 		folder,
 		program,
@@ -170,8 +182,12 @@ async function openPlace(
 			await configure({ library });
 		},
 		configure,
-		brewline: (args, given = {}) =>
-			brewline(typeof args === "string" ? args.split(" ") : args, { cwd: folder, ...given }),
+		brewline: start,
+		succeed: async (args) => {
+			const ended = await start(args);
+			if (ended.code !== 0) throw new Error(`${String(args)}: ${ended.code}: ${ended.stderr}`);
+			return ended;
+		},
 		file: (name) => path.join(folder, ".brewline", name),
 	};
 }
@@ -208,6 +224,31 @@ export function definition(repository: string, fields: Readonly<Record<string, s
 	};
 	const lines = Object.entries(all).map(([key, value]) => `${key}: ${value}\n`);
 	return `Maintainers: Test <test@example.com> (@test)\n\nTags: 1, latest\n${lines.join("")}`;
+}
+
+/**
+ * Commits a version of an image, by architecture in a folder of that name, as an `oci-import` takes it; of another version, the
+ * content is another. Gives back the fields of its definition.
+ */
+export async function commitVersion(
+	repository: TestRepository,
+	folder: string,
+	platforms: Readonly<Record<string, Platform>>,
+	version: string,
+): Promise<Readonly<Record<string, string>>> {
+	for (const [arch, platform] of Object.entries(platforms)) {
+		const layout = path.join(folder, arch);
+		const { image } = await makeLayout("provenance-v1", layout, { platform, tags: ["hello:1"], layers: [{ version }] });
+		// An import is of one image.
+		writeFileSync(path.join(layout, "index.json"), JSON.stringify({ schemaVersion: 2, manifests: [image] }));
+	}
+	const arches = Object.keys(platforms);
+	return {
+		Architectures: arches.join(", "),
+		GitCommit: commitFolder(repository, folder),
+		Directory: arches[0]!,
+		...Object.fromEntries(arches.slice(1).map((arch) => [`${arch}-Directory`, arch])),
+	};
 }
 
 /** Commits a folder, with its symbolic links, as the branch `main`. */
