@@ -9,5 +9,5 @@ export { configurationLimit, loadConfig, loadConfiguration, loadImages, withoutI
 export { parseConfig } from "./parse.ts";
 export { blocksOf, configSchema, parseFile, type ConfigInput } from "./file.ts";
 export type { ProgramInput } from "./schema.ts";
-export { deadlineOf, durationOf, policyOf, type Policy } from "./policy.ts";
+export { deadlineOf, durationOf, policyOf, type Policy, unmatchedImages } from "./policy.ts";
 export { compileExpression, groupNames, isRepositoryPath, parseTemplate, type TemplatePart } from "./text.ts";

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { deadlineOf, defineProgram, durationOf, policyOf, type PolicyRule } from "./index.ts";
+import { deadlineOf, defineProgram, durationOf, policyOf, type PolicyRule, unmatchedImages } from "./index.ts";
 
 const policiesOf = (...policies: readonly PolicyRule[]) => ({ ...defineProgram(), policies });
 
@@ -112,6 +112,15 @@ describe("images of a rule", () => {
 		["php**:8", "php:8", true],
 	])("%s and %s: %s", (pattern, tag, expected) => {
 		expect(holds(pattern, tag)).toBe(expected);
+	});
+
+	it("are told where they match nothing that there is", () => {
+		const program = policiesOf({ images: ["php:8*", "node"] }, {}, { images: ["phq", "node:*-alpine"], timeLimit: 1 });
+		expect(unmatchedImages(program, new Set(["php:8.1", "node:22"]))).toEqual([
+			"program.policies.2.images.0: phq",
+			"program.policies.2.images.1: node:*-alpine",
+		]);
+		expect(unmatchedImages(policiesOf({ timeLimit: 1 }), new Set())).toEqual([]);
 	});
 
 	it("match if one of several tags does", () => {

@@ -91,6 +91,18 @@ function matches(rule: PolicyRule, tags: readonly string[], arch: string): boole
 	return tags.some(matcher);
 }
 
+/**
+ * The images in rules that are none of these full tags, as `program.policies.0.images.1: NAME`: a rule that is mistyped holds
+ * for nothing, and nobody would miss it before the day on which it is needed.
+ */
+export function unmatchedImages({ policies }: Pick<Program, "policies">, tags: ReadonlySet<string>): readonly string[] {
+	return policies.flatMap(({ images = [] }, rule) =>
+		images.flatMap((image, index) =>
+			tags.values().some(imagePattern(image)) ? [] : [`program.policies.${rule}.images.${index}: ${image}`],
+		),
+	);
+}
+
 /** `NAME` is all tags of an image; `*` in it, or in `NAME:TAG`, any run of characters. */
 export function imagePattern(pattern: string): (tag: string) => boolean {
 	const whole = pattern.includes(":") ? pattern : `${pattern}:*`;

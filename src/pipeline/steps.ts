@@ -14,7 +14,7 @@ import {
 	type LookupCache,
 	type StagedOptions,
 } from "../builds/index.ts";
-import { architectureOptions, type Program, servedArchitectures } from "../config/index.ts";
+import { architectureOptions, type Program, servedArchitectures, unmatchedImages } from "../config/index.ts";
 import { loadLibrary } from "../definition/index.ts";
 import { BrewlineError, messageOf } from "../errors.ts";
 import { writeWhole } from "../io/files.ts";
@@ -66,6 +66,19 @@ export async function computeSources(workspace: Workspace): Promise<Sources> {
 		{ program, git },
 	);
 	await save(workspace, file, () => writeSources(computed));
+	const tags = new Set(
+		Object.values(computed).flatMap(({ arches }) => Object.values(arches).flatMap((one) => one.tags)),
+	);
+	const unmatched = unmatchedImages(program, tags);
+	if (unmatched.length > 0) {
+		io.log({
+			type: "message",
+			level: "warning",
+			code: "config",
+			text: `policies name what the library has no tag of: ${printable(unmatched.join(", "), 1000)}`,
+			hint: "correct the name, or take it out once the image is gone: a rule that matches nothing is not obeyed",
+		});
+	}
 	return computed;
 }
 

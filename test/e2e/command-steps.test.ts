@@ -124,6 +124,14 @@ describe("the steps", () => {
 describe("policies", () => {
 	const ofTags = (report: Report) => report.tags.map(({ change, platforms }) => [change, platforms.length]);
 
+	it("for images that there are not are warned of", async () => {
+		const place = await world.place();
+		await place.configure({ policies: [{ images: ["imported", "importd:*"], platforms: "required" }] });
+		expect((await place.succeed("sources")).stderr).toContain(
+			"policies name what the library has no tag of: program.policies.0.images.1: importd:*\n",
+		);
+	});
+
 	it("hold each tag for what is required, in a dry run as in a real one, and the exit status says so", async () => {
 		const place = await world.place();
 		await place.configure({ policies: [{ platforms: "required", architectures: ["arm64v8"] }] });
