@@ -108,6 +108,40 @@ describe("http", () => {
 		expect([get.headers["x-length"], await text(get.body)]).toEqual(["none", ""]);
 	});
 
+	it("gives back the memory of what is sent where nobody else has it, and of nothing that has more than was sent", async () => {
+		const all = Buffer.alloc(300_000, "c");
+		const pieces = [Buffer.alloc(100_000, "a"), Buffer.alloc(200_000, "b"), all.subarray(0, 50_000)];
+		const send = (release: boolean) =>
+			io.http({ method: "PUT", url, body: { length: 350_000, release, open: () => Readable.from([...pieces]) } });
+		const whole = `${"a".repeat(100_000)}${"b".repeat(200_000)}${"c".repeat(50_000)}`;
+		expect((await text((await send(false)).body)) === whole).toBe(true);
+		expect(pieces.map(({ length }) => length)).toEqual([100_000, 200_000, 50_000]);
+		expect((await text((await send(true)).body)) === whole).toBe(true);
+		expect(pieces.map(({ length }) => length)).toEqual([0, 0, 50_000]);
+		expect(all.length).toBe(300_000);
+	});
+
+	it("ends what is to be given back where the other side breaks off or the stream fails", async () => {
+		const broken = net.createServer((socket) => socket.on("error", () => {}).once("data", () => socket.destroy()));
+		broken.listen(0, "127.0.0.1");
+		await once(broken, "listening");
+		const { port } = broken.address() as net.AddressInfo;
+		const endless = Readable.from(
+			(function* () {
+				for (;;) yield Buffer.alloc(100_000);
+			})(),
+			{ objectMode: false },
+		);
+		const body = { length: 1e12, release: true, open: () => endless };
+		await expect(io.http({ method: "PUT", url: new URL(`http://127.0.0.1:${port}/`), body })).rejects.toMatchObject({
+			code: expect.stringMatching(/ECONNRESET|EPIPE/) as string,
+		});
+		await vi.waitFor(() => {
+			expect(endless.destroyed).toBe(true);
+		});
+		broken.close();
+	});
+
 	it("does not wait for ever for headers that come byte by byte", async () => {
 		vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
 		try {

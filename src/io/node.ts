@@ -1,4 +1,6 @@
 import { spawn } from "node:child_process";
+import type { ClientRequest } from "node:http";
+import type { Readable } from "node:stream";
 import timers from "node:timers";
 import type { Clock, Exec, Io, Log, Send } from "./types.ts";
 
@@ -159,8 +161,34 @@ function nodeSend(env: Io["env"]): Send {
 				stream.once("error", (error) => {
 					outgoing.destroy(error);
 				});
-				stream.pipe(outgoing);
+				if (body.release === true) pipeReleasing(stream, outgoing);
+				else stream.pipe(outgoing);
 				outgoing.once("close", () => stream.destroy());
 			}
 		});
+}
+
+/**
+ * Like `pipe`, but that pieces are given back as soon as they are sent. Collected, those that lived through a stall of the other
+ * side would come to 64 MB first.
+ */
+function pipeReleasing(stream: Readable, outgoing: ClientRequest): void {
+	stream.on("data", (piece: Buffer) => {
+		// It takes no more, and its end comes with its "close".
+		if (outgoing.destroyed) return;
+		const takesMore = outgoing.write(piece, (error) => {
+			// What was not sent may still be in the system's hands.
+			if (error == null) release(piece);
+		});
+		if (!takesMore) stream.pause();
+	});
+	outgoing.on("drain", () => stream.resume());
+	stream.once("end", () => {
+		if (!outgoing.destroyed) outgoing.end();
+	});
+}
+
+/** Frees the memory of a piece that has it to itself. */
+function release({ buffer, byteLength }: Buffer): void {
+	if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0);
 }

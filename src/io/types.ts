@@ -45,8 +45,11 @@ export interface HttpRequest {
 	readonly method: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
 	readonly url: URL;
 	readonly headers?: Readonly<Record<string, string>>;
-	/** Bytes, or a stream of known length that can be opened again for another try. */
-	readonly body?: Uint8Array | { readonly length: number; open(): Readable };
+	/**
+	 * Bytes, or a stream of known length that can be opened again for another try. `release`: nobody else has its pieces, so that
+	 * each gives its memory back as soon as it is sent, instead of waiting to be collected. Default: no.
+	 */
+	readonly body?: Uint8Array | { readonly length: number; readonly release?: boolean; open(): Readable };
 	readonly signal?: AbortSignal;
 }
 
@@ -54,7 +57,7 @@ export interface HttpResponse {
 	readonly status: number;
 	/** Names in lower case; repeated headers joined with `, `. */
 	readonly headers: Readonly<Record<string, string | undefined>>;
-	/** To be read to its end or destroyed by the caller. */
+	/** To be read to its end or destroyed by the caller, whose own its pieces are. */
 	readonly body: Readable;
 }
 

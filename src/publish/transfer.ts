@@ -228,7 +228,7 @@ export function transfer(client: RegistryClient, { referrers = false }: Transfer
 				throw nowhere("blob", blob.digest, from);
 			}
 			try {
-				await client.putBlob(repository, blob, reopened(first, open));
+				await client.putBlob(repository, blob, reopened(first, open), undefined, { release: true });
 			} finally {
 				// Nobody has read it where no upload could be opened.
 				first.destroy();

@@ -372,12 +372,14 @@ export function createRegistryClient(
 		blob: Pick<Descriptor, "digest" | "size">,
 		source: BlobSource,
 		from?: Reference,
+		{ release = false }: { readonly release?: boolean } = {},
 	): Promise<void> {
 		algorithmOf(blob.digest);
 		const endpoint = endpointOf(repository.host, "write", options);
 		const doing = `uploading ${blob.digest} to ${show(endpoint, repository)}`;
 		const chunkSize = options.chunkSize ?? Infinity;
-		const upload: Upload = { transport, endpoint, scopes: pushScopes(repository), blob, source, doing, chunkSize };
+		const scopes = pushScopes(repository);
+		const upload: Upload = { transport, endpoint, scopes, blob, source, release, doing, chunkSize };
 		let mountable =
 			from !== undefined && canonicalHost(from.host) === canonicalHost(repository.host) ? from : undefined;
 		let session: Session | undefined;

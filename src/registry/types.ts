@@ -63,12 +63,14 @@ export interface RegistryClient {
 	/**
 	 * Uploads (streamed, digest and size checked). Does not look first. With `from`, a repository of the same host, it is
 	 * mounted from there, and uploaded only if the registry does not do that. The source is opened again for each try.
+	 * `release`: nobody else has what the source gives, as of one that was just read; what is sent gives its memory back at once.
 	 */
 	putBlob(
 		repository: Reference,
 		descriptor: Pick<Descriptor, "digest" | "size">,
 		source: BlobSource,
 		from?: Reference,
+		options?: { readonly release?: boolean },
 	): Promise<void>;
 	/** Cross-repository mount on one host; false where the registry did not do it. */
 	mountBlob(repository: Reference, digest: string, from: Reference): Promise<boolean>;

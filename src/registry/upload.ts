@@ -14,6 +14,8 @@ export interface Upload {
 	readonly scopes: readonly string[];
 	readonly blob: Pick<Descriptor, "digest" | "size">;
 	readonly source: BlobSource;
+	/** Whether nobody else has what the source gives. */
+	readonly release: boolean;
 	/** Larger blobs go up in pieces of so many bytes. */
 	readonly chunkSize: number;
 	/** For messages: `uploading sha256:… to ghcr.io/org/name`. */
@@ -56,7 +58,7 @@ export async function sendBlob(upload: Upload, session: Session): Promise<void> 
 	const read = sequentialReader(upload.source, blob, upload.doing);
 	try {
 		if (session.offset === 0 && blob.size <= Math.max(chunkSize, session.least)) {
-			await close(upload, session, { length: blob.size, open: () => read.whole() });
+			await close(upload, session, { length: blob.size, release: upload.release, open: () => read.whole() });
 			return;
 		}
 		for (let corrections = 0; session.offset < blob.size;) {
