@@ -88,6 +88,7 @@ const disturbed = async (
 		},
 	});
 	place.fail(() => undefined);
+	expect({ request, met: sent > 0 }).toEqual({ request, met: true });
 	return { ...ended, milliseconds: performance.now() - sent };
 };
 
