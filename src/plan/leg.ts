@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import { maxParents } from "../sources/limits.ts";
 import { readHandover, writeHandover, type HandoverFormat, type ReadOptions } from "./handover.ts";
 import {
 	architecture,
@@ -55,7 +56,7 @@ const legBuild = z.strictObject({
 		read: z.boolean(),
 	}),
 	/** In the order of the FROMs. */
-	parents: z.array(parent).check(z.maxLength(200)),
+	parents: z.array(parent).check(z.maxLength(maxParents)),
 	/** All but `org.opencontainers.image.created`, in the order of spec/build.md; empty for `classic`. */
 	annotations: z.record(line, line),
 	/** The generator with its arguments; null: no SBOM. */

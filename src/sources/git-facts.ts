@@ -5,6 +5,7 @@ import type { Io } from "../io/types.ts";
 import type { Platform } from "../oci/index.ts";
 import type { SourceCandidate, SourceFacts } from "./assemble.ts";
 import { dockerfileName, maxDockerfile, withCommits } from "./fetched.ts";
+import { maxParents } from "./limits.ts";
 
 export interface GitFactsOptions {
 	readonly git: Pick<GitStore, "repository">;
@@ -28,9 +29,6 @@ export async function gitFacts(
 	return { facts, errors: [...errors.values()] };
 }
 
-/** As many as a leg takes (src/plan/leg.ts): each is asked of a registry, which allows so many questions a minute. */
-const maxImages = 200;
-
 async function factsOf(
 	{ place, arch }: SourceCandidate,
 	repository: GitRepository,
@@ -53,8 +51,8 @@ async function factsOf(
 	}
 	const found = resolveFroms(await dockerfile, platformOf(arch));
 	const images = new Set(found.froms).size;
-	if (images > maxImages) {
-		const what = `${dockerfileName(directory, File)} needs ${images} images, and at most ${maxImages} are looked up for one`;
+	if (images > maxParents) {
+		const what = `${dockerfileName(directory, File)} needs ${images} images, and at most ${maxParents} are looked up for one`;
 		throw new BrewlineError("dockerfile", what, { hint: "build it in several steps, each an image of its own" });
 	}
 	return { checksum, epoch, ...found };
