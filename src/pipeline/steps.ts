@@ -66,6 +66,13 @@ export async function computeSources(workspace: Workspace): Promise<Sources> {
 		{ program, git },
 	);
 	await save(workspace, file, () => writeSources(computed));
+	warnOfPolicies(workspace, computed);
+	return computed;
+}
+
+/** A rule for images that there are not is no error: they may have been taken out of the library. */
+function warnOfPolicies({ program, io }: Workspace, computed: Sources): void {
+	if (program.policies.every(({ images }) => images === undefined)) return;
 	const tags = new Set(
 		Object.values(computed).flatMap(({ arches }) => Object.values(arches).flatMap((one) => one.tags)),
 	);
@@ -79,7 +86,6 @@ export async function computeSources(workspace: Workspace): Promise<Sources> {
 			hint: "correct the name, or take it out once the image is gone: a rule that matches nothing is not obeyed",
 		});
 	}
-	return computed;
 }
 
 /**
