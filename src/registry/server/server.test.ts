@@ -44,6 +44,24 @@ async function ask(
 	return { status: response.status, headers: response.headers, text: await response.text() };
 }
 
+/** A registry in a process of its own, which can be killed. */
+async function startProcess(directory: string): Promise<{ readonly url: string; readonly kill: () => Promise<void> }> {
+	const script = `
+		import { startRegistry } from ${JSON.stringify(path.join(import.meta.dirname, "index.ts"))};
+		const server = await startRegistry({ directory: ${JSON.stringify(directory)} });
+		console.log(server.url);`;
+	const child = spawn(process.execPath, ["--input-type=module", "--eval", script]);
+	const gone = once(child, "exit");
+	const [line] = (await once(child.stdout, "data")) as [Buffer];
+	return {
+		url: line.toString().trim(),
+		kill: async () => {
+			child.kill("SIGKILL");
+			await gone;
+		},
+	};
+}
+
 const codesOf = ({ text }: Answer) =>
 	(JSON.parse(text) as { errors: { code: string }[] }).errors.map(({ code }) => code);
 
@@ -445,20 +463,12 @@ describe("in a folder", () => {
 
 	test("a server that is killed in the middle of an upload loses nothing that it acknowledged", async () => {
 		const directory = path.join(folder, "killed");
-		const script = `
-			import { startRegistry } from ${JSON.stringify(path.join(import.meta.dirname, "index.ts"))};
-			const server = await startRegistry({ directory: ${JSON.stringify(directory)} });
-			console.log(server.url);`;
-		const child = spawn(process.execPath, ["--input-type=module", "--eval", script]);
-		const gone = once(child, "exit");
-		const [line] = (await once(child.stdout, "data")) as [Buffer];
-		const killed = { url: line.toString().trim() };
+		const killed = await startProcess(directory);
 		await upload(killed, "name", "{}");
 		await put(killed, "/v2/name/manifests/tag", manifestText());
 		const { headers } = await ask(killed, "POST", "/v2/name/blobs/uploads/");
 		await ask(killed, "PATCH", headers.get("location")!, "half");
-		child.kill("SIGKILL");
-		await gone;
+		await killed.kill();
 		const server = await startRegistry({ directory });
 		expect((await ask(server, "GET", "/v2/name/manifests/tag")).text).toBe(manifestText());
 		expect((await ask(server, "GET", `/v2/name/blobs/${sha256("{}")}`)).text).toBe("{}");
@@ -471,14 +481,7 @@ describe("in a folder", () => {
 
 	test("a server that cannot start takes no upload away from the one that runs there", async () => {
 		const directory = path.join(folder, "twice");
-		const script = `
-			import { startRegistry } from ${JSON.stringify(path.join(import.meta.dirname, "index.ts"))};
-			const server = await startRegistry({ directory: ${JSON.stringify(directory)} });
-			console.log(server.url);`;
-		const child = spawn(process.execPath, ["--input-type=module", "--eval", script]);
-		const gone = once(child, "exit");
-		const [line] = (await once(child.stdout, "data")) as [Buffer];
-		const first = { url: line.toString().trim() };
+		const first = await startProcess(directory);
 		const { headers } = await ask(first, "POST", "/v2/name/blobs/uploads/");
 		await ask(first, "PATCH", headers.get("location")!, "half");
 		await expect(startRegistry({ directory, port: Number(new URL(first.url).port) })).rejects.toMatchObject({
@@ -486,8 +489,7 @@ describe("in a folder", () => {
 		});
 		const end = `${headers.get("location")!}?digest=${sha256("half")}`;
 		expect((await ask(first, "PUT", end)).status).toBe(201);
-		child.kill("SIGKILL");
-		await gone;
+		await first.kill();
 	});
 
 	test("what others keep in the folder stays", async () => {
