@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import type { ClientRequest } from "node:http";
 import type { Readable } from "node:stream";
 import timers from "node:timers";
+import { download, release } from "./download.ts";
 import type { Clock, Exec, Io, Log, Send } from "./types.ts";
 
 export interface NodeIoOptions {
@@ -96,27 +97,44 @@ function nodeExec(env: Io["env"]): Exec {
 /** Milliseconds without a byte in either direction; some registries take their time to store a large layer. */
 const idleLimit = 120_000;
 
-/** Connections are kept and shared by all requests of one `Io`; proxies are taken from its environment. */
+const proxyVariables = ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"];
+
+/**
+ * Connections are kept and shared by all requests of one `Io`, but for large bodies; proxies are taken from its environment.
+ */
 function nodeSend(env: Io["env"]): Send {
-	const load = () => {
-		// Half of the commands ask nobody, and do not wait for these to be loaded. Imported, they would read each of their names,
-		// and the one for web sockets loads all of fetch.
-		const http = process.getBuiltinModule("node:http");
-		const https = process.getBuiltinModule("node:https");
-		// Not limited here: a copy holds one connection while it waits for another.
-		const options = { keepAlive: true, proxyEnv: env as NodeJS.ProcessEnv };
-		return {
-			plain: { request: http.request, agent: new http.Agent(options) },
-			secure: { request: https.request, agent: new https.Agent(options) },
-		};
+	const exchange = nodeExchange(env);
+	const isProxied = proxyVariables.some((name) => (env[name] ?? "") !== "");
+	/** Origins that sent a large body in a transfer coding. */
+	const coding = new Set<string>();
+	return async (request) => {
+		const { method, url, large = false } = request;
+		const isPlain = method === "GET" && url.username === "" && url.password === "";
+		if (large && isPlain && !isProxied && !coding.has(url.origin)) {
+			const response = await download(request, idleLimit);
+			if (response !== undefined) return response;
+			coding.add(url.origin);
+		}
+		return exchange(request);
 	};
-	let loaded: ReturnType<typeof load> | undefined;
+}
+
+function nodeExchange(env: Io["env"]): Send {
+	// Half of the commands ask nobody, and do not wait for these to be loaded. Imported, they would read each of their names,
+	// and the one for web sockets loads all of fetch.
+	const load = (name: "node:http" | "node:https") => {
+		const { Agent, request } = process.getBuiltinModule(name);
+		// Not limited here: a copy holds one connection while it waits for another.
+		return { request, agent: new Agent({ keepAlive: true, proxyEnv: env }) };
+	};
+	let plain: ReturnType<typeof load> | undefined;
+	let secure: ReturnType<typeof load> | undefined;
 	return (request) =>
 		new Promise((resolve, reject) => {
-			const { plain, secure } = (loaded ??= load());
+			const isSecure = request.url.protocol === "https:";
+			const protocol = isSecure ? (secure ??= load("node:https")) : (plain ??= load("node:http"));
 			const body = request.body;
 			const length = body === undefined ? undefined : body.length;
-			const protocol = request.url.protocol === "https:" ? secure : plain;
 			const outgoing = protocol.request(request.url, {
 				method: request.method,
 				agent: protocol.agent,
@@ -186,9 +204,4 @@ function pipeReleasing(stream: Readable, outgoing: ClientRequest): void {
 	stream.once("end", () => {
 		if (!outgoing.destroyed) outgoing.end();
 	});
-}
-
-/** Frees the memory of a piece that has it to itself. */
-function release({ buffer, byteLength }: Buffer): void {
-	if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0);
 }

@@ -51,6 +51,8 @@ export interface HttpRequest {
 	 */
 	readonly body?: Uint8Array | { readonly length: number; readonly release?: boolean; open(): Readable };
 	readonly signal?: AbortSignal;
+	/** A large body is to be expected: it is worth a connection of its own. Default: no. */
+	readonly large?: boolean;
 }
 
 export interface HttpResponse {

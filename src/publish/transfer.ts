@@ -29,12 +29,13 @@ export interface Transfer {
 	readonly putManifest: (target: Reference, content: ManifestContent, find: Find) => Promise<void>;
 	/**
 	 * Has the blob in the repository: mounted, or copied from there. Throws `reference` where it is nowhere; one that has URLs
-	 * to be fetched from may be.
+	 * to be fetched from may be. Once all of it has been read, the registry has only to store it: `onRead`.
 	 */
 	readonly ensureBlob: (
 		repository: Reference,
 		blob: Omit<Child, "mediaType">,
 		from: Reference | undefined,
+		onRead?: () => void,
 	) => Promise<BlobOutcome>;
 	/** Whether a manifest is known to be in a repository, or is being brought there. */
 	readonly isKnown: (repository: Reference, digest: string) => boolean;
@@ -208,7 +209,7 @@ export function transfer(client: RegistryClient, { referrers = false }: Transfer
 
 	const isKnown: Transfer["isKnown"] = (repository, digest) => manifests.has(keyOf(repository, digest));
 
-	const ensureBlob: Transfer["ensureBlob"] = (repository, blob, source) =>
+	const ensureBlob: Transfer["ensureBlob"] = (repository, blob, source, onRead = () => {}) =>
 		once(blobs, repository, blob.digest, async () => {
 			const from = source ?? repository;
 			const elsewhere = !isSameRepository(from, repository);
@@ -218,7 +219,7 @@ export function transfer(client: RegistryClient, { referrers = false }: Transfer
 			if ((!elsewhere || blob.size > worthAsking) && (await client.hasBlob(repository, blob.digest))) {
 				return "present";
 			}
-			const open = () => client.getBlob(from, blob, { checked: false });
+			const open = () => client.getBlob(from, blob);
 			const first = elsewhere ? await open() : undefined;
 			if (first === undefined) {
 				// Layers that may not be given away are fetched from their URLs, by those who pull.
@@ -227,6 +228,7 @@ export function transfer(client: RegistryClient, { referrers = false }: Transfer
 				}
 				throw nowhere("blob", blob.digest, from);
 			}
+			first.once("end", onRead);
 			try {
 				await client.putBlob(repository, blob, reopened(first, open), undefined, { release: true });
 			} finally {

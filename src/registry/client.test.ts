@@ -212,22 +212,30 @@ async function* endless() {
 }
 
 describe("blobs", () => {
-	test("unchecked, it is as it comes, and putBlob does not take what is wrong", async () => {
-		await using server = await registry(({ method }) => (method === "GET" ? { kind: "corrupt" } : undefined));
+	test("that are wrong are neither read to their end nor put, also as another blob than they were checked for", async () => {
+		let corrupt = true;
+		await using server = await registry(({ method }) =>
+			corrupt && method === "GET" ? { kind: "corrupt" } : undefined,
+		);
 		const client = createRegistryClient(testIo());
 		const bytes = Buffer.from("a blob");
 		const blob = describing(bytes);
 		await client.putBlob(server.reference("name"), blob, sourceOf(bytes));
-		const read = async () => (await client.getBlob(server.reference("name"), blob, { checked: false }))!;
-		expect((await bytesOf(await read())).subarray(1)).toEqual(bytes.subarray(1));
-		await expect(bytesOf(await client.getBlob(server.reference("name"), blob))).rejects.toMatchObject({
-			code: "digest",
-		});
+		const read = async () => (await client.getBlob(server.reference("name"), blob))!;
+		await expect(bytesOf(await read())).rejects.toMatchObject({ code: "digest" });
 		const wrong = await read();
 		await expect(client.putBlob(server.reference("other"), blob, () => wrong)).rejects.toMatchObject({
 			code: "digest",
 		});
 		expect(await client.hasBlob(server.reference("other"), blob.digest)).toBe(false);
+
+		corrupt = false;
+		const right = await read();
+		const another = describing(Buffer.from("A blob"));
+		await expect(client.putBlob(server.reference("other"), another, () => right)).rejects.toMatchObject({
+			code: "digest",
+		});
+		expect(await client.hasBlob(server.reference("other"), another.digest)).toBe(false);
 	});
 
 	const content = Buffer.from("0123456789".repeat(2000));
@@ -362,100 +370,108 @@ describe("blobs", () => {
 		}
 	});
 
-	test("a body that breaks off is read on from there", async () => {
-		let gets = 0;
-		const ranges: unknown[] = [];
-		await using server = await registry((request) => {
-			if (request.method !== "GET") return undefined;
-			ranges.push(request.headers["range"]);
-			return gets++ < 2 ? { kind: "truncate", bytes: 9000 } : undefined;
+	describe.each([
+		["a small one", content],
+		["a large one, over a connection of its own", Buffer.alloc(9_000_000, content)],
+	])("%s", (_kind, content) => {
+		test("a body that breaks off is read on from there", async () => {
+			let gets = 0;
+			const ranges: unknown[] = [];
+			await using server = await registry((request) => {
+				if (request.method !== "GET") return undefined;
+				ranges.push(request.headers["range"]);
+				return gets++ < 2 ? { kind: "truncate", bytes: 9000 } : undefined;
+			});
+			const io = testIo();
+			const client = createRegistryClient(io);
+			await client.putBlob(server.reference("name"), describing(content), sourceOf(content));
+			expect(await bytesOf(await client.getBlob(server.reference("name"), describing(content)))).toEqual(content);
+			expect(ranges).toEqual([undefined, "bytes=9000-", "bytes=18000-"]);
 		});
-		const io = testIo();
-		const client = createRegistryClient(io);
-		await client.putBlob(server.reference("name"), describing(content), sourceOf(content));
-		expect(await bytesOf(await client.getBlob(server.reference("name"), describing(content)))).toEqual(content);
-		expect(ranges).toEqual([undefined, "bytes=9000-", "bytes=18000-"]);
-	});
 
-	test("a registry that knows no ranges is read again from the start", async () => {
-		await using server = await scripted((_, response, number) => {
-			response.writeHead(200, { "content-length": content.length });
-			if (number === 1) response.write(content.subarray(0, 5000), () => response.destroy());
-			else response.end(content);
+		test("a registry that knows no ranges is read again from the start", async () => {
+			await using server = await scripted((_, response, number) => {
+				response.writeHead(200, { "content-length": content.length });
+				if (number === 1) response.write(content.subarray(0, 5000), () => response.destroy());
+				else response.end(content);
+			});
+			const client = createRegistryClient(testIo());
+			expect(await bytesOf(await client.getBlob(parseReference(`${server.host}/name`), describing(content)))).toEqual(
+				content,
+			);
 		});
-		const client = createRegistryClient(testIo());
-		expect(await bytesOf(await client.getBlob(parseReference(`${server.host}/name`), describing(content)))).toEqual(
-			content,
-		);
+
+		test.each([
+			[
+				"breaks off every time",
+				(response: Parameters<typeof reply>[0]) =>
+					response.writeHead(200, { "content-length": String(content.length) }).write("0123", () => response.destroy()),
+				"registry",
+				"broke off after",
+			],
+			[
+				"always ends early",
+				(response: Parameters<typeof reply>[0]) => response.writeHead(200, { connection: "close" }).end("0123"),
+				"digest",
+				`has 4 bytes, not ${content.length}`,
+			],
+			[
+				"never ends",
+				(response: Parameters<typeof reply>[0]) => Readable.from(endless(), { objectMode: false }).pipe(response),
+				"digest",
+				`has more than its ${content.length} bytes`,
+			],
+			[
+				"is another",
+				(response: Parameters<typeof reply>[0]) => reply(response, 200, {}, Buffer.alloc(content.length)),
+				"digest",
+				"has the digest",
+			],
+		])("a body that %s is an error for who reads it", async (_, answer, code, message) => {
+			await using server = await scripted((_request, response) => {
+				answer(response);
+			});
+			const client = createRegistryClient(testIo());
+			const blob = await client.getBlob(parseReference(`${server.host}/name`), describing(content));
+			const error = await bytesOf(blob).catch((e: unknown) => e);
+			expect(error).toMatchObject({ code, message: expect.stringContaining(message) });
+		});
+
+		test("a part that was not asked for, and content that vanishes, are errors", async () => {
+			await using server = await scripted((_, response, number) => {
+				if (number === 1 || number === 3) {
+					response.writeHead(200, { "content-length": content.length });
+					response.write(content.subarray(0, 5000), () => response.destroy());
+				} else if (number === 2) reply(response, 206, { "content-range": "bytes 1-2/3" }, "xx");
+				else reply(response, 404);
+			});
+			const client = createRegistryClient(testIo());
+			const repository = parseReference(`${server.host}/name`);
+			await expect(bytesOf(await client.getBlob(repository, describing(content)))).rejects.toThrow("another part");
+			await expect(bytesOf(await client.getBlob(repository, describing(content)))).rejects.toThrow("vanished");
+		});
+
+		test("a reader that turns away ends the download", async () => {
+			let closed: () => void;
+			const ended = new Promise<void>((resolve) => {
+				closed = resolve;
+			});
+			await using server = await scripted((_, response) => {
+				response.on("close", () => closed()).writeHead(200, { "content-length": 2 ** 40 });
+				Readable.from(endless(), { objectMode: false }).pipe(response);
+			});
+			const client = createRegistryClient(testIo());
+			const blob = await client.getBlob(parseReference(`${server.host}/name`), { digest: sha256("x"), size: 2 ** 40 });
+			for await (const _ of blob!) break;
+			await ended;
+			expect(blob!.destroyed).toBe(true);
+		});
 	});
 
 	test.each([
-		[
-			"breaks off every time",
-			(response: Parameters<typeof reply>[0]) =>
-				response.writeHead(200, { "content-length": "20000" }).write("0123", () => response.destroy()),
-			"registry",
-			"broke off after",
-		],
-		[
-			"always ends early",
-			(response: Parameters<typeof reply>[0]) => response.writeHead(200, { connection: "close" }).end("0123"),
-			"digest",
-			"has 4 bytes, not 20000",
-		],
-		[
-			"never ends",
-			(response: Parameters<typeof reply>[0]) => Readable.from(endless(), { objectMode: false }).pipe(response),
-			"digest",
-			"has more than its 20000 bytes",
-		],
-		[
-			"is another",
-			(response: Parameters<typeof reply>[0]) => reply(response, 200, {}, Buffer.alloc(20_000)),
-			"digest",
-			"has the digest",
-		],
-	])("a body that %s is an error for who reads it", async (_, answer, code, message) => {
-		await using server = await scripted((_request, response) => {
-			answer(response);
-		});
-		const client = createRegistryClient(testIo());
-		const blob = await client.getBlob(parseReference(`${server.host}/name`), describing(content));
-		const error = await bytesOf(blob).catch((e: unknown) => e);
-		expect(error).toMatchObject({ code, message: expect.stringContaining(message) });
-	});
-
-	test("a part that was not asked for, and content that vanishes, are errors", async () => {
-		await using server = await scripted((_, response, number) => {
-			if (number === 1 || number === 3) {
-				response.writeHead(200, { "content-length": content.length });
-				response.write(content.subarray(0, 5000), () => response.destroy());
-			} else if (number === 2) reply(response, 206, { "content-range": "bytes 1-2/3" }, "xx");
-			else reply(response, 404);
-		});
-		const client = createRegistryClient(testIo());
-		const repository = parseReference(`${server.host}/name`);
-		await expect(bytesOf(await client.getBlob(repository, describing(content)))).rejects.toThrow("another part");
-		await expect(bytesOf(await client.getBlob(repository, describing(content)))).rejects.toThrow("vanished");
-	});
-
-	test("a reader that turns away ends the download", async () => {
-		let closed: () => void;
-		const ended = new Promise<void>((resolve) => {
-			closed = resolve;
-		});
-		await using server = await scripted((_, response) => {
-			response.on("close", () => closed());
-			Readable.from(endless(), { objectMode: false }).pipe(response);
-		});
-		const client = createRegistryClient(testIo());
-		const blob = await client.getBlob(parseReference(`${server.host}/name`), { digest: sha256("x"), size: 2 ** 40 });
-		for await (const _ of blob!) break;
-		await ended;
-		expect(blob!.destroyed).toBe(true);
-	});
-
-	test("nothing is read that cannot be passed on: who does not take it stops the whole stream", async () => {
+		["that has a length", true],
+		["in chunks", false],
+	])("nothing of a body %s is read that cannot be passed on: who does not take it stops all", async (_, hasLength) => {
 		const size = 128 * 1024 * 1024;
 		const piece = Buffer.alloc(1024 * 1024, 5);
 		const hash = createHash("sha256");
@@ -464,8 +480,11 @@ describe("blobs", () => {
 		let produced = 0;
 		let receive: () => void = () => {};
 		await using server = await scripted((request, response) => {
-			if (request.method === "GET") Readable.from(pieces(), { objectMode: false }).pipe(response);
-			else if (request.method === "POST") reply(response, 202, { location: "/upload" });
+			if (request.method === "GET") {
+				if (hasLength) response.writeHead(200, { "content-length": String(size) });
+				const content = Readable.from(pieces(), { objectMode: false });
+				content.pipe(response).once("close", () => content.destroy());
+			} else if (request.method === "POST") reply(response, 202, { location: "/upload" });
 			else {
 				receive = () => {
 					request.resume().on("end", () => reply(response, 201));
@@ -473,7 +492,7 @@ describe("blobs", () => {
 			}
 		});
 		function* pieces() {
-			for (; produced < size; produced += piece.length) yield piece;
+			for (produced = 0; produced < size; produced += piece.length) yield piece;
 		}
 		const client = createRegistryClient(testIo());
 		const repository = parseReference(`${server.host}/name`);

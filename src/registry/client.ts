@@ -1,4 +1,4 @@
-import { pipeline, type Readable } from "node:stream";
+import type { Readable } from "node:stream";
 import { BrewlineError, messageOf } from "../errors.ts";
 import { printable } from "../io/printable.ts";
 import type { Io } from "../io/types.ts";
@@ -16,7 +16,7 @@ import { version } from "../version.ts";
 import { answerOf, discard, readLimited, saysDenied, saysMissing } from "./answer.ts";
 import { capabilitiesOf } from "./capabilities.ts";
 import { createAuthorizer, type CredentialSource } from "./auth.ts";
-import { algorithmOf, checkBytes, checkedStream, digestOfBytes } from "./digest.ts";
+import { algorithmOf, checkBytes, contentCheck, digestOfBytes, markChecked } from "./digest.ts";
 import { canonicalHost, endpointOf, repositoryPath, type Endpoint, type HostOptions } from "./hosts.ts";
 import { createLimiter, type Limiter } from "./limiter.ts";
 import { createPace } from "./pace.ts";
@@ -52,6 +52,9 @@ export interface RegistryClientOptions extends HostOptions {
 	/** Blobs of more bytes are uploaded in pieces of so many. Default: never in pieces. */
 	readonly chunkSize?: number;
 }
+
+/** Bytes: from there on a connection of its own costs a blob nothing that can be seen. */
+const large = 8 * 1024 * 1024;
 
 const manifestTypes = [
 	mediaTypes.ociIndex,
@@ -282,7 +285,6 @@ export function createRegistryClient(
 	async function getBlob(
 		repository: Reference,
 		blob: Pick<Descriptor, "digest" | "size">,
-		{ checked = true }: { readonly checked?: boolean } = {},
 	): Promise<Readable | undefined> {
 		algorithmOf(blob.digest);
 		const path = `${repositoryPath(repository)}/blobs/${blob.digest}`;
@@ -292,7 +294,7 @@ export function createRegistryClient(
 		const open = (start: number): Promise<Part | undefined> =>
 			readOrMissing(repository, doing, async () => {
 				const headers = start === 0 ? undefined : { range: `bytes=${start}-` };
-				const ask = { ...askFor(repository, "GET", path, headers), paced: false };
+				const ask = { ...askFor(repository, "GET", path, headers), paced: false, large: blob.size >= large };
 				const response = await read(ask, doing, 200, 206);
 				if (response.status === 200) return { body: response.body, at: 0 };
 				if (response.headers["content-range"]?.startsWith(`bytes ${start}-`) === true) {
@@ -318,9 +320,9 @@ export function createRegistryClient(
 			pace: () => createPace(io.clock),
 			signal: io.signal,
 			again,
+			check: contentCheck(blob, doing),
 		});
-		// Errors reach the reader through the checked stream.
-		return checked ? pipeline(content, checkedStream(blob, doing), () => {}) : content;
+		return markChecked(content, blob);
 	}
 
 	/** Opens an upload, with a mount where there is something to mount from; undefined: it was mounted. */

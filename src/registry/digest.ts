@@ -1,5 +1,5 @@
 import { createHash, type Hash } from "node:crypto";
-import { Transform, type TransformCallback } from "node:stream";
+import { pipeline, Transform, type Readable, type TransformCallback } from "node:stream";
 import { BrewlineError } from "../errors.ts";
 import { parseDigest, type Descriptor } from "../oci/index.ts";
 
@@ -27,38 +27,70 @@ export function checkBytes(
 	}
 }
 
+/** Checks content that comes in piece by piece. */
+export interface ContentCheck {
+	/** Takes the next piece, and gives the one before it, if there is one. Throws where there are more bytes than expected. */
+	take(piece: Buffer): Buffer | undefined;
+	/** The last piece, if there is one. Throws where all together is not what was expected. */
+	end(): Buffer | undefined;
+}
+
 /**
- * Passes bytes through and fails if they are not what digest and size say. The last piece is kept back until all is
- * checked, so who reads wrong content never gets the whole of it, and an upload of it stays incomplete.
+ * A check of what digest and size say. The last piece is kept back until all is checked, so who reads wrong content never gets
+ * the whole of it, and an upload of it stays incomplete.
  */
-export function checkedStream(expected: Pick<Descriptor, "digest" | "size">, what: string): Transform {
+export function contentCheck(expected: Pick<Descriptor, "digest" | "size">, what: string): ContentCheck {
 	const algorithm = algorithmOf(expected.digest);
 	const hash: Hash = createHash(algorithm);
 	let size = 0;
 	let kept: Buffer | undefined;
-	return new Transform({
-		transform(chunk: Buffer, _encoding, callback: TransformCallback) {
-			size += chunk.length;
-			if (size > expected.size) {
-				callback(mismatch(`${what} has more than its ${expected.size} bytes`));
-				return;
-			}
-			hash.update(chunk);
+	return {
+		take: (piece) => {
+			size += piece.length;
+			if (size > expected.size) throw mismatch(`${what} has more than its ${expected.size} bytes`);
+			hash.update(piece);
 			const ready = kept;
-			kept = chunk;
-			callback(null, ready);
+			kept = piece;
+			return ready;
 		},
-		flush(callback) {
+		end: () => {
 			const digest = `${algorithm}:${hash.digest("hex")}`;
-			if (size !== expected.size) {
-				callback(mismatch(`${what} has ${size} bytes, not ${expected.size}`));
-			} else if (digest === expected.digest) {
-				callback(null, kept);
-			} else {
-				callback(mismatch(`${what} has the digest ${digest}, not ${expected.digest}`));
-			}
+			if (size !== expected.size) throw mismatch(`${what} has ${size} bytes, not ${expected.size}`);
+			if (digest !== expected.digest) throw mismatch(`${what} has the digest ${digest}, not ${expected.digest}`);
+			return kept;
 		},
+	};
+}
+
+/** Streams that are checked already, and for what digest. */
+const checkedStreams = new WeakMap<Readable, string>();
+
+/** Has a stream that a check for this digest is part of count as checked. */
+export function markChecked(stream: Readable, { digest }: Pick<Descriptor, "digest">): Readable {
+	checkedStreams.set(stream, digest);
+	return stream;
+}
+
+/** The stream with a check of its content, unless it has that already; it fails where the content is not right. */
+export function checkedStream(stream: Readable, expected: Pick<Descriptor, "digest" | "size">, what: string): Readable {
+	if (checkedStreams.get(stream) === expected.digest) return stream;
+	const check = contentCheck(expected, what);
+	const attempt = (step: () => Buffer | undefined, callback: TransformCallback): void => {
+		let ready: Buffer | undefined;
+		try {
+			ready = step();
+		} catch (error) {
+			callback(error as Error);
+			return;
+		}
+		callback(null, ready);
+	};
+	const transform = new Transform({
+		transform: (piece: Buffer, _encoding, callback) => attempt(() => check.take(piece), callback),
+		flush: (callback) => attempt(() => check.end(), callback),
 	});
+	// One that has failed before it is read tells so as well. Who ends it early has lost interest in its errors.
+	return pipeline(stream, transform, () => {});
 }
 
 function mismatch(message: string): BrewlineError {

@@ -1,13 +1,17 @@
+import { once } from "node:events";
 import { Readable } from "node:stream";
 import { setImmediate as soon } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { BrewlineError } from "../errors.ts";
+import { contentCheck, digestOfBytes, type ContentCheck } from "./digest.ts";
 import { createPace } from "./pace.ts";
 import { resumed, type Part, type Resuming } from "./resume.ts";
 
 // What the client's own tests do not come to: a body that ends in each way before, while and after it is wanted.
 
 const content = Buffer.from("0123456789");
+const described = { digest: digestOfBytes(content), size: content.length };
+const unchecked: ContentCheck = { take: (piece) => piece, end: () => undefined };
 const reset = Object.assign(new Error("reset"), { code: "ECONNRESET" });
 
 /** From `at` on, and then an end of this kind. */
@@ -29,6 +33,7 @@ function reading(first: Part, more: readonly Part[] = [], change: Partial<Resumi
 		tries: 4,
 		pace: () => createPace({ now: () => 0 }),
 		signal: new AbortController().signal,
+		check: contentCheck(described, "it"),
 		again: (position, failures) => {
 			asked.push(`${position} after ${failures}`);
 			return Promise.resolve(rest.shift()!);
@@ -60,11 +65,13 @@ describe("a body", () => {
 		const mebibyte = 1024 * 1024;
 		const size = 8 * mebibyte;
 		const again = (position: number): Promise<Part> => Promise.resolve(long(position, mebibyte));
-		const { whole } = reading(long(0, mebibyte), [], { size, again });
+		const { whole } = reading(long(0, mebibyte), [], { size, again, check: unchecked });
 		expect((await Array.fromAsync(whole)).reduce((sum, { length }) => sum + length, 0)).toBe(size);
 
 		const few = (position: number): Promise<Part> => Promise.resolve(long(position, mebibyte - 1));
-		await expect(reading(long(0, mebibyte), [], { size, again: few }).whole.toArray()).rejects.toThrow("broke off");
+		await expect(
+			reading(long(0, mebibyte), [], { size, again: few, check: unchecked }).whole.toArray(),
+		).rejects.toThrow("broke off");
 	});
 
 	test("goes on in the middle of a piece of what comes from the beginning again", async () => {
@@ -86,6 +93,20 @@ describe("a body", () => {
 			expect(await textOf(whole)).toBe(content.toString());
 			expect(asked).toEqual(["0 after 0"]);
 		}
+	});
+
+	test.each<[string, Part, Part[], string]>([
+		["other bytes", part(0, "012345678X", "whole"), [], "it has the digest"],
+		["other bytes, and breaks at its end", part(0, "012345678X", reset), [], "it has the digest"],
+		["other bytes in one of its parts", part(0, "01X", reset), [part(3, "3456789", "whole")], "it has the digest"],
+		["more bytes", part(0, "01234567890", "whole"), [], "it has more than its 10 bytes"],
+	])("that has %s fails before its last piece", async (_, first, more, message) => {
+		const { whole, asked } = reading(first, more);
+		const got: Buffer[] = [];
+		whole.on("data", (piece: Buffer) => got.push(piece));
+		await expect(once(whole, "end")).rejects.toThrow(message);
+		expect(got.length).toBeLessThan(content.length);
+		expect(asked).toHaveLength(more.length);
 	});
 
 	test("that nobody wants any more ends, and so does what is asked for meanwhile", async () => {
@@ -120,7 +141,7 @@ describe("a body", () => {
 				this.push(Buffer.alloc(1000));
 			},
 		});
-		const { whole } = reading({ body, at: 0 }, [], { size: Infinity });
+		const { whole } = reading({ body, at: 0 }, [], { size: Infinity, check: unchecked });
 		whole.once("readable", () => {});
 		for (let turn = 0; turn < 200; turn++) await soon();
 		expect(given).toBeLessThan(whole.readableHighWaterMark + 10_000);

@@ -2,6 +2,7 @@ import { Readable } from "node:stream";
 import { BrewlineError } from "../errors.ts";
 import type { Pace } from "./pace.ts";
 import { isConnectionError } from "./retry.ts";
+import type { ContentCheck } from "./digest.ts";
 
 /** A body, and the place in the whole that its first byte has. */
 export interface Part {
@@ -18,6 +19,7 @@ export interface Resuming {
 	readonly tries: number;
 	readonly pace: () => Pace;
 	readonly signal: AbortSignal;
+	readonly check: ContentCheck;
 	/** Another body, from there on or from before it, after the one before broke off. */
 	readonly again: (position: number, failures: number) => Promise<Part>;
 }
@@ -26,11 +28,11 @@ export interface Resuming {
 const worthwhile = 1024 * 1024;
 
 /**
- * The whole of what comes in parts: where one breaks off, or comes in too slowly, another goes on. The pieces are handed on as
- * they are, without a promise for each: a layer has tens of thousands of them.
+ * The whole of what comes in parts, checked: where one breaks off, or comes in too slowly, another goes on. The pieces are handed
+ * on as they are, without a promise or another stream for each: a layer has thousands of them.
  */
 export function resumed(first: Part, resuming: Resuming): Readable {
-	const { size, doing, tries, signal } = resuming;
+	const { size, doing, tries, signal, check } = resuming;
 	let position = 0;
 	/** Where the last one broke off. */
 	let broken = 0;
@@ -69,18 +71,19 @@ export function resumed(first: Part, resuming: Resuming): Readable {
 		pace = resuming.pace();
 		body
 			.on("data", (chunk: Buffer) => {
+				let wanted = true;
 				try {
 					pace.received(chunk.length);
+					const skipped = Math.min(chunk.length, position - at);
+					at += chunk.length;
+					if (skipped < chunk.length) {
+						position += chunk.length - skipped;
+						const ready = check.take(skipped === 0 ? chunk : chunk.subarray(skipped));
+						wanted = ready === undefined || whole.push(ready);
+					}
 				} catch (error) {
 					end(error);
 					return;
-				}
-				const skipped = Math.min(chunk.length, position - at);
-				at += chunk.length;
-				let wanted = true;
-				if (skipped < chunk.length) {
-					position += chunk.length - skipped;
-					wanted = whole.push(skipped === 0 ? chunk : chunk.subarray(skipped));
 				}
 				if (wanted) pace.waiting();
 				else part.body.pause();
@@ -98,8 +101,15 @@ export function resumed(first: Part, resuming: Resuming): Readable {
 		failures = position - broken >= worthwhile ? 1 : failures + 1;
 		broken = position;
 		// With all of it there, it does not matter how the connection ended.
-		if (position >= size || (error === undefined && failures >= tries)) {
-			whole.push(null);
+		const isMismatch = error instanceof BrewlineError;
+		if (!isMismatch && (position >= size || (error === undefined && failures >= tries))) {
+			try {
+				const last = check.end();
+				if (last !== undefined) whole.push(last);
+				whole.push(null);
+			} catch (cause) {
+				whole.destroy(cause as Error);
+			}
 		} else if (error !== undefined && (!isConnectionError(error) || signal.aborted || failures >= tries)) {
 			const text = `${doing} broke off after ${position} of ${size} bytes`;
 			whole.destroy(error instanceof BrewlineError ? error : new BrewlineError("registry", text, { cause: error }));

@@ -20,6 +20,8 @@ export interface Ask {
 	readonly scopes: readonly string[];
 	/** Whether a body that comes in too slowly fails; default: yes. No: whoever reads it sees to that. */
 	readonly paced?: boolean;
+	/** Whether a large body is to be expected; default: no. */
+	readonly large?: boolean;
 }
 
 /** An answer, and the host that it is from where that is not the registry's own. */
@@ -98,6 +100,7 @@ export function createTransport(
 			},
 			...(request.body === undefined ? {} : { body: request.body }),
 			signal: io.signal,
+			...(request.large === true ? { large: true } : {}),
 		});
 		admission.answered(response);
 		const { status } = response;

@@ -52,14 +52,10 @@ export interface RegistryClient {
 	/** Bytes; undefined where the blob is missing. */
 	blobSize(repository: Reference, digest: string): Promise<number | undefined>;
 	/**
-	 * A stream that fails at its end if digest or size differ; undefined where the blob is missing. Without `checked` it is as
-	 * it comes, for `putBlob`, which checks it: hashing is most of what a copy takes.
+	 * A stream that fails at its end if digest or size differ; undefined where the blob is missing. `putBlob` knows it, and does
+	 * not check it again: hashing is most of what a copy takes.
 	 */
-	getBlob(
-		repository: Reference,
-		descriptor: Pick<Descriptor, "digest" | "size">,
-		options?: { readonly checked?: boolean },
-	): Promise<Readable | undefined>;
+	getBlob(repository: Reference, descriptor: Pick<Descriptor, "digest" | "size">): Promise<Readable | undefined>;
 	/**
 	 * Uploads (streamed, digest and size checked). Does not look first. With `from`, a repository of the same host, it is
 	 * mounted from there, and uploaded only if the registry does not do that. The source is opened again for each try.

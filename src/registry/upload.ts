@@ -1,4 +1,4 @@
-import { pipeline, Readable } from "node:stream";
+import { Readable } from "node:stream";
 import { BrewlineError } from "../errors.ts";
 import type { HttpResponse } from "../io/types.ts";
 import type { Descriptor } from "../oci/index.ts";
@@ -201,10 +201,7 @@ function sequentialReader(
 
 	function whole(): Readable {
 		end();
-		const opened = source();
-		const checked = checkedStream(blob, `${doing}: the content`);
-		// One that has failed before it is read tells so as well. Who ends it early has lost interest in its errors.
-		stream = pipeline(opened, checked, () => {});
+		stream = checkedStream(source(), blob, `${doing}: the content`);
 		return stream;
 	}
 
