@@ -1,7 +1,10 @@
 import { BrewlineError } from "../errors.ts";
 
-/** Runs tasks, at most so many at a time, in the order in which they were given. */
-export type Limit = <T>(task: () => Promise<T>) => Promise<T>;
+/**
+ * Runs tasks, at most so many at a time, in the order in which they were given. One that only waits for others any more may
+ * leave, so that the next begins.
+ */
+export type Limit = <T>(task: (leave: () => void) => Promise<T>) => Promise<T>;
 
 /**
  * After the first task that failed, and once the signal is aborted, no further one is started: those that still wait
@@ -29,6 +32,11 @@ export function limit(atOnce: number, signal: AbortSignal, options: { readonly k
 		next();
 	};
 	return async (task) => {
+		let isGone = false;
+		const leave = () => {
+			if (!isGone) done();
+			isGone = true;
+		};
 		if (running >= atOnce) {
 			await new Promise<void>((resolve) => {
 				waiting.push(resolve);
@@ -43,14 +51,14 @@ export function limit(atOnce: number, signal: AbortSignal, options: { readonly k
 			if (failure !== undefined) {
 				throw failure.error;
 			}
-			return await task();
+			return await task(leave);
 		} catch (error) {
 			if (options.keepGoing !== true) {
 				failure ??= { error };
 			}
 			throw error;
 		} finally {
-			done();
+			leave();
 		}
 	};
 }

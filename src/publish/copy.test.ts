@@ -1,3 +1,5 @@
+import { randomBytes } from "node:crypto";
+import { finished } from "node:stream/promises";
 import { describe, expect, test } from "vitest";
 import { contentAt, stageImage, world, type AttestationShape, type World } from "../../test/support/publishing.ts";
 import { scripted, reply } from "../../test/support/scripted.ts";
@@ -242,15 +244,18 @@ describe("copyImage", () => {
 		expect(request).toBeGreaterThan(60);
 	}, 60_000);
 
-	test("never more than three blobs at once, whatever of them is slow", async () => {
+	test.each([
+		["three blobs are under way", "POST", 3],
+		["six blobs are there or sent, and not stored yet", "PUT", 6],
+	])("never more than %s, whatever of them is slow", async (_, slow, limit) => {
 		const open = new Set<number>();
 		let most = 0;
 		const held = Promise.withResolvers<void>();
 		const fault = ({ method, path, number }: Incoming): Fault | undefined => {
-			if (method !== "PUT" || !path.includes("/uploads/")) return undefined;
+			if (method !== slow || !path.includes("/uploads/")) return undefined;
 			open.add(number);
 			most = Math.max(most, open.size);
-			if (open.size === 3) held.resolve();
+			if (open.size === limit) held.resolve();
 			return { kind: "wait", until: held.promise.then(() => open.delete(number)) };
 		};
 		const server = await startRegistry({ fault });
@@ -258,8 +263,24 @@ describe("copyImage", () => {
 		const staged = await stage(from);
 		const { targets } = await copy(staged.reference, [`${server.host}/dst/x:1`], from);
 		expect(targets[0]).toMatchObject({ state: "copied" });
-		expect(most).toBe(3);
+		expect(most).toBe(limit);
 		await server.close();
+	});
+
+	test("blobs that are large enough for connections of their own come whole", async () => {
+		await using from = await world();
+		await using to = await world();
+		const { blob, manifest } = contentAt(from.client, parseReference(`${from.registry.host}/src/large`));
+		const layers = await Promise.all([1, 2, 3, 4].map(() => blob("layer", randomBytes(9_000_000))));
+		const config = await blob(mediaTypes.ociConfig, "{}");
+		const { digest } = await manifest({ config, layers });
+		const target = `${to.registry.host}/dst/x:1`;
+		const { targets } = await copy(`${from.registry.host}/src/large@${digest}`, [target], to);
+		expect(targets).toMatchObject([{ state: "copied", copied: { manifests: 1, blobs: 5 } }]);
+		for (const layer of layers) {
+			// To its end, where it is checked.
+			await finished((await to.client.getBlob(parseReference(target), layer))!.resume());
+		}
 	});
 
 	test("progress says how far it is", async () => {

@@ -36,7 +36,7 @@ export interface CopyOptions {
 	readonly referrers?: boolean;
 	/** Say what would be copied, and change nothing. */
 	readonly dryRun?: boolean;
-	/** Blobs at a time; default 3. */
+	/** Blobs under way at a time; as many more may be sent and not stored yet. Default: 3. */
 	readonly blobs?: number;
 }
 
@@ -127,6 +127,8 @@ function copier(
 		const place = canonicalReference(repository);
 		const questions = limit(questionsAtOnce, io.signal);
 		const transfersAtOnce = limit(atOnce, io.signal);
+		// While the registry stores what it has been sent, which takes many as long as the sending, others are under way.
+		const unstored = limit(2 * atOnce, io.signal);
 		const progress = progressOf(name, io);
 		const amounts = { copied: amount(), mounted: amount(), present: amount() };
 		const keyOf = (digest: string): string => `${place}@${digest}`;
@@ -148,10 +150,12 @@ function copier(
 			return blob.size > worthAsking && (await client.hasBlob(repository, blob.digest)) ? "present" : "copied";
 		};
 
-		const bringBlob = async (blob: Child): Promise<void> => {
+		const bringBlob = async (blob: Child, onRead: () => void): Promise<void> => {
 			const key = `${repository.host} ${blob.digest}`;
 			const holder = holders.get(key) ?? source.repository;
-			const outcome = dryRun ? await foresee(blob, holder) : await transfers.ensureBlob(repository, blob, holder);
+			const outcome = dryRun
+				? await foresee(blob, holder)
+				: await transfers.ensureBlob(repository, blob, holder, onRead);
 			known.add(keyOf(blob.digest));
 			if (outcome !== "nowhere") {
 				holders.set(key, repository);
@@ -194,10 +198,12 @@ function copier(
 			progress.expect(blobs);
 			await allOf(
 				blobs.map((blob) =>
-					transfersAtOnce(async () => {
-						await bringBlob(blob);
-						progress.done(blob);
-					}),
+					unstored(() =>
+						transfersAtOnce(async (leave) => {
+							await bringBlob(blob, leave);
+							progress.done(blob);
+						}),
+					),
 				),
 			);
 			const putting = new Map<string, Promise<void>>();
