@@ -136,14 +136,27 @@ export function folderFiles(root: string): Files {
 		},
 		create: async (file) => {
 			const handle = await openNew(absolute(file));
+			let unsynced = 0;
+			let syncing: Promise<void> | undefined;
 			return {
 				append: async (chunk) => {
 					for (let written = 0; written < chunk.length;) {
 						written += (await handle.write(chunk, written, chunk.length - written)).bytesWritten;
 					}
+					unsynced += chunk.length;
+					if (unsynced < syncEvery || syncing !== undefined) return;
+					unsynced = 0;
+					syncing = handle
+						.datasync()
+						// The last one tells.
+						.catch(() => {})
+						.finally(() => {
+							syncing = undefined;
+						});
 				},
 				close: async (keep) => {
 					try {
+						await syncing;
 						if (keep) await handle.sync();
 					} finally {
 						await handle.close();
@@ -156,6 +169,9 @@ export function folderFiles(root: string): Files {
 		list: async (folder) => ((await orMissing(readdir(absolute(folder)))) ?? []).sort(),
 	};
 }
+
+/** Bytes of a growing file: who puts it waits for few of them at its end. */
+const syncEvery = 32 * 1024 * 1024;
 
 async function openNew(file: string): Promise<FileHandle> {
 	await mkdir(path.dirname(file), { recursive: true });

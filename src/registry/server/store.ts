@@ -119,8 +119,10 @@ export function createStore(files: Files): Store {
 		append: async (upload, content) => {
 			const { growing, hash } = uploads.get(upload.id)!;
 			for await (const chunk of content) {
-				await growing.append(chunk);
+				// While one thread writes it, this one hashes it.
+				const written = growing.append(chunk);
 				hash.update(chunk);
+				await written;
 				upload.size += chunk.length;
 			}
 		},
