@@ -138,6 +138,8 @@ export function folderFiles(root: string): Files {
 			const handle = await openNew(absolute(file));
 			let unsynced = 0;
 			let syncing: Promise<void> | undefined;
+			/** The system tells once of bytes that it could not write, and never again. */
+			const failures: unknown[] = [];
 			return {
 				append: async (chunk) => {
 					for (let written = 0; written < chunk.length;) {
@@ -148,8 +150,9 @@ export function folderFiles(root: string): Files {
 					unsynced = 0;
 					syncing = handle
 						.datasync()
-						// The last one tells.
-						.catch(() => {})
+						.catch((error: unknown) => {
+							failures.push(error);
+						})
 						.finally(() => {
 							syncing = undefined;
 						});
@@ -157,7 +160,10 @@ export function folderFiles(root: string): Files {
 				close: async (keep) => {
 					try {
 						await syncing;
-						if (keep) await handle.sync();
+						if (keep) {
+							await handle.sync();
+							if (failures.length > 0) throw failures[0];
+						}
 					} finally {
 						await handle.close();
 					}
