@@ -8,7 +8,7 @@ import net, { type AddressInfo, type Socket } from "node:net";
 import os from "node:os";
 import path from "node:path";
 import type { Readable } from "node:stream";
-import { setTimeout as wait } from "node:timers/promises";
+import { setImmediate as soon, setTimeout as wait } from "node:timers/promises";
 import tls from "node:tls";
 import { describe, expect, test, vi } from "vitest";
 import { download, release } from "./download.ts";
@@ -59,13 +59,15 @@ describe("a large body", () => {
 		await using server = await answering((socket) => {
 			socket.write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Two: a\r\nx-two:\tb \r\n__proto__: c\r\n\r\nhello");
 		});
-		const headers = { range: "bytes=1-", "accept-encoding": "identity" };
+		const headers = { range: "bytes=1-", "accept-encoding": "identity", authorization: "Bearer \xe9" };
 		const response = await download({ method: "GET", url: server.url, headers }, 20_000);
 		expect(response).toMatchObject({ status: 200, headers: { "content-length": "5", "x-two": "a, b" } });
 		expect(Object.entries(response!.headers)).toContainEqual(["__proto__", "c"]);
 		expect((await bytesOf(response)).toString()).toBe("hello");
 		const sent = ["GET /v2/blob?a=b HTTP/1.1", `host: ${server.url.host}`, "accept-encoding: identity"];
-		expect(server.asked).toEqual([[...sent, "range: bytes=1-", "connection: close", "", ""].join("\r\n")]);
+		expect(server.asked).toEqual([
+			[...sent, "range: bytes=1-", "authorization: Bearer \xe9", "connection: close", "", ""].join("\r\n"),
+		]);
 		await vi.waitFor(() => {
 			expect(server.sockets[0]!.destroyed).toBe(true);
 		});
@@ -173,6 +175,8 @@ describe("what is wrong", () => {
 	test.each([
 		["not HTTP", "SSH-2.0-OpenSSH\r\n\r\n", "HPE_INVALID_CONSTANT"],
 		["another HTTP", "HTTP/2 200\r\n\r\n", "HPE_INVALID_CONSTANT"],
+		["a status that is none", "HTTP/1.1 000 No\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", "HPE_INVALID_CONSTANT"],
+		["another protocol", "HTTP/1.1 101 Switching\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", "HPE_INVALID_CONSTANT"],
 		["a status of four digits", "HTTP/1.1 2000 OK\r\n\r\n", "HPE_INVALID_CONSTANT"],
 		["a head of bare line feeds", "HTTP/1.1 200 OK\nx: y\r\n\r\n", "HPE_INVALID_CONSTANT"],
 		["a header without a colon", "HTTP/1.1 200 OK\r\nnone\r\n\r\n", "HPE_INVALID_HEADER_TOKEN"],
@@ -183,6 +187,7 @@ describe("what is wrong", () => {
 		["a bare line feed", "HTTP/1.1 200 OK\r\nx: a\nb: c\r\n\r\n", "HPE_INVALID_HEADER_TOKEN"],
 		["two lengths", "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 1\r\n\r\na", "HPE_INVALID_CONTENT_LENGTH"],
 		["a length that is none", "HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\na", "HPE_INVALID_CONTENT_LENGTH"],
+		["an infinite length", "HTTP/1.1 200 OK\r\ncontent-length: Infinity\r\n\r\na", "HPE_INVALID_CONTENT_LENGTH"],
 		["a length in hexadecimal", "HTTP/1.1 200 OK\r\ncontent-length: 0x1\r\n\r\na", "HPE_INVALID_CONTENT_LENGTH"],
 		["an endless head", `HTTP/1.1 200 OK\r\nx: ${"y".repeat(17_000)}`, "HPE_HEADER_OVERFLOW"],
 		["a large head", `HTTP/1.1 200 OK\r\nx: ${"y".repeat(17_000)}\r\n\r\n`, "HPE_HEADER_OVERFLOW"],
@@ -204,6 +209,26 @@ describe("what is wrong", () => {
 			const read = async () => bytesOf(await get(server.url));
 			await expect(read()).rejects.toMatchObject({ code: "ECONNRESET" });
 		}
+	});
+
+	test.each(["an end", "a reset", "silence", "the user"])("before anybody reads the body: %s", async (how) => {
+		await using server = await answering((socket) => {
+			socket.write("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhel", () => {
+				if (how === "an end") socket.end();
+				if (how === "a reset") socket.resetAndDestroy();
+			});
+		});
+		const ending = new AbortController();
+		const limit = how === "silence" ? 50 : 20_000;
+		const { body } = (await download({ method: "GET", url: server.url, signal: ending.signal }, limit))!;
+		if (how === "the user") ending.abort(Object.assign(new Error("enough"), { code: "ABORT_ERR" }));
+		await vi.waitFor(() => {
+			expect(body.destroyed).toBe(true);
+		});
+		await soon();
+		const code = { silence: "ETIMEDOUT", "the user": "ABORT_ERR" }[how] ?? "ECONNRESET";
+		expect(body.errored).toMatchObject({ code });
+		await expect(body.toArray()).rejects.toMatchObject({ code });
 	});
 
 	test("a head that comes byte by byte, or others that only inform, for longer than one waits", async () => {

@@ -120,7 +120,7 @@ export async function download(
 		ending?.[Symbol.dispose]();
 		answered.reject(broken("ECONNRESET", "socket hang up"));
 	});
-	socket.write(request);
+	socket.write(request, "latin1");
 	return answered.promise;
 }
 
@@ -159,7 +159,10 @@ type Head = Pick<HttpResponse, "status" | "headers">;
 function parseHead(text: string): Head {
 	const [first = "", ...lines] = text.split("\r\n");
 	const status = statusLine.exec(first)?.[1];
-	if (status === undefined) throw broken("HPE_INVALID_CONSTANT", "the answer is not HTTP/1.1");
+	// Nobody asked to speak another protocol (101).
+	if (status === undefined || Number(status) < 100 || status === "101") {
+		throw broken("HPE_INVALID_CONSTANT", "the answer is not HTTP/1.1");
+	}
 	const headers = new Map<string, string>();
 	for (const line of lines) {
 		const colon = line.indexOf(":");
@@ -177,8 +180,9 @@ function parseHead(text: string): Head {
 /** Bytes of the body; infinite where it ends with the connection. */
 function lengthOf({ status, headers }: Head): number {
 	if (status === 204 || status === 304) return 0;
-	const length = headers["content-length"] ?? "Infinity";
-	if (!/^(?:\d{1,15}|Infinity)$/.test(length)) {
+	const length = headers["content-length"];
+	if (length === undefined) return Infinity;
+	if (!/^\d{1,15}$/.test(length)) {
 		throw broken("HPE_INVALID_CONTENT_LENGTH", "the answer has a length that is none");
 	}
 	return Number(length);
@@ -197,6 +201,8 @@ function bodyOf(socket: Socket, length: number) {
 			done(error);
 		},
 	});
+	// As with Node's own, what breaks before anybody reads it is told to who reads it then.
+	stream.on("error", () => {});
 	const end = (): void => {
 		if (stream.destroyed) return;
 		if (left === Infinity || left === 0) stream.push(null);

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { finished } from "node:stream/promises";
+import { setTimeout as wait } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { contentAt, stageImage, world, type AttestationShape, type World } from "../../test/support/publishing.ts";
 import { scripted, reply } from "../../test/support/scripted.ts";
@@ -281,6 +282,32 @@ describe("copyImage", () => {
 			// To its end, where it is checked.
 			await finished((await to.client.getBlob(parseReference(target), layer))!.resume());
 		}
+	});
+
+	test("a large blob that breaks off before the other registry has said where it goes comes whole", async () => {
+		let broken = 0;
+		const first = new Set<string>();
+		const fault = ({ method, path }: Incoming): Fault | undefined => {
+			if (method !== "GET" || !path.includes("/blobs/") || first.has(path)) return undefined;
+			first.add(path);
+			broken++;
+			return { kind: "truncate", bytes: 1000 };
+		};
+		const from = await startRegistry({ fault });
+		const to = await startRegistry({
+			fault: ({ method }) => (method === "POST" ? { kind: "wait", until: wait(200) } : undefined),
+		});
+		const io = nodeIo();
+		const client = createRegistryClient(io);
+		const { blob, manifest } = contentAt(client, parseReference(`${from.host}/src/large`));
+		const layers = [await blob("layer", randomBytes(9_000_000))];
+		const { digest } = await manifest({ config: await blob(mediaTypes.ociConfig, "{}"), layers });
+		const { targets } = await copyImage(`${from.host}/src/large@${digest}`, [`${to.host}/dst/x:1`], io, { client });
+		expect(targets).toMatchObject([{ state: "copied", copied: { blobs: 2 } }]);
+		expect(broken).toBe(2);
+		expect(await client.blobSize(parseReference(`${to.host}/dst/x`), layers[0]!.digest)).toBe(9_000_000);
+		await from.close();
+		await to.close();
 	});
 
 	test("progress says how far it is", async () => {

@@ -142,6 +142,7 @@ export function folderFiles(root: string): Files {
 			const failures: unknown[] = [];
 			return {
 				append: async (chunk) => {
+					if (failures.length > 0) throw failures[0];
 					for (let written = 0; written < chunk.length;) {
 						written += (await handle.write(chunk, written, chunk.length - written)).bytesWritten;
 					}

@@ -83,7 +83,8 @@ export function createStore(files: Files): Store {
 	}
 
 	async function cancelUpload(upload: Upload): Promise<void> {
-		const open = uploads.get(upload.id)!;
+		const open = uploads.get(upload.id);
+		if (open === undefined) return;
 		uploads.delete(upload.id);
 		await open.growing.close(false);
 		await files.remove(open.file);
@@ -122,7 +123,13 @@ export function createStore(files: Files): Store {
 				// While one thread writes it, this one hashes it.
 				const written = growing.append(chunk);
 				hash.update(chunk);
-				await written;
+				try {
+					await written;
+				} catch (error) {
+					// Nobody knows how much of it is there.
+					await cancelUpload(upload);
+					throw error;
+				}
 				upload.size += chunk.length;
 			}
 		},
@@ -130,7 +137,12 @@ export function createStore(files: Files): Store {
 			const open = uploads.get(upload.id)!;
 			uploads.delete(upload.id);
 			const right = await hasDigest(open, digest);
-			await open.growing.close(right);
+			try {
+				await open.growing.close(right);
+			} catch (error) {
+				await files.remove(open.file);
+				throw error;
+			}
 			if (!right) {
 				await files.remove(open.file);
 				return false;
