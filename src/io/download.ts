@@ -4,7 +4,7 @@ import { Readable } from "node:stream";
 import type { HttpRequest, HttpResponse } from "./types.ts";
 
 /** Bytes that one read takes at most: few reads, and yet still in a core's cache when they are hashed and sent. */
-const readSize = 128 * 1024;
+const readSize = 512 * 1024;
 
 /** Bytes, and what Node's own client takes. */
 const maxHead = 16 * 1024;

@@ -246,8 +246,8 @@ describe("copyImage", () => {
 	}, 60_000);
 
 	test.each([
-		["three blobs are under way", "POST", 3],
-		["six blobs are there or sent, and not stored yet", "PUT", 6],
+		["four blobs are under way", "POST", 4],
+		["eight blobs are sent, and not stored yet", "PUT", 8],
 	])("never more than %s, whatever of them is slow", async (_, slow, limit) => {
 		const open = new Set<number>();
 		let most = 0;
