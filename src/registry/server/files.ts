@@ -109,8 +109,11 @@ function* slices(chunks: readonly Uint8Array[], start: number, end: number): Gen
 	}
 }
 
-/** Files that are there whole or not at all, also after a kill: written aside, then renamed into place. */
-export function folderFiles(root: string): Files {
+/**
+ * Files that are there whole or not at all, also after a kill: written aside, then renamed into place.
+ * @param syncEvery Bytes of a growing file, after which it is synced on the way: who puts it waits for few of them at its end.
+ */
+export function folderFiles(root: string, syncEvery = 32 * 1024 * 1024): Files {
 	const absolute = (file: string) => path.join(root, ...file.split("/"));
 
 	async function moveInto(from: string, to: string): Promise<void> {
@@ -176,9 +179,6 @@ export function folderFiles(root: string): Files {
 		list: async (folder) => ((await orMissing(readdir(absolute(folder)))) ?? []).sort(),
 	};
 }
-
-/** Bytes of a growing file: who puts it waits for few of them at its end. */
-const syncEvery = 32 * 1024 * 1024;
 
 async function openNew(file: string): Promise<FileHandle> {
 	await mkdir(path.dirname(file), { recursive: true });
