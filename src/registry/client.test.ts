@@ -230,12 +230,13 @@ describe("blobs", () => {
 		expect(await client.hasBlob(server.reference("other"), blob.digest)).toBe(false);
 
 		corrupt = false;
-		const right = await read();
-		const another = describing(Buffer.from("A blob"));
-		await expect(client.putBlob(server.reference("other"), another, () => right)).rejects.toMatchObject({
-			code: "digest",
-		});
-		expect(await client.hasBlob(server.reference("other"), another.digest)).toBe(false);
+		for (const another of [describing(Buffer.from("A blob")), { ...blob, size: blob.size + 1 }]) {
+			const right = await read();
+			await expect(client.putBlob(server.reference("other"), another, () => right)).rejects.toMatchObject({
+				code: "digest",
+			});
+			expect(await client.hasBlob(server.reference("other"), another.digest)).toBe(false);
+		}
 	});
 
 	const content = Buffer.from("0123456789".repeat(2000));

@@ -54,7 +54,7 @@ export interface RegistryClientOptions extends HostOptions {
 }
 
 /** Bytes: from there on a connection of its own costs a blob nothing that can be seen. */
-const large = 8 * 1024 * 1024;
+const largeBlob = 8 * 1024 * 1024;
 
 const manifestTypes = [
 	mediaTypes.ociIndex,
@@ -294,7 +294,7 @@ export function createRegistryClient(
 		const open = (start: number): Promise<Part | undefined> =>
 			readOrMissing(repository, doing, async () => {
 				const headers = start === 0 ? undefined : { range: `bytes=${start}-` };
-				const ask = { ...askFor(repository, "GET", path, headers), paced: false, large: blob.size >= large };
+				const ask = { ...askFor(repository, "GET", path, headers), paced: false, large: blob.size >= largeBlob };
 				const response = await read(ask, doing, 200, 206);
 				if (response.status === 200) return { body: response.body, at: 0 };
 				if (response.headers["content-range"]?.startsWith(`bytes ${start}-`) === true) {

@@ -62,18 +62,19 @@ export function contentCheck(expected: Pick<Descriptor, "digest" | "size">, what
 	};
 }
 
-/** Streams that are checked already, and for what digest. */
-const checkedStreams = new WeakMap<Readable, string>();
+/** Streams that are checked already, and for what. */
+const checkedStreams = new WeakMap<Readable, Pick<Descriptor, "digest" | "size">>();
 
-/** Has a stream that a check for this digest is part of count as checked. */
-export function markChecked(stream: Readable, { digest }: Pick<Descriptor, "digest">): Readable {
-	checkedStreams.set(stream, digest);
+/** Has a stream that a check of this content is part of count as checked. */
+export function markChecked(stream: Readable, expected: Pick<Descriptor, "digest" | "size">): Readable {
+	checkedStreams.set(stream, expected);
 	return stream;
 }
 
 /** The stream with a check of its content, unless it has that already; it fails where the content is not right. */
 export function checkedStream(stream: Readable, expected: Pick<Descriptor, "digest" | "size">, what: string): Readable {
-	if (checkedStreams.get(stream) === expected.digest) return stream;
+	const before = checkedStreams.get(stream);
+	if (before?.digest === expected.digest && before.size === expected.size) return stream;
 	const check = contentCheck(expected, what);
 	const attempt = (step: () => Buffer | undefined, callback: TransformCallback): void => {
 		let ready: Buffer | undefined;

@@ -1,8 +1,8 @@
 import { Readable } from "node:stream";
 import { BrewlineError } from "../errors.ts";
+import type { ContentCheck } from "./digest.ts";
 import type { Pace } from "./pace.ts";
 import { isConnectionError } from "./retry.ts";
-import type { ContentCheck } from "./digest.ts";
 
 /** A body, and the place in the whole that its first byte has. */
 export interface Part {
@@ -57,6 +57,17 @@ export function resumed(first: Part, resuming: Resuming): Readable {
 		},
 	});
 
+	/** Hands on what is checked; false: no more for now. What is wrong ends all, and no other part would mend it. */
+	const handOn = (checked: () => Buffer | undefined): boolean => {
+		try {
+			const piece = checked();
+			return piece === undefined || whole.push(piece);
+		} catch (error) {
+			whole.destroy(error as Error);
+			return false;
+		}
+	};
+
 	const read = (part: Part): void => {
 		let at = part.at;
 		let ended = false;
@@ -71,19 +82,18 @@ export function resumed(first: Part, resuming: Resuming): Readable {
 		pace = resuming.pace();
 		body
 			.on("data", (chunk: Buffer) => {
-				let wanted = true;
 				try {
 					pace.received(chunk.length);
-					const skipped = Math.min(chunk.length, position - at);
-					at += chunk.length;
-					if (skipped < chunk.length) {
-						position += chunk.length - skipped;
-						const ready = check.take(skipped === 0 ? chunk : chunk.subarray(skipped));
-						wanted = ready === undefined || whole.push(ready);
-					}
 				} catch (error) {
 					end(error);
 					return;
+				}
+				const skipped = Math.min(chunk.length, position - at);
+				at += chunk.length;
+				let wanted = true;
+				if (skipped < chunk.length) {
+					position += chunk.length - skipped;
+					wanted = handOn(() => check.take(skipped === 0 ? chunk : chunk.subarray(skipped)));
 				}
 				if (wanted) pace.waiting();
 				else part.body.pause();
@@ -101,15 +111,9 @@ export function resumed(first: Part, resuming: Resuming): Readable {
 		failures = position - broken >= worthwhile ? 1 : failures + 1;
 		broken = position;
 		// With all of it there, it does not matter how the connection ended.
-		const isMismatch = error instanceof BrewlineError;
-		if (!isMismatch && (position >= size || (error === undefined && failures >= tries))) {
-			try {
-				const last = check.end();
-				if (last !== undefined) whole.push(last);
-				whole.push(null);
-			} catch (cause) {
-				whole.destroy(cause as Error);
-			}
+		if (position >= size || (error === undefined && failures >= tries)) {
+			handOn(() => check.end());
+			whole.push(null);
 		} else if (error !== undefined && (!isConnectionError(error) || signal.aborted || failures >= tries)) {
 			const text = `${doing} broke off after ${position} of ${size} bytes`;
 			whole.destroy(error instanceof BrewlineError ? error : new BrewlineError("registry", text, { cause: error }));
