@@ -36,7 +36,7 @@ export interface CopyOptions {
 	readonly referrers?: boolean;
 	/** Say what would be copied, and change nothing. */
 	readonly dryRun?: boolean;
-	/** Blobs under way at a time; as many more may be sent and not stored yet. Default: 4. */
+	/** Blobs under way at a time; as many more may be sent and not stored yet. Default: 3. */
 	readonly blobs?: number;
 }
 
@@ -72,7 +72,7 @@ export interface CopyResult {
 
 /** Questions about manifests at a time. */
 const questionsAtOnce = 8;
-const blobsAtOnce = 4;
+const blobsAtOnce = 3;
 const maxDepth = 8;
 
 /**
