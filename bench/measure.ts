@@ -79,3 +79,9 @@ async function watchMemory(pid: number, signal: AbortSignal): Promise<number> {
 	}
 	return peak;
 }
+
+export function median(values: readonly number[]): number {
+	const sorted = values.toSorted((one, other) => one - other);
+	const half = Math.floor(sorted.length / 2);
+	return sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;
+}

@@ -10,7 +10,7 @@ import { mediaTypes, parseReference, type Descriptor } from "../src/oci/index.ts
 import { push, type DeployObject } from "../src/publish/index.ts";
 import { createRegistryClient } from "../src/registry/index.ts";
 import { contentAt, stageImage, world } from "../test/support/publishing.ts";
-import { measure, type Contender, type Figure } from "./measure.ts";
+import { measure, median, type Contender, type Figure } from "./measure.ts";
 
 export interface Peers {
 	readonly crane?: string | undefined;
@@ -56,12 +56,15 @@ export async function copying(
 	];
 	const contenders = [contender(...cli("copy", small, target)), ...peers.flatMap(([, , ...measured]) => measured)];
 	const [ours, ...theirs] = await measure(contenders, runs);
-	const quickest = Math.min(...theirs.map(({ seconds }) => seconds));
+	const ratio = (of: (one: Figure) => number): string => (of(ours!) / Math.min(...theirs.map(of))).toFixed(3);
+	const ratios =
+		theirs.length === 0
+			? ""
+			: `; ratio ${ratio(({ seconds }) => seconds)} by the least, ${ratio(({ all }) => median(all))} by the median (goal: 1)`;
 	const others = peers.map(([name, recorded, ...measured]) =>
 		measured.length === 0 ? `${name}: ${recorded}, recorded, not measured now` : `${name}: ${figure(theirs.shift()!)}`,
 	);
-	const ratio = Number.isFinite(quickest) ? `; ratio ${(ours!.seconds / quickest).toFixed(3)} (goal: 1)` : "";
-	console.log(`an image of 8 layers, 1 GiB, copied: ${figure(ours!, 200)}; ${others.join("; ")}${ratio}`);
+	console.log(`an image of 8 layers, 1 GiB, copied: ${figure(ours!, 200)}; ${others.join("; ")}${ratios}`);
 	const large = `${from.host}/src/large:1`;
 	await upload(large, 4 * gibibyte);
 	const [much] = await measure([contender(...cli("copy", large, target))], 1);
