@@ -58,12 +58,12 @@ export async function startUpload(
 	const mount = query.get("mount");
 	const from = query.get("from");
 	if (mount !== null && from !== null) {
-		if (!isDigest(mount)) return invalidDigest();
+		if (!isDigest(mount)) return invalidDigest("mount is no digest");
 		if (!isRepository(from)) return refuse(400, "NAME_INVALID", "invalid repository name");
 		if (await store.linkBlob(repository, mount, from)) return created(repository, mount);
 	}
 	const digest = query.get("digest");
-	if (digest !== null && !isDigest(digest)) return invalidDigest();
+	if (digest !== null && !isDigest(digest)) return invalidDigest("digest is no digest");
 	const upload = await store.startUpload(repository);
 	if (digest === null) return accepted(upload);
 	try {
@@ -85,10 +85,12 @@ export async function finishUpload(
 	digest: string | null,
 	request: IncomingMessage,
 ): Promise<Reply> {
-	if (digest === null || !isDigest(digest)) return invalidDigest();
+	if (digest === null || !isDigest(digest)) return invalidDigest("it takes ?digest= with the digest of the whole");
 	const refused = await receive(store, upload, request);
 	if (refused !== undefined) return refused;
-	if (!(await store.finishUpload(upload, digest))) return invalidDigest();
+	if (!(await store.finishUpload(upload, digest))) {
+		return invalidDigest("provided digest did not match uploaded content");
+	}
 	return created(upload.repository, digest);
 }
 
@@ -154,6 +156,6 @@ function unknownBlob(digest: string): Reply {
 	return refuse(404, "BLOB_UNKNOWN", "blob unknown to registry", { digest });
 }
 
-function invalidDigest(): Reply {
-	return refuse(400, "DIGEST_INVALID", "provided digest did not match uploaded content");
+function invalidDigest(message: string): Reply {
+	return refuse(400, "DIGEST_INVALID", message);
 }

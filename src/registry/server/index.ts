@@ -154,7 +154,23 @@ function actionsFor(route: Route, method: string | undefined, url: URL): readonl
 	return [`repository:${route.repository}:${action}`, ...(from === null ? [] : [`repository:${from}:pull`])];
 }
 
-async function handle(store: Store, request: IncomingMessage, url: URL, route: Route): Promise<Reply> {
+/** What can be done with each kind of path (RFC 9110, 15.5.6). */
+const methods: Readonly<Record<Exclude<Route["kind"], "invalid" | "unknown">, string>> = {
+	base: "GET, HEAD",
+	manifest: "GET, HEAD, PUT, DELETE",
+	blob: "GET, HEAD, DELETE",
+	uploads: "POST",
+	upload: "GET, HEAD, PATCH, PUT, DELETE",
+	tags: "GET, HEAD",
+	referrers: "GET, HEAD",
+};
+
+async function handle(
+	store: Store,
+	request: IncomingMessage,
+	url: URL,
+	route: Exclude<Route, { kind: "unknown" }>,
+): Promise<Reply> {
 	const method = request.method === "HEAD" ? "GET" : request.method;
 	if (route.kind === "base" && method === "GET") return json(200, {});
 	if (route.kind === "invalid") return refuse(400, route.code, "the path does not follow the grammar");
@@ -184,7 +200,8 @@ async function handle(store: Store, request: IncomingMessage, url: URL, route: R
 	if (route.kind === "referrers" && method === "GET") {
 		return listReferrers(store, route.repository, route.digest, url.searchParams.get("artifactType"));
 	}
-	return refuse(405, "UNSUPPORTED", "the operation is unsupported");
+	const refused = refuse(405, "UNSUPPORTED", "the operation is unsupported");
+	return { ...refused, headers: { ...refused.headers, allow: methods[route.kind] } };
 }
 
 async function listTags(store: Store, repository: string, url: URL): Promise<Reply> {

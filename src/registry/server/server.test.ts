@@ -232,7 +232,8 @@ describe.each(["memory", "folder"] as const)("in %s", (kind) => {
 		expect((await ask(server, "GET", `/v2/to/blobs/${digest}`)).text).toBe("to be mounted");
 		expect((await ask(server, "POST", `/v2/to/blobs/uploads/?mount=${digest}&from=empty`)).status).toBe(202);
 		expect((await ask(server, "POST", `/v2/to/blobs/uploads/?mount=${digest}`)).status).toBe(202);
-		expect(codesOf(await ask(server, "POST", "/v2/to/blobs/uploads/?mount=x&from=from"))).toEqual(["DIGEST_INVALID"]);
+		const bad = await ask(server, "POST", "/v2/to/blobs/uploads/?mount=x&from=from");
+		expect([codesOf(bad), bad.text]).toEqual([["DIGEST_INVALID"], expect.stringContaining("mount is no digest")]);
 		expect(codesOf(await ask(server, "POST", `/v2/to/blobs/uploads/?mount=${digest}&from=../x`))).toEqual([
 			"NAME_INVALID",
 		]);
@@ -354,6 +355,20 @@ describe.each(["memory", "folder"] as const)("in %s", (kind) => {
 		expect(await Array.fromAsync(client.listTags(parseReference(`${server.host}/tags`)))).toEqual(all);
 	});
 
+	test("the longest tags are kept, and told apart by case", async () => {
+		await upload(server, "long", "{}");
+		const tags = ["A".repeat(128), `${"A".repeat(127)}a`, "a".repeat(128)];
+		for (const tag of tags) {
+			expect((await put(server, `/v2/long/manifests/${tag}`, manifestText())).status).toBe(201);
+		}
+		expect(JSON.parse((await ask(server, "GET", "/v2/long/tags/list")).text)).toEqual({ name: "long", tags });
+		expect((await ask(server, "DELETE", `/v2/long/manifests/${tags[0]}`)).status).toBe(202);
+		expect(JSON.parse((await ask(server, "GET", "/v2/long/tags/list")).text)).toMatchObject({ tags: tags.slice(1) });
+		for (const [at, tag] of tags.entries()) {
+			expect((await ask(server, "HEAD", `/v2/long/manifests/${tag}`)).status).toBe(at === 0 ? 404 : 200);
+		}
+	});
+
 	test("referrers are what names a subject, by type", async () => {
 		await upload(server, "referring", "{}");
 		const subject = descriptor(manifestText(), mediaTypes.ociManifest);
@@ -421,16 +436,22 @@ describe.each(["memory", "folder"] as const)("in %s", (kind) => {
 		["GET", "/v2/name/manifests/.hidden", 400, "TAG_INVALID"],
 		["GET", "/v2/name/blobs/tag", 400, "DIGEST_INVALID"],
 		["GET", "/v2/name/referrers/tag", 400, "DIGEST_INVALID"],
-		["POST", "/v2/", 405, "UNSUPPORTED"],
-		["POST", "/v2/name/manifests/tag", 405, "UNSUPPORTED"],
-		["PUT", `/v2/name/blobs/${none}`, 405, "UNSUPPORTED"],
-		["GET", "/v2/name/blobs/uploads/", 405, "UNSUPPORTED"],
-		["PUT", "/v2/name/tags/list", 405, "UNSUPPORTED"],
-		["PUT", `/v2/name/referrers/${none}`, 405, "UNSUPPORTED"],
 		["GET", "/v2/name/blobs/uploads/unknown", 404, "BLOB_UPLOAD_UNKNOWN"],
 	])("%s %s is refused", async (method, target, status, code) => {
 		const answer = await ask(server, method, target);
 		expect([answer.status, codesOf(answer)]).toEqual([status, [code]]);
+	});
+
+	test.each([
+		["POST", "/v2/", "GET, HEAD"],
+		["POST", "/v2/name/manifests/tag", "GET, HEAD, PUT, DELETE"],
+		["PUT", `/v2/name/blobs/${none}`, "GET, HEAD, DELETE"],
+		["GET", "/v2/name/blobs/uploads/", "POST"],
+		["PUT", "/v2/name/tags/list", "GET, HEAD"],
+		["PUT", `/v2/name/referrers/${none}`, "GET, HEAD"],
+	])("%s %s is refused, with what is not: %s", async (method, target, allow) => {
+		const answer = await ask(server, method, target);
+		expect([answer.status, codesOf(answer), answer.headers.get("allow")]).toEqual([405, ["UNSUPPORTED"], allow]);
 	});
 
 	test("a part of an upload may be called like a part of the protocol", async () => {
@@ -440,7 +461,9 @@ describe.each(["memory", "folder"] as const)("in %s", (kind) => {
 
 	test("other methods of uploads are refused", async () => {
 		const { headers } = await ask(server, "POST", "/v2/name/blobs/uploads/");
-		expect((await ask(server, "POST", headers.get("location")!)).status).toBe(405);
+		const refused = await ask(server, "POST", headers.get("location")!);
+		expect([refused.status, refused.headers.get("allow")]).toEqual([405, "GET, HEAD, PATCH, PUT, DELETE"]);
+		expect((await ask(server, "PUT", headers.get("location")!)).text).toContain("it takes ?digest=");
 	});
 });
 

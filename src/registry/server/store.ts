@@ -199,11 +199,19 @@ function slashed(digest: string): string {
 	return digest.replace(":", "/");
 }
 
-/** Tags differ by case, file names on some systems do not. */
+/** Bytes: what file systems take as a name. */
+const maxName = 255;
+
+/**
+ * Tags differ by case, file names on some systems do not: each capital has a mark. The only tag that is too long with them is one of
+ * 128 capitals, which has one mark for all.
+ */
 function encodeTag(tag: string): string {
-	return tag.replace(/[A-Z]/g, (letter) => `!${letter.toLowerCase()}`);
+	const name = tag.replace(/[A-Z]/g, (letter) => `!${letter.toLowerCase()}`);
+	return name.length > maxName ? `!!${tag.toLowerCase()}` : name;
 }
 
 function decodeTag(name: string): string {
+	if (name.startsWith("!!")) return name.slice(2).toUpperCase();
 	return name.replace(/!([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
