@@ -1,3 +1,4 @@
+import { limit } from "../builds/index.ts";
 import { BrewlineError } from "../errors.ts";
 import { nearest } from "../definition/text.ts";
 import { printable } from "../io/printable.ts";
@@ -9,8 +10,10 @@ import {
 	repositoryOf,
 	underNamespace,
 	withDigest,
+	type Reference,
 } from "../oci/index.ts";
 import { timeOf } from "../plan/index.ts";
+import { childrenOf } from "../publish/index.ts";
 import {
 	emptyState,
 	type Decided,
@@ -22,6 +25,9 @@ import {
 } from "../state/index.ts";
 import { forcedTitles, requireDecidable } from "./force.ts";
 import type { Workspace } from "./workspace.ts";
+
+/** Questions about manifests at a time. */
+const questionsAtOnce = 8;
 
 export interface DecisionRequest {
 	/** One line. */
@@ -48,7 +54,7 @@ export async function hold(workspace: Workspace, name: string | undefined, reque
 
 /**
  * Decides that a tag holds again what it held: `to`, or without it what it held before what it holds now, or before what it was
- * taken back to already. What that is must be in the registry still.
+ * taken back to already. What that is must be in the registry still, and all of it.
  */
 export async function rollback(
 	workspace: Workspace,
@@ -67,17 +73,31 @@ export async function rollback(
 	if (!isDigest(target.digest)) {
 		throw new BrewlineError("usage", `${printable(target.digest, 150)} is no digest`, { hint: "write sha256:…" });
 	}
-	const at = withDigest(repositoryOf(reference), target.digest);
-	if ((await workspace.client.headManifest(at)) === undefined) {
-		throw new BrewlineError("registry", `${printReference(at)} is not there any more`, {
-			hint: "choose another one that is: --to DIGEST",
-		});
-	}
+	await requireWhole(workspace, withDigest(repositoryOf(reference), target.digest));
 	await decide(workspace, tag, `Take ${tag} back to ${target.digest}: ${request.reason}`, (before) => ({
 		...before,
 		rollbacks: { ...before.rollbacks, [tag]: { digest: target.digest, ...decided } },
 	}));
 	return { digest: target.digest, since: target.when };
+}
+
+/** Throws `registry` unless a manifest is there with all that it lists: who cleans up a repository may take away parts of an index. */
+async function requireWhole({ client, io }: Workspace, at: Reference): Promise<void> {
+	const hint = "choose another one that is: --to DIGEST";
+	const manifest = await client.getManifest(at);
+	if (manifest === undefined) {
+		throw new BrewlineError("registry", `${printReference(at)} is not there any more`, { hint });
+	}
+	const listed = childrenOf(manifest.bytes, manifest.digest).manifests.map(({ digest }) => digest);
+	const questions = limit(questionsAtOnce, io.signal);
+	const found = await Promise.all(
+		listed.map((digest) => questions(() => client.headManifest(withDigest(repositoryOf(at), digest)))),
+	);
+	const gone = listed.filter((_, place) => found[place] === undefined);
+	if (gone.length > 0) {
+		const text = `${gone.length} of the ${listed.length} manifests in ${printReference(at)} are not there any more: ${gone.join(", ")}`;
+		throw new BrewlineError("registry", printable(text, 500), { hint });
+	}
 }
 
 /** What a tag held before what it `holds`, or was taken back to. Throws `usage` where that is not known. */

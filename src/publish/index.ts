@@ -7,6 +7,7 @@ export {
 	type CopyOptions,
 	type CopyResult,
 } from "./copy.ts";
+export { childrenOf } from "./children.ts";
 export { indexObject, deployObjects, type DeployedBuild, type DeployOptions } from "./deployObjects.ts";
 export { deployObjectSchema, readDeployObjects, writeDeployObjects } from "./object.ts";
 export { shrinkOf, undecided, type PublishDecisions } from "./decisions.ts";

@@ -127,6 +127,27 @@ describe("a bad day", () => {
 		});
 	});
 
+	it("a rollback to an index of which a part is gone is refused", async () => {
+		const { digest } = tagOf(reportOf(await succeed("run --json")), "latest");
+		await nextVersion();
+		await succeed("run");
+		const manifests = `http://${place.registry.host}/v2/library/hello/manifests`;
+		const accept = "application/vnd.oci.image.index.v1+json";
+		const index = (await (await fetch(`${manifests}/${digest}`, { headers: { accept } })).json()) as {
+			manifests: { digest: string }[];
+		};
+		const gone = index.manifests[0]!.digest;
+		expect((await fetch(`${manifests}/${gone}`, { method: "DELETE" })).status).toBe(202);
+		const refused = await decide("rollback hello:latest", "--reason", "it crashes");
+		expect(refused).toMatchObject({
+			code: 5,
+			stderr: expect.stringMatching(
+				new RegExp(`1 of the \\d manifests in .*${digest} are not there any more: ${gone}\n  choose another one`),
+			),
+		});
+		expect((await succeed("decisions")).stdout).toBe("nothing is decided\n");
+	});
+
 	it("a tag that moved without being written down is not taken for what it was", async () => {
 		const good = tagOf(reportOf(await succeed("run --json")), "latest").digest!;
 		const library = readFileSync(path.join(place.folder, "library/hello"), "utf8");
